@@ -1,0 +1,178 @@
+"""Loading and checking the configuration: all mistakes are found before any job starts.
+
+A mistake is reported in one line that names the file, the key, the value and what is allowed.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from sgrs_core.schema import Experiment, Figure, MethodFile, Table
+
+Model = TypeVar("Model", bound=BaseModel)
+Key = tuple[Any, ...]
+
+
+class ConfigError(ValueError):
+    """What is wrong in which file, and what is allowed; one mistake a line."""
+
+
+def load_experiment(values: Mapping[str, Any], file: Path, root: Path) -> Experiment:
+    """Check an experiment's values; `file` is where they were written, `root` the config folder.
+
+    Each data set starts from root/datasets/<name>.yaml; the experiment's own keys go over it.
+    """
+    origins: dict[Key, Path] = {}
+    merged = dict(values)
+    datasets = values.get("datasets")
+    if isinstance(datasets, Mapping):
+        merged["datasets"] = {
+            name: _layered_dataset(name, over, file, root, origins)
+            for name, over in datasets.items()
+        }
+    return _check(Experiment, merged, file, origins)
+
+
+def load_table(name: str, root: Path) -> Table:
+    """Read root/tables/<name>.yaml."""
+    return _load(Table, name, root / "tables")
+
+
+def load_figure(name: str, root: Path) -> Figure:
+    """Read root/figures/<name>.yaml."""
+    return _load(Figure, name, root / "figures")
+
+
+def load_method(name: str, root: Path) -> MethodFile:
+    """Read root/methods/<name>.yaml."""
+    return _load(MethodFile, name, root / "methods")
+
+
+def check_settings(kind: type, settings: Mapping[str, Any], file: Path, where: Key) -> None:
+    """Check a method's settings against its settings class."""
+    # A model around the dataclass, so that strictness reaches the dataclass itself.
+    wrapper = type(
+        "Settings",
+        (BaseModel,),
+        {
+            "__annotations__": {"settings": kind},
+            "model_config": ConfigDict(extra="forbid", strict=True),
+            "__module__": __name__,
+        },
+    )
+    try:
+        TypeAdapter(wrapper).validate_json(_as_json({"settings": dict(settings)}))
+    except ValidationError as error:
+        raise ConfigError(
+            "\n".join(
+                _line(wrapper, item, file, (*where, *item["loc"][1:])) for item in error.errors()
+            )
+        ) from None
+
+
+def _layered_dataset(
+    name: str, over: Any, file: Path, root: Path, origins: dict[Key, Path]
+) -> Mapping[str, Any]:
+    base = root / "datasets" / f"{name}.yaml"
+    if not base.is_file():
+        known = _names(root / "datasets")
+        raise ConfigError(f"{file}: datasets = '{name}': allowed are {known}")
+    return _merge(_read(base), over or {}, base, origins, ("datasets", name))
+
+
+def _merge(
+    base: Mapping[str, Any], over: Any, file: Path, origins: dict[Key, Path], at: Key
+) -> dict[str, Any]:
+    """`over` goes over `base`; `origins` remembers which keys still come from `base`'s file."""
+    merged = dict(over)
+    for key, value in base.items():
+        if isinstance(value, Mapping) and isinstance(over.get(key), Mapping):
+            merged[key] = _merge(value, over[key], file, origins, (*at, key))
+        elif key not in over:
+            merged[key] = value
+            origins[(*at, key)] = file
+    return merged
+
+
+def _load(model: type[Model], name: str, folder: Path) -> Model:
+    file = folder / f"{name}.yaml"
+    if not file.is_file():
+        raise ConfigError(f"{folder}: no file {name}.yaml; allowed are {_names(folder)}")
+    return _check(model, _read(file), file, {})
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{file}: not readable as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{file}: must hold keys and values, holds {values!r}")
+    return values
+
+
+def _check(
+    model: type[Model], values: Mapping[str, Any], file: Path, origins: Mapping[Key, Path]
+) -> Model:
+    try:
+        # Through JSON, because only there do strict types accept a list for a tuple.
+        return model.model_validate_json(_as_json(values))
+    except ValidationError as error:
+        lines = [
+            _line(model, item, _origin(item, file, origins), item["loc"]) for item in error.errors()
+        ]
+        raise ConfigError("\n".join(lines)) from None
+
+
+def _as_json(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, default=str)
+
+
+def _origin(item: Mapping[str, Any], file: Path, origins: Mapping[Key, Path]) -> Path:
+    """The file that wrote the offending key: the longest known beginning of its place."""
+    place = item["loc"]
+    if item["type"] == "value_error":  # of a whole group; the message begins with the key
+        place = (*place, str(item["ctx"]["error"]).split(" = ")[0])
+    for length in range(len(place), 0, -1):
+        if place[:length] in origins:
+            return origins[place[:length]]
+    return file
+
+
+def _line(model: type, item: Mapping[str, Any], file: Path, place: Key) -> str:
+    """One mistake as: file: key = value: what is allowed."""
+    key = ".".join(map(str, place))
+    if item["type"] == "value_error":
+        return f"{file}: {key + '.' if key else ''}{item['ctx']['error']}"
+    value = repr(item["input"]) if item["type"] != "missing" else "(missing)"
+    if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        allowed = ", ".join(_keys_at(model, item["loc"][:-1]))
+        return f"{file}: {key} = {value}: unknown key; allowed are {allowed}"
+    return f"{file}: {key} = {value}: {item['msg'].replace('Input should be', 'allowed is')}"
+
+
+def _keys_at(model: Any, place: Key) -> list[str]:
+    """The keys a group of settings may hold, found by walking down the types."""
+    for step in place:
+        fields = _fields(model)
+        if step in fields:
+            model = fields[step]
+        elif get_args(model):  # a dict's or list's element
+            model = get_args(model)[-1]
+        if not _fields(model):  # Optional[...] and the like
+            model = next((part for part in get_args(model) if _fields(part)), model)
+    return sorted(_fields(model))
+
+
+def _fields(model: Any) -> dict[str, Any]:
+    if hasattr(model, "model_fields"):
+        return {name: field.annotation for name, field in model.model_fields.items()}
+    return {name: field.type for name, field in getattr(model, "__dataclass_fields__", {}).items()}
+
+
+def _names(folder: Path) -> str:
+    return ", ".join(sorted(file.stem for file in folder.glob("*.yaml"))) or "none"

@@ -1,0 +1,92 @@
+"""One prepared scan = one h5 file: the community's exchange format.
+
+Datasets `image` (float32, z-scored) and `label` (uint8, 0 or 1), both (X, Y, Z) and compressed by
+gzip, as the public mirrors hold them. Files written here also carry their geometry and their
+provenance as attributes; files without them (a mirror's) are read with the geometry given.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from sgrs_core.files import atomic
+
+IDENTITY_DIRECTION = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A scan and its mask on one grid.
+
+    image: (X, Y, Z) float32. label: (X, Y, Z) uint8, 0 or 1. spacing: mm per voxel along x, y, z.
+    origin: mm, position of voxel (0, 0, 0). direction: 3x3 cosines, row-major, as in SimpleITK.
+    """
+
+    image: NDArray[np.float32]
+    label: NDArray[np.uint8]
+    spacing: tuple[float, ...] = (1.0, 1.0, 1.0)
+    origin: tuple[float, ...] = (0.0, 0.0, 0.0)
+    direction: tuple[float, ...] = IDENTITY_DIRECTION
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_volume(path: Path, spacing: tuple[float, ...] = (1.0, 1.0, 1.0)) -> Volume:
+    """Read and check one prepared scan; `spacing` is used where the file carries none.
+
+    Raises FileNotFoundError for a missing file and ValueError, naming the file and what to do,
+    for one that is not h5, is cut off, lacks a dataset, or holds values no training should see.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: scan not found; is its name in the split list right?")
+    try:
+        with h5py.File(path, "r") as file:
+            image = np.asarray(file["image"], dtype=np.float32)
+            label = np.asarray(file["label"])
+            attributes = dict(file.attrs)
+    except (OSError, KeyError, RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"{path}: not a readable h5 file with datasets 'image' and 'label' ({error}); "
+            "it may be cut off: delete it and prepare or download it again"
+        ) from error
+    check_arrays(image, label, str(path))
+    return Volume(
+        image=image,
+        label=label.astype(np.uint8),
+        spacing=tuple(map(float, attributes.get("spacing", spacing))),
+        origin=tuple(map(float, attributes.get("origin", (0.0, 0.0, 0.0)))),
+        direction=tuple(map(float, attributes.get("direction", IDENTITY_DIRECTION))),
+        provenance=json.loads(attributes.get("provenance", "{}")),
+    )
+
+
+def write_volume(path: Path, volume: Volume) -> None:
+    """Check and write one prepared scan; the file appears whole or not at all."""
+    check_arrays(volume.image, volume.label, str(path))
+    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+        for name, array in (("image", volume.image), ("label", volume.label)):
+            file.create_dataset(name, data=array, compression="gzip", compression_opts=1)
+        file.attrs["spacing"] = volume.spacing
+        file.attrs["origin"] = volume.origin
+        file.attrs["direction"] = volume.direction
+        file.attrs["provenance"] = json.dumps(dict(volume.provenance), sort_keys=True)
+
+
+def check_arrays(image: NDArray[np.floating], label: NDArray[np.generic], name: str) -> None:
+    """Raise ValueError, naming the scan, unless image and label can be trained on."""
+    if image.ndim != 3 or image.shape != label.shape:
+        raise ValueError(
+            f"{name}: image {image.shape} and label {label.shape} must be 3D and of one shape"
+        )
+    if not np.isfinite(image).all():
+        raise ValueError(f"{name}: the image holds NaN or infinite values; repair or exclude it")
+    values = np.unique(label)
+    if not np.isin(values, (0, 1)).all():
+        raise ValueError(
+            f"{name}: label values {values[:6].tolist()}, allowed are 0 and 1; "
+            "map the classes to foreground before preparing the scan"
+        )

@@ -1,0 +1,210 @@
+"""An experiment as the workflow sees it: which runs its tables and figures are made of.
+
+A run is a point: data set, number of labelled scans, method with settings, seed. Its name says so,
+and two tables that need the same point share one run.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sgrs_core.config import (
+    ConfigError,
+    check_settings,
+    load_experiment,
+    load_figure,
+    load_method,
+    load_table,
+)
+from sgrs_core.data.splits import SplitLists, read_splits
+from sgrs_core.schema import Dataset, Experiment, Figure, Filter, MethodFile, Row, Table
+
+
+class Point(NamedTuple):
+    """One run. variant: the method's name, then the settings that differ from its file's."""
+
+    dataset: str
+    labelled: int
+    variant: str
+    seed: int
+
+
+class Entry(NamedTuple):
+    """One line of a table: a row at one number of labelled scans, one point per seed."""
+
+    row: Row
+    labelled: int
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked experiment with everything its files refer to."""
+
+    root: Path
+    experiment: Experiment
+    splits: Mapping[str, SplitLists]
+    methods: Mapping[str, MethodFile]
+    tables: Mapping[str, Table]
+    figures: Mapping[str, Figure]
+    rows: Mapping[Point, Row]
+
+    def dataset(self, name: str) -> Dataset:
+        """The data set of a name."""
+        return self.experiment.datasets[name]
+
+    def entries(self, name: str) -> list[Entry]:
+        """The lines of a table or figure that this experiment runs."""
+        sheet = self.tables.get(name) or self.figures[name]
+        wanted = self.experiment.tables.get(name) or self.experiment.figures[name]
+        return list(_entries(sheet, wanted, self.experiment.seeds))
+
+    def points(self, name: str) -> list[Point]:
+        """The runs behind a table or figure."""
+        return [point for entry in self.entries(name) for point in entry.points]
+
+    def scans(self, name: str) -> list[str]:
+        """All scans of a data set."""
+        return [scan for part in self.splits[name] for scan in part]
+
+    def run(self, point: Point) -> dict[str, Any]:
+        """The description of a point's run, for `sgrs_core.run.Run.from_description`."""
+        dataset, lists, row = (
+            self.dataset(point.dataset),
+            self.splits[point.dataset],
+            self.rows[point],
+        )
+        method = self.methods[row.method]
+        labelled, validation = lists.train[: point.labelled], lists.validation
+        if "best_on_validation" in self.experiment.selections and not validation:
+            kept = point.labelled - dataset.validation_scans
+            labelled, validation = labelled[:kept], labelled[kept:]
+        judges = {"last": (), "best_on_test": lists.test, "best_on_validation": validation}
+        return {
+            "method": method.method,
+            "settings": {**method.settings, **row.settings},
+            "training": asdict(dataset.training),
+            "inference": asdict(dataset.inference),
+            "seed": point.seed,
+            "labelled": labelled,
+            "unlabelled": lists.train[point.labelled :],
+            "selection_scans": {name: judges[name] for name in self.experiment.selections},
+        }
+
+
+def load_plan(values: Mapping[str, Any], file: Path, root: Path) -> Plan:
+    """Load and check an experiment and all files it refers to, all but the methods' own settings.
+
+    Raises ConfigError with one line per mistake.
+    """
+    experiment = load_experiment(values, file, root)
+    tables = {name: load_table(name, root) for name in experiment.tables}
+    figures = {name: load_figure(name, root) for name in experiment.figures}
+    for name in experiment.headline:
+        if name not in tables and name not in figures:
+            allowed = ", ".join([*tables, *figures])
+            raise ConfigError(f"{file}: headline = '{name}': allowed are {allowed}")
+    sheets: dict[str, Table | Figure] = {**tables, **figures}
+    names = {row.method for sheet in sheets.values() for row in sheet.rows}
+    methods = {name: load_method(name, root) for name in sorted(names)}
+    splits = {name: _splits(name, dataset, root) for name, dataset in experiment.datasets.items()}
+    rows: dict[Point, Row] = {}
+    for name, sheet in sheets.items():
+        wanted = experiment.tables.get(name) or experiment.figures[name]
+        _check_sheet(name, sheet, wanted, experiment, file)
+        for entry in _entries(sheet, wanted, experiment.seeds):
+            _check_labelled(entry, sheet, experiment, splits, file)
+            rows |= dict.fromkeys(entry.points, entry.row)
+    return Plan(root, experiment, splits, methods, tables, figures, rows)
+
+
+def check_methods(plan: Plan) -> None:
+    """Check every method id and its settings against the methods themselves (imports torch)."""
+    from sgrs_core.methods import METHODS
+
+    for name, method in plan.methods.items():
+        file = plan.root / "methods" / f"{name}.yaml"
+        if method.method not in METHODS:
+            allowed = ", ".join(METHODS)
+            raise ConfigError(f"{file}: method = '{method.method}': allowed are {allowed}")
+        check_settings(METHODS[method.method].Settings, method.settings, file, ("settings",))
+    for point, row in plan.rows.items():
+        method = plan.methods[row.method]
+        kind = METHODS[method.method]
+        where = plan.root / "methods" / f"{row.method}.yaml, row {row.variant}"
+        check_settings(kind.Settings, {**method.settings, **row.settings}, where, ("settings",))
+        scans = len(plan.splits[point.dataset].train)
+        if kind.uses_unlabelled and point.labelled == scans:
+            raise ConfigError(
+                f"{where}: labelled = {scans}: allowed are less than all {scans} training scans, "
+                f"because {method.method} needs unlabelled ones"
+            )
+
+
+def _entries(sheet: Table | Figure, wanted: Filter, seeds: list[int]) -> Iterator[Entry]:
+    for row in sheet.rows:
+        if wanted.methods is not None and row.method not in wanted.methods:
+            continue
+        for labelled in row.labelled:
+            if wanted.labelled is None or labelled in wanted.labelled:
+                points = (Point(sheet.dataset, labelled, _variant(row), seed) for seed in seeds)
+                yield Entry(row, labelled, tuple(points))
+
+
+def _variant(row: Row) -> str:
+    """A folder name: `sgrs`, `sgrs,delta=con,theta=con`."""
+    settings = (f"{key}={value}" for key, value in sorted(row.settings.items()))
+    return ",".join([row.method, *settings])
+
+
+def _splits(name: str, dataset: Dataset, root: Path) -> SplitLists:
+    try:
+        return read_splits(dataset, root)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{root / 'datasets' / name}.yaml: splits: {error}") from None
+
+
+def _check_sheet(
+    name: str, sheet: Table | Figure, wanted: Filter, experiment: Experiment, file: Path
+) -> None:
+    """The data set exists, and the filter asks for something that the rows have."""
+    if sheet.dataset not in experiment.datasets:
+        allowed = ", ".join(experiment.datasets)
+        raise ConfigError(f"{file}: {name} needs datasets.{sheet.dataset}; given are {allowed}")
+    group = "tables" if isinstance(sheet, Table) else "figures"
+    offered: dict[str, set[Any]] = {
+        "labelled": {count for row in sheet.rows for count in row.labelled},
+        "methods": {row.method for row in sheet.rows},
+    }
+    for key, known in offered.items():
+        for value in getattr(wanted, key) or ():
+            if value not in known:
+                allowed = ", ".join(map(str, sorted(known)))
+                raise ConfigError(
+                    f"{file}: {group}.{name}.{key} = {value!r}: allowed are {allowed}"
+                )
+
+
+def _check_labelled(
+    entry: Entry,
+    sheet: Table | Figure,
+    experiment: Experiment,
+    splits: Mapping[str, SplitLists],
+    file: Path,
+) -> None:
+    """There are as many training scans as labels are asked for, and enough to hold some out."""
+    scans = len(splits[sheet.dataset].train)
+    if not 1 <= entry.labelled <= scans:
+        raise ConfigError(
+            f"{file}: labelled = {entry.labelled} (row {entry.row.variant} of '{sheet.title}'): "
+            f"allowed are 1 to {scans}, the training scans of {sheet.dataset}"
+        )
+    if "best_on_validation" not in experiment.selections or splits[sheet.dataset].validation:
+        return
+    held_out = experiment.datasets[sheet.dataset].validation_scans
+    if not 1 <= held_out < entry.labelled:
+        raise ConfigError(
+            f"{file}: datasets.{sheet.dataset}.validation_scans = {held_out}: allowed are 1 to "
+            f"{entry.labelled - 1} for best_on_validation with {entry.labelled} labelled scans"
+        )

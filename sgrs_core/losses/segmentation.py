@@ -1,0 +1,25 @@
+"""Losses against a complete label, shared by the methods."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def one_hot(label: Tensor, classes: int) -> Tensor:
+    """(B, X, Y, Z) int64 class numbers -> (B, classes, X, Y, Z) float32."""
+    return functional.one_hot(label, classes).movedim(-1, 1).float()
+
+
+def cross_entropy_map(logits: Tensor, label: Tensor) -> Tensor:
+    """Cross-entropy of every voxel: logits (B, C, X, Y, Z), label (B, X, Y, Z) -> (B, X, Y, Z)."""
+    return functional.cross_entropy(logits, label, reduction="none")
+
+
+def squared_dice_loss(probability: Tensor, label: Tensor) -> Tensor:
+    """1 - (2 sum p y + e) / (sum p^2 + sum y^2 + e), e = 1e-5, sums over the whole batch.
+
+    probability: foreground, (B, X, Y, Z) in [0, 1]; label: (B, X, Y, Z), 0 or 1.
+    """
+    y = label.float()
+    overlap = 2 * torch.sum(probability * y) + 1e-5
+    return 1 - overlap / (torch.sum(probability**2) + torch.sum(y**2) + 1e-5)

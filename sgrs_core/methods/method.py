@@ -1,0 +1,82 @@
+"""What every method is: an object that owns its networks and everything it remembers.
+
+To add a method: a file here with a subclass of `Method`, one line in `sgrs_core/methods/__init__.py`,
+and one file in config/methods. The loop, the checkpoints, inference, metrics and tables need no
+change: none of them knows which method it serves.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, Optimizer
+
+from sgrs_core.networks.vnet import VNet
+from sgrs_core.settings import TrainingSettings
+
+
+class Batch(NamedTuple):
+    """The patches of one step. There is no field for the labels of unlabelled scans."""
+
+    images_l: Tensor  # (L, 1, X, Y, Z) float32, z-scored
+    labels_l: Tensor  # (L, X, Y, Z) int64, 0 or 1
+    images_u: Tensor  # (U, 1, X, Y, Z) float32, z-scored
+
+
+class StepOutput(NamedTuple):
+    """What a step gives back.
+
+    loss: scalar, to be minimised. terms: its named parts, detached scalars, for the log.
+    observed: what diagnostics may look at, detached: `pseudo_labels` (U, X, Y, Z) int64 and any
+    `region_<name>` (U, X, Y, Z) bool.
+    """
+
+    loss: Tensor
+    terms: Mapping[str, Tensor]
+    observed: Mapping[str, Tensor] = {}
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """For methods that have nothing to set beyond the training settings."""
+
+
+class Method(nn.Module):
+    """Base of all methods; `state_dict()` is the whole of what training has learnt.
+
+    A subclass sets `self.network` (or overrides `predict`), implements `step`, and names its
+    settings class. `iteration` counts from 1 everywhere.
+    """
+
+    Settings: ClassVar[type] = NoSettings
+    uses_unlabelled: ClassVar[bool] = True
+
+    network: nn.Module
+
+    def __init__(self, run: TrainingSettings, settings: Any = None) -> None:
+        super().__init__()
+        self.run = run
+        self.settings = self.Settings() if settings is None else settings
+
+    def step(self, batch: Batch, iteration: int) -> StepOutput:
+        """The method itself: a differentiable loss on one batch."""
+        raise NotImplementedError
+
+    def after_step(self, iteration: int) -> None:
+        """Whatever follows the optimiser's step: moving averages, memory banks."""
+
+    def optimizers(self) -> list[Optimizer]:
+        """The optimisers that follow each step's backward pass; default: one SGD."""
+        trained = [p for p in self.parameters() if p.requires_grad]
+        run = self.run
+        return [SGD(trained, run.learning_rate, run.momentum, weight_decay=run.weight_decay)]
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Foreground probability: (B, 1, X, Y, Z) -> (B, X, Y, Z) in [0, 1]."""
+        return torch.softmax(self.network(images).float(), dim=1)[:, 1]
+
+    def new_vnet(self) -> VNet:
+        """A V-Net of this run's size: 1 input channel, 2 classes."""
+        return VNet(base_filters=self.run.base_filters, dropout=self.run.dropout)

@@ -1,0 +1,118 @@
+"""V-Net, the 3D encoder-decoder behind every row of the paper's tables.
+
+Source: Milletari et al., "V-Net", 3DV 2016, in the form the semi-supervised field settled on
+(UA-MT and its descendants): plain convolution blocks without residual connections, batch
+normalisation, element-wise added skip connections.
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+
+class ConvBlock(nn.Sequential):
+    """`n` times 3x3x3 convolution, batch normalisation, ReLU: (N, cin, X, Y, Z) -> (N, cout, X, Y, Z)."""
+
+    def __init__(self, n: int, cin: int, cout: int) -> None:
+        layers: list[nn.Module] = []
+        for i in range(n):
+            layers += [
+                nn.Conv3d(cin if i == 0 else cout, cout, 3, padding=1),
+                nn.BatchNorm3d(cout),
+                nn.ReLU(inplace=True),
+            ]
+        super().__init__(*layers)
+
+
+class Down(nn.Sequential):
+    """Halve each side by a strided convolution: (N, cin, X, Y, Z) -> (N, cout, X/2, Y/2, Z/2)."""
+
+    def __init__(self, cin: int, cout: int) -> None:
+        super().__init__(
+            nn.Conv3d(cin, cout, 2, stride=2), nn.BatchNorm3d(cout), nn.ReLU(inplace=True)
+        )
+
+
+class Up(nn.Sequential):
+    """Double each side by a transposed convolution: (N, cin, X, Y, Z) -> (N, cout, 2X, 2Y, 2Z)."""
+
+    def __init__(self, cin: int, cout: int) -> None:
+        super().__init__(
+            nn.ConvTranspose3d(cin, cout, 2, stride=2), nn.BatchNorm3d(cout), nn.ReLU(inplace=True)
+        )
+
+
+class Encoder(nn.Module):
+    """The contracting half: an image to its features at five resolutions.
+
+    forward: (N, in_channels, X, Y, Z) -> five tensors (N, f 2^k, X/2^k, Y/2^k, Z/2^k), k = 0..4.
+    """
+
+    def __init__(self, in_channels: int, base_filters: int, dropout: float) -> None:
+        super().__init__()
+        f = base_filters
+        self.stage1, self.down1 = ConvBlock(1, in_channels, f), Down(f, 2 * f)
+        self.stage2, self.down2 = ConvBlock(2, 2 * f, 2 * f), Down(2 * f, 4 * f)
+        self.stage3, self.down3 = ConvBlock(3, 4 * f, 4 * f), Down(4 * f, 8 * f)
+        self.stage4, self.down4 = ConvBlock(3, 8 * f, 8 * f), Down(8 * f, 16 * f)
+        self.stage5 = ConvBlock(3, 16 * f, 16 * f)
+        self.dropout = nn.Dropout3d(dropout)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        x1 = self.stage1(images)
+        x2 = self.stage2(self.down1(x1))
+        x3 = self.stage3(self.down2(x2))
+        x4 = self.stage4(self.down3(x3))
+        x5 = self.dropout(self.stage5(self.down4(x4)))
+        return [x1, x2, x3, x4, x5]
+
+
+class Decoder(nn.Module):
+    """The expanding half: features at five resolutions to logits, skip connections added.
+
+    forward: the encoder's five tensors -> (N, classes, X, Y, Z).
+    """
+
+    def __init__(self, classes: int, base_filters: int, dropout: float) -> None:
+        super().__init__()
+        f = base_filters
+        self.up5, self.stage6 = Up(16 * f, 8 * f), ConvBlock(3, 8 * f, 8 * f)
+        self.up6, self.stage7 = Up(8 * f, 4 * f), ConvBlock(3, 4 * f, 4 * f)
+        self.up7, self.stage8 = Up(4 * f, 2 * f), ConvBlock(2, 2 * f, 2 * f)
+        self.up8, self.stage9 = Up(2 * f, f), ConvBlock(1, f, f)
+        self.dropout = nn.Dropout3d(dropout)
+        self.output = nn.Conv3d(f, classes, 1)
+
+    def features(self, encoded: Sequence[Tensor]) -> Tensor:
+        """The last features before dropout and output convolution, (N, f, X, Y, Z)."""
+        x1, x2, x3, x4, x5 = encoded
+        x = self.stage6(self.up5(x5) + x4)
+        x = self.stage7(self.up6(x) + x3)
+        x = self.stage8(self.up7(x) + x2)
+        return self.stage9(self.up8(x) + x1)
+
+    def forward(self, encoded: Sequence[Tensor]) -> Tensor:
+        return self.output(self.dropout(self.features(encoded)))
+
+
+class VNet(nn.Module):
+    """Encoder and decoder.
+
+    forward: (N, in_channels, X, Y, Z) float, each side divisible by 16 -> logits
+    (N, classes, X, Y, Z). `dropout` is the rate of the two channel dropouts (at the bottleneck
+    and before the output convolution); 0 switches both off.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        classes: int = 2,
+        base_filters: int = 16,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        self.encoder = Encoder(in_channels, base_filters, dropout)
+        self.decoder = Decoder(classes, base_filters, dropout)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.decoder(self.encoder(images))

@@ -1,0 +1,94 @@
+"""What defines a training run, and what follows from it alone: first weights and random numbers."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+from sgrs_core.methods import METHODS
+from sgrs_core.methods.method import Method
+from sgrs_core.settings import InferenceSettings, Selection, TrainingSettings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run, complete: the same values give the same weights.
+
+    method: id in METHODS; settings: its own. labelled, unlabelled: names of the training scans.
+    selection_scans: for each way of choosing a checkpoint, the scans it looks at (none for `last`).
+    """
+
+    method: str
+    settings: Mapping[str, Any]
+    training: TrainingSettings
+    inference: InferenceSettings
+    seed: int
+    labelled: tuple[str, ...]
+    unlabelled: tuple[str, ...]
+    selection_scans: Mapping[Selection, tuple[str, ...]]
+
+    def description(self) -> dict[str, Any]:
+        """The run as nested dictionaries, lists, texts and numbers, for JSON and model files."""
+        description: dict[str, Any] = _plain(asdict(self))
+        return description
+
+    @classmethod
+    def from_description(cls, values: Mapping[str, Any]) -> Self:
+        """The run that `description` described."""
+        groups = {"training": TrainingSettings, "inference": InferenceSettings}
+        restored = {
+            key: groups[key](**_tuples(value)) if key in groups else value
+            for key, value in _tuples(values).items()
+        }
+        return cls(**restored)
+
+
+def new_method(run: Run) -> Method:
+    """The run's method at its first weights, which depend on the seed alone."""
+    seed_everything(run.seed, 0)
+    kind = METHODS[run.method]
+    return kind(run.training, kind.Settings(**run.settings))
+
+
+def seed_everything(seed: int, iteration: int) -> None:
+    """Make all of torch's random numbers from here on a function of seed and iteration."""
+    state = np.random.SeedSequence([seed, iteration]).generate_state(1, np.uint64)[0]
+    torch.manual_seed(int(state >> np.uint64(1)))  # manual_seed takes 63 bits everywhere
+
+
+def choose_device(name: str) -> torch.device:
+    """The device asked for; `auto` is CUDA where there is one. Never falls back silently."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise RuntimeError("device: cuda, but torch sees no CUDA device; set device: cpu or auto")
+    logger.info("computing on %s with %d threads", name, torch.get_num_threads())
+    return torch.device(name)
+
+
+@contextmanager
+def autocast(device: torch.device, settings: TrainingSettings) -> Iterator[None]:
+    """The run's precision; losses are computed in float32 by the methods themselves."""
+    low = settings.precision == "bfloat16"
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=low):
+        yield
+
+
+def _plain(value: Any) -> Any:
+    """Tuples to lists."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _tuples(value: Any) -> Any:
+    """Lists to tuples."""
+    if isinstance(value, Mapping):
+        return {key: _tuples(item) for key, item in value.items()}
+    return tuple(_tuples(item) for item in value) if isinstance(value, list | tuple) else value

@@ -1,0 +1,102 @@
+"""What a training run and an evaluation can be told, as plain data.
+
+Standard library only: the workflow reads these without importing torch, and a machine that only
+trains needs no validation library. `sgrs_core.config` fills and checks them from the YAML files.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Triple = tuple[int, int, int]
+Selection = Literal["last", "best_on_test", "best_on_validation"]
+Scoring = Literal["published", "strict"]
+
+SIDE_DIVISOR = 16  # the V-Net halves each side four times
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """One training run, whatever its method. Defaults: the paper's setting on LA (section 3.1).
+
+    iterations: optimiser steps. patch: voxels along x, y, z. labelled_patches and
+    unlabelled_patches: per step. base_filters, dropout: of the V-Net. learning_rate, momentum,
+    weight_decay: of SGD. ramp_iterations: until the pseudo-label weight is 1; ramp_block: the
+    weight changes once in so many iterations (the released code's 150).
+    augmentation: `rotate_flip` turns patches by multiples of 90 degrees in the x-y plane and flips
+    them along x or y; `none` leaves the random crop alone.
+    precision: of the networks' arithmetic; losses are always float32. channels_last: memory layout.
+    device: `auto` takes a CUDA device if there is one. checkpoint_every, log_every,
+    selection_every: in iterations. selection_from: first iteration at which checkpoints compete.
+    """
+
+    iterations: int = 15_000
+    patch: Triple = (112, 112, 80)
+    labelled_patches: int = 2
+    unlabelled_patches: int = 2
+    base_filters: int = 16
+    dropout: float = 0.5
+    learning_rate: float = 0.01
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    ramp_iterations: int = 6_000
+    ramp_block: int = 150
+    augmentation: Literal["rotate_flip", "none"] = "rotate_flip"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    channels_last: bool = True
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    checkpoint_every: int = 200
+    log_every: int = 10
+    selection_from: int = 1_000
+    selection_every: int = 200
+
+    def __post_init__(self) -> None:
+        check_patch("patch", self.patch)
+        for name in (
+            "iterations", "labelled_patches", "base_filters", "ramp_iterations", "ramp_block",
+            "checkpoint_every", "log_every", "selection_every",
+        ):  # fmt: skip
+            check_positive(name, getattr(self, name))
+        if self.unlabelled_patches < 0:
+            raise ValueError(
+                f"unlabelled_patches = {self.unlabelled_patches}: allowed are 0 and up"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout = {self.dropout}: allowed are numbers from 0 to below 1")
+        if self.ramp_iterations % self.ramp_block:
+            raise ValueError(
+                f"ramp_iterations = {self.ramp_iterations}: allowed are multiples of "
+                f"ramp_block = {self.ramp_block}"
+            )
+
+
+@dataclass(frozen=True)
+class InferenceSettings:
+    """Sliding-window inference: stride in voxels along x, y, z; windows per network call.
+
+    selection_stride: the (usually wider) stride of the passes that choose a checkpoint.
+    """
+
+    stride: Triple = (18, 18, 4)
+    selection_stride: Triple = (18, 18, 4)
+    batch: int = 4
+
+    def __post_init__(self) -> None:
+        for name in ("stride", "selection_stride"):
+            for side in getattr(self, name):
+                check_positive(name, side)
+        check_positive("batch", self.batch)
+
+
+def check_positive(name: str, value: int) -> None:
+    """Raise ValueError unless the setting is a whole number of at least 1."""
+    if value < 1:
+        raise ValueError(f"{name} = {value}: allowed are whole numbers from 1")
+
+
+def check_patch(name: str, patch: Triple) -> None:
+    """Raise ValueError unless each side can be halved four times."""
+    if any(side < SIDE_DIVISOR or side % SIDE_DIVISOR for side in patch):
+        raise ValueError(
+            f"{name} = {list(patch)}: allowed are three multiples of {SIDE_DIVISOR}, "
+            "because the V-Net halves each side four times"
+        )

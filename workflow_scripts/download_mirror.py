@@ -1,0 +1,21 @@
+"""Download a data set's prepared files and check each against its digest."""
+
+from pathlib import Path
+
+from sgrs_core.data.download import download_all, mirror_files, read_digests
+
+from sgrs_core.files import atomic
+from sgrs_core.log import log_to
+
+
+def main(snakemake):
+    log_to(snakemake.log[0])
+    complete = Path(snakemake.output.complete)
+    digests = read_digests(Path(snakemake.params.digests))
+    download_all(mirror_files(snakemake.params.url, digests, complete.parent))
+    with atomic(complete) as temporary:
+        temporary.write_text("".join(f"{digest}  {name}\n" for name, digest in digests.items()))
+
+
+if "snakemake" in globals():
+    main(globals()["snakemake"])

@@ -1,0 +1,39 @@
+"""Predict and score all test scans with one trained model."""
+
+from pathlib import Path
+
+import torch
+
+from sgrs_core.data.nifti import write_nifti
+from sgrs_core.data.volumes import read_volume
+from sgrs_core.evaluation import evaluate, write_scores
+from sgrs_core.log import log_to
+from sgrs_core.model import load_model
+from sgrs_core.run import choose_device
+
+
+def main(snakemake):
+    log_to(snakemake.log[0])
+    torch.set_num_threads(snakemake.threads)
+    files = {Path(file).stem: Path(file) for file in snakemake.input.volumes}
+    predictions = Path(snakemake.output.predictions)
+    run, method = load_model(Path(snakemake.input.model))
+    method.to(choose_device(run.training.device))
+    lines = {}
+    for scored in evaluate(
+        run, method, snakemake.params.scans, lambda name: read_volume(files[name])
+    ):
+        volume = scored.volume
+        write_nifti(
+            predictions / f"{scored.name}.nii.gz",
+            scored.prediction.astype("uint8"),
+            volume.spacing,
+            volume.origin,
+            volume.direction,
+        )
+        lines[scored.name] = scored.scores
+    write_scores(Path(snakemake.output.scores), lines)
+
+
+if "snakemake" in globals():
+    main(globals()["snakemake"])

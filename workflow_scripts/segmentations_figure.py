@@ -1,0 +1,39 @@
+"""Draw predictions beside ground truth, for the median case of each number of labelled scans."""
+
+from pathlib import Path
+
+import pandas
+from sgrs_core.figures.segmentations import Case, Panel, draw_segmentations, median_case
+from sgrs_core.figures.style import save
+
+from sgrs_core.data.nifti import read_nifti
+from sgrs_core.data.volumes import read_volume
+from sgrs_core.log import log_to
+
+
+def case_of(labelled, lines, files):
+    """The scan on which the last method shown (ours) has its median Dice."""
+    dice = pandas.read_csv(lines[-1]["scores"], index_col="scan")["dice"].to_dict()
+    scan = median_case(dice)
+    volume = read_volume(files[scan])
+    panels = [
+        Panel(line["title"], read_nifti(Path(line["predictions"]) / f"{scan}.nii.gz").array == 1)
+        for line in lines
+    ]
+    name = f"{labelled} labelled\n{scan}"
+    return Case(name, volume.image, volume.label == 1, panels, volume.spacing)
+
+
+def main(snakemake):
+    log_to(snakemake.log[0])
+    files = {Path(file).stem: Path(file) for file in snakemake.input.volumes}
+    lines = snakemake.params.lines
+    cases = [
+        case_of(labelled, [line for line in lines if line["labelled"] == labelled], files)
+        for labelled in dict.fromkeys(line["labelled"] for line in lines)
+    ]
+    save(draw_segmentations(cases), [Path(path) for path in snakemake.output])
+
+
+if "snakemake" in globals():
+    main(globals()["snakemake"])

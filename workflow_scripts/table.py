@@ -1,0 +1,29 @@
+"""Write one table as CSV, Markdown and LaTeX from score files and the published numbers."""
+
+from pathlib import Path
+
+import pandas
+
+from sgrs_core.files import atomic
+from sgrs_core.log import log_to
+from sgrs_core.tables import build_table, to_latex, to_markdown
+
+
+def main(snakemake):
+    log_to(snakemake.log[0])
+    sheet = snakemake.params.table
+    published = pandas.read_csv(snakemake.input.published)
+    published = published[published["table"] == (sheet["published_table"] or 0)]
+    table = build_table(sheet["dataset"], snakemake.params.lines, published)
+    texts = {
+        snakemake.output.csv: table.to_csv(index=False),
+        snakemake.output.md: to_markdown(table, sheet["title"], snakemake.params.note),
+        snakemake.output.tex: to_latex(table, sheet["title"], snakemake.params.note),
+    }
+    for path, text in texts.items():
+        with atomic(Path(path)) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+if "snakemake" in globals():
+    main(globals()["snakemake"])

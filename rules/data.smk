@@ -1,12 +1,14 @@
 # Scans: made up, downloaded or found in a folder, then prepared once for all runs.
 
+LA_FILES = ("lgemri.nrrd", "laendo.nrrd")  # one scan, as the challenge distributes it
+
 
 rule make_phantoms:
     output:
         scans=[
-            f"{RESULTS}/raw/la/{scan}/{file}"
+            RAW.format(dataset="la", scan=scan) + f"/{file}"
             for scan in PLAN.scans("la")
-            for file in ("lgemri.nrrd", "laendo.nrrd")
+            for file in LA_FILES
         ],
     log:
         f"{RESULTS}/logs/la/make_phantoms.log",
@@ -33,25 +35,28 @@ rule download_mirror:
 
 
 def source_of(wildcards):
-    """What a scan is prepared from."""
+    """The files that a scan is prepared from; for a mirror, the proof that it is downloaded."""
     dataset = PLAN.dataset(wildcards.dataset)
     if dataset.source == "mirror":
-        return {"complete": DOWNLOADS.format(dataset=wildcards.dataset) + "/complete.txt"}
-    folder = dataset.folder if dataset.source != "phantom" else RAW.rsplit("/", 1)[0]
-    folder = f"{folder}/{wildcards.scan}".format(dataset=wildcards.dataset)
+        return DOWNLOADS.format(dataset=wildcards.dataset) + "/complete.txt"
     if dataset.source == "local":
-        return {"prepared": f"{folder}/mri_norm2.h5"}
-    return {"image": f"{folder}/lgemri.nrrd", "label": f"{folder}/laendo.nrrd"}
+        return f"{dataset.folder}/{wildcards.scan}/mri_norm2.h5"
+    if dataset.source == "phantom":
+        folder = RAW.format(**wildcards)
+    else:
+        folder = f"{dataset.folder}/{wildcards.scan}"
+    return [f"{folder}/{file}" for file in LA_FILES]
 
 
 rule prepare:
     input:
-        unpack(source_of),
+        source_of,
     output:
         volume=VOLUME,
     log:
         f"{RESULTS}/logs/{{dataset}}/prepare/{{scan}}.log",
     params:
+        source=lambda wildcards: PLAN.dataset(wildcards.dataset).source,
         spacing=lambda wildcards: PLAN.dataset(wildcards.dataset).spacing,
         downsample=lambda wildcards: PLAN.dataset(wildcards.dataset).downsample,
     script:

@@ -10,13 +10,13 @@ def main(snakemake):
     log_to(snakemake.log[0])
     scan, output = snakemake.wildcards.scan, Path(snakemake.output.volume)
     factor, spacing = snakemake.params.downsample, tuple(snakemake.params.spacing)
-    if "image" in snakemake.input:
-        prepare_raw(Path(snakemake.input.image).parent, scan, factor, output)
-    elif "prepared" in snakemake.input:
-        prepare_mirrored(Path(snakemake.input.prepared), spacing, factor, output)
+    source = Path(snakemake.input[0])
+    if snakemake.params.source in ("phantom", "raw"):
+        prepare_raw(source.parent, scan, factor, output)
+    elif snakemake.params.source == "local":
+        prepare_mirrored(source, spacing, factor, output)
     else:
-        mirrored = Path(snakemake.input.complete).parent / scan / "mri_norm2.h5"
-        prepare_mirrored(mirrored, spacing, factor, output)
+        prepare_mirrored(source.parent / scan / "mri_norm2.h5", spacing, factor, output)
 
 
 if "snakemake" in globals():

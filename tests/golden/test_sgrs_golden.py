@@ -1,0 +1,156 @@
+"""SGRS-Net's released form equals the released code, formula by formula."""
+
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from torch import nn
+
+from sgrs_core.methods.ramp import ramp_up
+from sgrs_core.methods.sgrs import (
+    SgrsSettings,
+    SynergyGuidedRegionalSupervision,
+    entropy,
+    mix,
+)
+from sgrs_core.networks.ema import average_into
+from sgrs_core.settings import TrainingSettings
+
+TOLERANCE = 1e-5
+GRADIENT_TOLERANCE = 1e-4
+
+
+def new_method(**settings) -> SynergyGuidedRegionalSupervision:
+    run = TrainingSettings(patch=(16, 16, 16), base_filters=2)
+    return SynergyGuidedRegionalSupervision(run, SgrsSettings(**settings))
+
+
+@pytest.fixture
+def arrays(golden):
+    return {name: torch.from_numpy(array) for name, array in golden("sgrs").items()}
+
+
+@pytest.fixture
+def logits(arrays):
+    names = ("labelled", "unlabelled", "mixed")
+    return {name: arrays[f"logits_{name}"].clone().requires_grad_() for name in names}
+
+
+def softmaxes(logits) -> list[torch.Tensor]:
+    return [torch.softmax(logits[name], dim=1) for name in ("unlabelled", "mixed")]
+
+
+@pytest.mark.parametrize("form", ["released", "paper"])
+def test_regions_of_both_forms(form, arrays, logits):
+    method = new_method(disregarded="released")
+    if form == "paper":
+        method = new_method(disregarded="paper", tau=float(arrays["entropy10_at_tau"]))
+    regions = method.split(softmaxes(logits))
+    assert torch.equal(regions.delta, arrays["region_ignored"])
+    assert torch.equal(regions.omega, arrays["region_consistent"])
+    assert torch.equal(regions.theta, arrays["region_inconsistent"])
+
+
+def test_entropy_in_base_ten(arrays, logits):
+    for probability, name in zip(softmaxes(logits), ("unlabelled", "mixed"), strict=True):
+        expected = arrays[f"entropy10_{name}"]
+        assert_allclose(entropy(probability).detach(), expected, rtol=TOLERANCE, atol=1e-7)
+
+
+def test_supervised_loss(arrays, logits):
+    loss, terms = new_method().labelled_loss(logits["labelled"], arrays["label"])
+    assert_allclose(terms["labelled_cross_entropy"].item(), arrays["released_sup_ce"], TOLERANCE)
+    assert_allclose(terms["labelled_dice"].item(), arrays["released_sup_dice"], TOLERANCE)
+    assert_allclose(loss.item(), arrays["released_sup"], TOLERANCE)
+
+
+@pytest.mark.parametrize(("view", "letter"), [("unlabelled", "u"), ("mixed", "m")])
+def test_regional_terms_of_each_view(view, letter, arrays, logits):
+    method = new_method()
+    regions = method.split(softmaxes(logits))
+    _, terms = method.regional_loss([logits[view]], arrays["pseudo_label"], regions)
+    cross_entropy = terms["consistent_cross_entropy"] + terms["noise_robust_cross_entropy"]
+    assert_allclose(cross_entropy.item(), arrays[f"released_ce_{letter}"], TOLERANCE)
+    for name, stored in (("consistent_dice", "con"), ("noise_robust_dice", "nr")):
+        expected = arrays[f"released_dice_{stored}_{letter}"]
+        assert_allclose(terms[name].item(), expected, TOLERANCE)
+
+
+def test_total_loss_and_its_gradients(arrays, logits):
+    method = new_method()
+    views = [logits["unlabelled"], logits["mixed"]]
+    regions = method.split(softmaxes(logits))
+    supervised, _ = method.labelled_loss(logits["labelled"], arrays["label"])
+    unsupervised, _ = method.regional_loss(views, arrays["pseudo_label"], regions)
+    weight = ramp_up(1500, method.run)
+    total = supervised + weight * unsupervised
+    total.backward()
+    assert_allclose(unsupervised.item(), arrays["released_pseudo"], TOLERANCE)
+    assert_allclose(weight, arrays["weight_iter_1500"], TOLERANCE)
+    assert_allclose(total.item(), arrays["released_total"], TOLERANCE)
+    for name, tensor in logits.items():
+        expected = arrays[f"grad_logits_{name}"]
+        scale = float(expected.abs().max())
+        assert_allclose(
+            tensor.grad, expected, rtol=GRADIENT_TOLERANCE, atol=GRADIENT_TOLERANCE * scale
+        )
+
+
+def test_ramp(arrays):
+    run = TrainingSettings()
+    values = [ramp_up(int(iteration), run) for iteration in arrays["ramp_iterations"]]
+    assert_allclose(values, arrays["ramp_values"], TOLERANCE)
+
+
+def test_mixing(arrays):
+    mixed = mix(
+        arrays["mix_labelled"] + arrays["mix_noise_labelled"],
+        arrays["mix_unlabelled"] + arrays["mix_noise_unlabelled"],
+        arrays["mix_lambda"],
+        arrays["mix_partner"],
+    )
+    assert_allclose(mixed, arrays["mix_result"], rtol=TOLERANCE, atol=1e-6)
+
+
+def small_network(values: torch.Tensor) -> nn.Module:
+    """A convolution and a batch norm that hold a flattened state."""
+    network = nn.Sequential(nn.Conv3d(1, 2, 3), nn.BatchNorm3d(2))
+    start = 0
+    for tensor in network.state_dict().values():
+        tensor.copy_(values[start : start + tensor.numel()].view(tensor.shape))
+        start += tensor.numel()
+    return network
+
+
+def flattened(network: nn.Module) -> torch.Tensor:
+    return torch.cat([value.flatten().float() for value in network.state_dict().values()])
+
+
+def test_teacher_update_and_student_decay(arrays):
+    method = new_method()
+    method.network = small_network(arrays["ema_student_start"])
+    method.teacher = small_network(arrays["ema_teacher_start"])
+    optimizer = method.optimizers()[0]
+    optimizer.param_groups.clear()
+    optimizer.add_param_group({"params": list(method.network.parameters())})
+    for iteration in range(1, sum(name.startswith("ema_input") for name in arrays) + 1):
+        images = arrays[f"ema_input{iteration}"]
+        with torch.no_grad():
+            method.teacher(images + 0.1)
+        optimizer.zero_grad()
+        (method.network(images) ** 3).mean().backward()
+        optimizer.step()
+        expected = arrays[f"ema_student_after_sgd{iteration}"]
+        assert_allclose(flattened(method.network), expected, rtol=TOLERANCE, atol=1e-6)
+        method.after_step(iteration)
+        for network, name in ((method.network, "student"), (method.teacher, "teacher")):
+            expected = arrays[f"ema_{name}{iteration}"]
+            assert_allclose(flattened(network), expected, rtol=TOLERANCE, atol=1e-6)
+
+
+def test_shared_start_gives_the_student_the_teachers_weights(arrays):
+    teacher = small_network(arrays["ema_teacher_start"])
+    student = small_network(arrays["ema_student_start"])
+    average_into(student, teacher, decay=0.0, buffers=True)
+    assert_allclose(flattened(student), arrays["ema_teacher_start"], rtol=0, atol=0)
+    method = new_method()
+    assert torch.equal(flattened(method.network), flattened(method.teacher))

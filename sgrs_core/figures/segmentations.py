@@ -41,7 +41,7 @@ LETTER = 0.075  # inches, about a letter's width
 LABEL_WIDTH = 0.4  # inches, for the cases' names
 TITLE_LINE, DICE_HEIGHT, LEGEND_HEIGHT = 0.16, 0.3, 0.3  # inches
 
-PIXELS = 700  # of a surface's picture, along its longer side
+PIXELS = 540  # along the longer side of a surface's picture: 300 to the inch
 POINTS_PER_PIXEL = 1.5  # along a triangle's side; with 1, some pixels lie between points
 POINTS_AT_ONCE = 1_000_000  # a noisy prediction has millions of triangles
 

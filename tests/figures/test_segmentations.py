@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.contour import ContourSet
 from numpy.typing import NDArray
 
+from sgrs_core.figures import segmentations
 from sgrs_core.figures.segmentations import (
     CAMERA,
     Case,
@@ -26,6 +27,12 @@ from sgrs_core.figures.style import save
 
 SHAPE = (20, 24, 16)
 Mask = NDArray[np.bool_]
+
+
+@pytest.fixture(autouse=True)
+def few_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Coarse pictures of surfaces, which are fast to draw."""
+    monkeypatch.setattr(segmentations, "PIXELS", 150)
 
 
 def ball(radius: float, shape: tuple[int, ...] = SHAPE) -> Mask:

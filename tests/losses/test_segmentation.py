@@ -1,0 +1,29 @@
+import torch
+from torch import tensor
+
+from sgrs_core.losses.segmentation import cross_entropy_map, one_hot, squared_dice_loss
+
+
+def test_one_hot_puts_classes_second():
+    label = torch.randint(3, (2, 4, 5, 6))
+    encoded = one_hot(label, 3)
+    assert encoded.shape == (2, 3, 4, 5, 6)
+    assert torch.equal(encoded.argmax(dim=1), label)
+
+
+def test_cross_entropy_is_minus_the_log_probability_of_the_label():
+    logits, label = torch.randn(2, 2, 3, 3, 3), torch.randint(2, (2, 3, 3, 3))
+    probability = torch.softmax(logits, 1).gather(1, label.unsqueeze(1)).squeeze(1)
+    torch.testing.assert_close(cross_entropy_map(logits, label), -probability.log())
+
+
+def test_squared_dice_of_a_hand_computed_case():
+    probability, label = tensor([[[[0.5, 1.0]]]]), tensor([[[[1, 0]]]])
+    # overlap 2 * 0.5, sizes 1.25 and 1
+    torch.testing.assert_close(squared_dice_loss(probability, label), tensor(1 - 1 / 2.25))
+
+
+def test_squared_dice_is_zero_for_a_perfect_prediction_and_an_empty_patch():
+    label = torch.randint(2, (2, 4, 4, 4))
+    assert squared_dice_loss(label.float(), label).abs() < 1e-6
+    assert squared_dice_loss(torch.zeros(1, 2, 2, 2), torch.zeros(1, 2, 2, 2)) == 0

@@ -1,0 +1,60 @@
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sgrs_core.data.volumes import Volume
+from sgrs_core.evaluation import evaluate, write_scores
+from sgrs_core.metrics import score
+from sgrs_core.run import Run, new_method
+
+
+@pytest.fixture
+def run(tiny_training, tiny_inference) -> Run:
+    return Run("vnet", {}, tiny_training, tiny_inference, 0, ("a",), (), {"last": ()})
+
+
+def scan(name: str) -> Volume:
+    generator = np.random.default_rng(len(name))
+    image = generator.normal(size=(20, 18, 16)).astype(np.float32)
+    return Volume(image, (image > 1.5).astype(np.uint8))
+
+
+def test_each_scan_gets_the_scores_of_its_prediction(run):
+    scored = list(evaluate(run, new_method(run).eval(), ["a", "bb"], scan))
+    assert [one.name for one in scored] == ["a", "bb"]
+    for one in scored:
+        expected = score(one.prediction, scan(one.name).label == 1)
+        assert {key: one.scores[key] for key in expected} == pytest.approx(expected, nan_ok=True)
+        assert one.scores["empty"] == (not one.prediction.any())
+
+
+def test_an_empty_prediction_is_marked_and_has_no_distances(run, tmp_path):
+    method = new_method(run).eval()
+    method.network.decoder.output.bias.data.copy_(
+        method.network.decoder.output.bias.data.new_tensor([100.0, -100.0])
+    )
+    (one,) = evaluate(run, method, ["a"], scan)
+    assert one.scores["empty"]
+    assert one.scores["dice"] == 0
+    write_scores(tmp_path / "scores.csv", {"a": one.scores})
+    assert (tmp_path / "scores.csv").read_text().splitlines()[1] == "a,0.0,0.0,,,True"
+
+
+def test_a_scan_without_a_reference_is_named(run):
+    def unlabelled(name: str) -> Volume:
+        return replace(scan(name), label=scan(name).label * 0)
+
+    with pytest.raises(ValueError, match="scan bb: .*empty"):
+        list(evaluate(run, new_method(run).eval(), ["bb"], unlabelled))
+
+
+def test_a_score_file_keeps_every_digit(tmp_path):
+    scores = {"dice": 1 / 3, "jaccard": 0.2, "hd95": 2**0.5, "asd": 1e-9, "empty": False}
+    write_scores(tmp_path / "scores.csv", {"ΑΒ scan": scores})
+    with (tmp_path / "scores.csv").open(encoding="utf-8") as file:
+        (line,) = csv.DictReader(file)
+    assert line["scan"] == "ΑΒ scan"
+    assert float(line["dice"]) == 1 / 3
+    assert float(line["hd95"]) == 2**0.5

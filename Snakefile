@@ -26,9 +26,9 @@ include: "rules/figures.smk"
 rule all:
     default_target: True
     input:
-        [outputs_of(name) for name in [*PLAN.tables, *PLAN.figures]],
+        [LAYOUT.outputs(name) for name in [*PLAN.tables, *PLAN.figures]],
 
 
 rule headline:
     input:
-        [outputs_of(name) for name in PLAN.experiment.headline],
+        [LAYOUT.outputs(name) for name in PLAN.experiment.headline],

@@ -3,19 +3,19 @@
 
 rule evaluate:
     input:
-        model=f"{RUN}/{{selection}}/model.pt",
-        volumes=lambda wildcards: volumes_of(
-            wildcards.dataset, PLAN.splits[wildcards.dataset].test
-        ),
+        model=f"{LAYOUT.selected}/model.pt",
+        volumes=lambda wildcards: LAYOUT.test_volumes(wildcards.dataset),
     output:
-        scores=SCORES,
-        predictions=directory(PREDICTIONS),
+        scores=LAYOUT.scores,
+        predictions=directory(LAYOUT.predictions),
     log:
-        f"{RUN}/{{selection}}/evaluate.log",
-    params:
-        scans=lambda wildcards: PLAN.splits[wildcards.dataset].test,
+        f"{LAYOUT.selected}/evaluate.log",
+    conda:
+        "../envs/train.yaml"
     threads: PLAN.experiment.training_threads
     resources:
         gpu=1,
+    params:
+        scans=lambda wildcards: PLAN.splits[wildcards.dataset].test,
     script:
         "../workflow_scripts/evaluate.py"

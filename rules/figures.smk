@@ -1,59 +1,45 @@
-# Figures, by kind. They show the first of the experiment's selections and seeds.
-
-
-def figure_of_kind(kind):
-    """The names of the figures of one kind, as a wildcard's pattern."""
-    return "|".join(name for name, sheet in PLAN.figures.items() if sheet.kind == kind) or "none"
-
-
-def shown(name):
-    """The lines of a figure: method, settings, labelled scans, scores and predictions."""
-    selection = PLAN.experiment.selections[0]
-    for entry in PLAN.entries(name):
-        point = entry.points[0]
-        yield {
-            "title": PLAN.methods[entry.row.method].title,
-            "settings": entry.row.settings,
-            "labelled": entry.labelled,
-            "scores": paths_of(SCORES, [point], selection=selection)[0],
-            "predictions": paths_of(PREDICTIONS, [point], selection=selection)[0],
-        }
+# Figures, by kind.
 
 
 rule segmentations_figure:
     input:
-        scores=lambda wildcards: [line["scores"] for line in shown(wildcards.figure)],
-        predictions=lambda wildcards: [line["predictions"] for line in shown(wildcards.figure)],
-        volumes=lambda wildcards: volumes_of(
-            PLAN.figures[wildcards.figure].dataset,
-            PLAN.splits[PLAN.figures[wildcards.figure].dataset].test,
+        scores=lambda wildcards: LAYOUT.part_of_figure(wildcards.figure, "scores"),
+        predictions=lambda wildcards: LAYOUT.part_of_figure(
+            wildcards.figure, "predictions"
+        ),
+        volumes=lambda wildcards: LAYOUT.test_volumes(
+            PLAN.figures[wildcards.figure].dataset
         ),
     output:
-        pdf=f"{RESULTS}/figures/{{figure}}.pdf",
-        png=f"{RESULTS}/figures/{{figure}}.png",
+        pdf=f"{LAYOUT.figure}.pdf",
+        png=f"{LAYOUT.figure}.png",
     log:
-        f"{RESULTS}/logs/{{figure}}.log",
-    params:
-        lines=lambda wildcards: list(shown(wildcards.figure)),
+        f"{LAYOUT.logs}/{{figure}}.log",
     wildcard_constraints:
-        figure=figure_of_kind("segmentations"),
+        figure=LAYOUT.figures_of_kind("segmentations"),
     localrule: True
+    conda:
+        "../envs/tables.yaml"
+    params:
+        lines=lambda wildcards: LAYOUT.lines_of_figure(wildcards.figure),
     script:
         "../workflow_scripts/segmentations_figure.py"
 
 
 rule threshold_figure:
     input:
-        scores=lambda wildcards: [line["scores"] for line in shown(wildcards.figure)],
+        scores=lambda wildcards: LAYOUT.part_of_figure(wildcards.figure, "scores"),
     output:
-        pdf=f"{RESULTS}/figures/{{figure}}.pdf",
-        png=f"{RESULTS}/figures/{{figure}}.png",
+        pdf=f"{LAYOUT.figure}.pdf",
+        png=f"{LAYOUT.figure}.png",
     log:
-        f"{RESULTS}/logs/{{figure}}.log",
-    params:
-        lines=lambda wildcards: list(shown(wildcards.figure)),
+        f"{LAYOUT.logs}/{{figure}}.log",
     wildcard_constraints:
-        figure=figure_of_kind("threshold"),
+        figure=LAYOUT.figures_of_kind("threshold"),
     localrule: True
+    conda:
+        "../envs/tables.yaml"
+    params:
+        lines=lambda wildcards: LAYOUT.lines_of_figure(wildcards.figure),
     script:
         "../workflow_scripts/threshold_figure.py"

@@ -4,7 +4,8 @@ A mistake is reported in one line that names the file, the key, the value and wh
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -21,20 +22,42 @@ class ConfigError(ValueError):
     """What is wrong in which file, and what is allowed; one mistake a line."""
 
 
-def load_experiment(values: Mapping[str, Any], file: Path, root: Path) -> Experiment:
-    """Check an experiment's values; `file` is where they were written, `root` the config folder.
+@dataclass(frozen=True)
+class Origins:
+    """Which file wrote which key. files: in the order of reading, the later ones win.
+
+    defaults: keys that no experiment file wrote, and the data set's file that did.
+    """
+
+    files: Sequence[tuple[Path, Mapping[str, Any]]]
+    defaults: dict[Key, Path] = field(default_factory=dict)
+
+    def of(self, place: Key) -> Path:
+        """The file that wrote the longest known beginning of a place."""
+        for length in range(len(place), 0, -1):
+            beginning = place[:length]
+            if beginning in self.defaults:
+                return self.defaults[beginning]
+            for file, values in reversed(self.files):
+                if _holds(values, beginning):
+                    return file
+        return self.files[0][0]
+
+
+def load_experiment(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> Experiment:
+    """Check an experiment's values, merged from `files`; `root` is the config folder.
 
     Each data set starts from root/datasets/<name>.yaml; the experiment's own keys go over it.
     """
-    origins: dict[Key, Path] = {}
+    origins = Origins([(file, _read(file)) for file in files])
     merged = dict(values)
     datasets = values.get("datasets")
     if isinstance(datasets, Mapping):
         merged["datasets"] = {
-            name: _layered_dataset(name, over, file, root, origins)
+            name: _layered_dataset(name, over or {}, root, origins)
             for name, over in datasets.items()
         }
-    return _check(Experiment, merged, file, origins)
+    return _check(Experiment, merged, origins)
 
 
 def load_table(name: str, root: Path) -> Table:
@@ -74,27 +97,31 @@ def check_settings(kind: type, settings: Mapping[str, Any], file: Path, where: K
         ) from None
 
 
-def _layered_dataset(
-    name: str, over: Any, file: Path, root: Path, origins: dict[Key, Path]
-) -> Mapping[str, Any]:
+def _layered_dataset(name: str, over: Any, root: Path, origins: Origins) -> Any:
     base = root / "datasets" / f"{name}.yaml"
     if not base.is_file():
-        known = _names(root / "datasets")
+        file, known = origins.of(("datasets", name)), _names(root / "datasets")
         raise ConfigError(f"{file}: datasets = '{name}': allowed are {known}")
-    return _merge(_read(base), over or {}, base, origins, ("datasets", name))
+    if not isinstance(over, Mapping):
+        return over  # the schema will say what is wrong with it
+    return _merge(_read(base), over, base, origins.defaults, ("datasets", name))
 
 
 def _merge(
-    base: Mapping[str, Any], over: Any, file: Path, origins: dict[Key, Path], at: Key
+    base: Mapping[str, Any],
+    over: Mapping[str, Any],
+    file: Path,
+    defaults: dict[Key, Path],
+    at: Key,
 ) -> dict[str, Any]:
-    """`over` goes over `base`; `origins` remembers which keys still come from `base`'s file."""
+    """`over` goes over `base`; `defaults` remembers which keys still come from `base`'s file."""
     merged = dict(over)
     for key, value in base.items():
         if isinstance(value, Mapping) and isinstance(over.get(key), Mapping):
-            merged[key] = _merge(value, over[key], file, origins, (*at, key))
+            merged[key] = _merge(value, over[key], file, defaults, (*at, key))
         elif key not in over:
             merged[key] = value
-            origins[(*at, key)] = file
+            defaults[(*at, key)] = file
     return merged
 
 
@@ -102,7 +129,8 @@ def _load(model: type[Model], name: str, folder: Path) -> Model:
     file = folder / f"{name}.yaml"
     if not file.is_file():
         raise ConfigError(f"{folder}: no file {name}.yaml; allowed are {_names(folder)}")
-    return _check(model, _read(file), file, {})
+    values = _read(file)
+    return _check(model, values, Origins([(file, values)]))
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -115,15 +143,13 @@ def _read(file: Path) -> dict[str, Any]:
     return values
 
 
-def _check(
-    model: type[Model], values: Mapping[str, Any], file: Path, origins: Mapping[Key, Path]
-) -> Model:
+def _check(model: type[Model], values: Mapping[str, Any], origins: Origins) -> Model:
     try:
         # Through JSON, because only there do strict types accept a list for a tuple.
         return model.model_validate_json(_as_json(values))
     except ValidationError as error:
         lines = [
-            _line(model, item, _origin(item, file, origins), item["loc"]) for item in error.errors()
+            _line(model, item, origins.of(_place(item)), item["loc"]) for item in error.errors()
         ]
         raise ConfigError("\n".join(lines)) from None
 
@@ -132,15 +158,21 @@ def _as_json(values: Mapping[str, Any]) -> str:
     return json.dumps(values, default=str)
 
 
-def _origin(item: Mapping[str, Any], file: Path, origins: Mapping[Key, Path]) -> Path:
-    """The file that wrote the offending key: the longest known beginning of its place."""
-    place = item["loc"]
-    if item["type"] == "value_error":  # of a whole group; the message begins with the key
-        place = (*place, str(item["ctx"]["error"]).split(" = ")[0])
-    for length in range(len(place), 0, -1):
-        if place[:length] in origins:
-            return origins[place[:length]]
-    return file
+def _place(item: Mapping[str, Any]) -> Key:
+    """Where the offending key stands; a group's own checks name it at the message's beginning."""
+    if item["type"] == "value_error":
+        return (*item["loc"], str(item["ctx"]["error"]).split(" = ")[0])
+    return tuple(item["loc"])
+
+
+def _holds(values: Any, place: Key) -> bool:
+    """Whether nested mappings and lists have something at a place."""
+    try:
+        for step in place:
+            values = values[step]
+    except (KeyError, IndexError, TypeError):
+        return False
+    return True
 
 
 def _line(model: type, item: Mapping[str, Any], file: Path, place: Key) -> str:

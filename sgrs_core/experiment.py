@@ -4,7 +4,7 @@ A run is a point: data set, number of labelled scans, method with settings, seed
 and two tables that need the same point share one run.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -93,12 +93,14 @@ class Plan:
         }
 
 
-def load_plan(values: Mapping[str, Any], file: Path, root: Path) -> Plan:
+def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> Plan:
     """Load and check an experiment and all files it refers to, all but the methods' own settings.
 
+    values: as merged from `files`, of which the last one wins. root: the config folder.
     Raises ConfigError with one line per mistake.
     """
-    experiment = load_experiment(values, file, root)
+    experiment = load_experiment(values, files, root)
+    file = files[-1]
     tables = {name: load_table(name, root) for name in experiment.tables}
     figures = {name: load_figure(name, root) for name in experiment.figures}
     for name in experiment.headline:

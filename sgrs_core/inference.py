@@ -50,7 +50,7 @@ def segment(score: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def window_starts(side: int, patch: int, stride: int) -> list[int]:
-    """Where windows start along one axis: every `stride` voxels, the last one ending at the border."""
+    """Where windows start along one axis: every `stride` voxels, the last one at the border."""
     steps = -(-(side - patch) // stride)  # ceiling division
     return [min(stride * step, side - patch) for step in range(steps + 1)]
 

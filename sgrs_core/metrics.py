@@ -158,5 +158,6 @@ def transform_distances(places: NDArray[np.intp], targets: Mask) -> NDArray[np.f
     which nobody needs, would take as long again.
     """
     closest = ndimage.distance_transform_edt(~targets, return_distances=False, return_indices=True)
-    offsets = closest[:, *places.T].T - places
-    return np.sqrt((offsets**2).sum(axis=1))
+    offsets: NDArray[np.intp] = closest[:, *places.T].T - places
+    distances: NDArray[np.float64] = np.sqrt((offsets**2).sum(axis=1))
+    return distances

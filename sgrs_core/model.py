@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ def load_model(path: Path) -> tuple[Run, Method]:
         run = Run.from_description(state["run"])
         method = new_method(run)
         method.load_state_dict(state["weights"])
-    except (RuntimeError, KeyError, TypeError, EOFError) as error:
-        raise ValueError(f"{path}: not a model of this project ({error})") from error
+    except (UnpicklingError, RuntimeError, KeyError, TypeError, EOFError) as error:
+        kind = type(error).__name__
+        raise ValueError(f"{path}: not a model that this version can read ({kind})") from error
     return run, method.eval()

@@ -19,7 +19,7 @@ class Strict(BaseModel):
 
 
 class Mirror(Strict):
-    """Prepared h5 files on a public server: base address, and their SHA-256 as `sha256sum` lists it."""
+    """Prepared h5 files on a public server: base address, and a `sha256sum` list of them."""
 
     url: str
     digests: str
@@ -43,7 +43,7 @@ class Splits(Strict):
 
 
 class Dataset(Strict):
-    """One data set: where its scans come from, how they are prepared, how networks are trained on it.
+    """One data set: where its scans come from, how they are prepared and trained on.
 
     source: `phantom` makes scans up; `raw` reads the owners' original files from `folder`; `local`
     reads prepared h5 files from `folder`; `mirror` downloads them. spacing: mm, for files without
@@ -111,7 +111,7 @@ class MethodFile(Strict):
 
 
 class Row(Strict):
-    """A table's row: as `variant` of the published table, run with `settings` over the method file's."""
+    """A row: its name in the published table, and what we run for it over the method's file."""
 
     variant: str
     method: str

@@ -46,7 +46,7 @@ def test_a_scan_without_a_reference_is_named(run):
     def unlabelled(name: str) -> Volume:
         return replace(scan(name), label=scan(name).label * 0)
 
-    with pytest.raises(ValueError, match="scan bb: .*empty"):
+    with pytest.raises(ValueError, match=r"scan bb: .*empty"):
         list(evaluate(run, new_method(run).eval(), ["bb"], unlabelled))
 
 

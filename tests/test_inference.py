@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -21,7 +23,7 @@ def test_windows_cover_every_voxel_and_stay_inside(extra, patch, stride):
     if stride <= patch:
         covered = {voxel for start in starts for voxel in range(start, start + patch)}
         assert covered == set(range(side))
-    assert all(0 < later - earlier <= stride for earlier, later in zip(starts, starts[1:]))
+    assert all(0 < later - earlier <= stride for earlier, later in pairwise(starts))
 
 
 @pytest.mark.parametrize("shape", [(20, 17, 9), (8, 8, 8), (5, 20, 3)])

@@ -25,7 +25,7 @@ def test_a_model_file_brings_back_run_weights_and_predictions(run, tmp_path):
 @pytest.mark.parametrize("content", [b"", b"not a model", b"PK\x03\x04 cut off"])
 def test_a_file_that_is_no_model_is_named(content, tmp_path):
     (tmp_path / "model.pt").write_bytes(content)
-    with pytest.raises(ValueError, match=r"model\.pt: not a model"):
+    with pytest.raises(ValueError, match=r"model\.pt: not a model that"):
         load_model(tmp_path / "model.pt")
 
 
@@ -38,6 +38,6 @@ class Trap:
 
 def test_a_model_file_with_code_in_it_is_refused(tmp_path, capsys):
     torch.save({"run": Trap(), "weights": {}}, tmp_path / "model.pt")
-    with pytest.raises(ValueError, match=r"model\.pt: not a model"):
+    with pytest.raises(ValueError, match=r"model\.pt: not a model that"):
         load_model(tmp_path / "model.pt")
     assert "executed" not in capsys.readouterr().out

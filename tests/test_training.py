@@ -44,7 +44,7 @@ def same(one, other) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
 
 
-class Pulled(Exception):
+class PlugPulledError(Exception):
     """The plug."""
 
 
@@ -55,12 +55,12 @@ def train_until(run: Run, folder: Path, stop: int, monkeypatch) -> None:
 
     def step(self, batch, iteration):
         if iteration == stop:
-            raise Pulled
+            raise PlugPulledError
         return original(self, batch, iteration)
 
     with monkeypatch.context() as patch:
         patch.setattr(kind, "step", step)
-        with pytest.raises(Pulled):
+        with pytest.raises(PlugPulledError):
             train(run, read, folder)
 
 

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pandas
-from sgrs_core.figures.segmentations import Case, Panel, draw_segmentations, median_case
-from sgrs_core.figures.style import save
 
 from sgrs_core.data.nifti import read_nifti
 from sgrs_core.data.volumes import read_volume
+from sgrs_core.figures.segmentations import Case, Panel, draw_segmentations, median_case
+from sgrs_core.figures.style import save
 from sgrs_core.log import log_to
 
 

@@ -1,7 +1,7 @@
 """What all figures share: type, colours, and how they are written.
 
 Figures are made without pyplot: no window opens and none stays registered, so nothing needs
-closing. Colours are Okabe and Ito's, which colour-blind readers tell apart.
+closing.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,11 @@ from matplotlib.figure import Figure
 
 from sgrs_core.files import atomic
 
-GROUND_TRUTH = "#D55E00"  # vermillion, for the paper's red
-PREDICTION = "#009E73"  # bluish green, for the paper's green
+# The paper's red and green, for colour-blind readers too: vermillion, and a green so bright that
+# lightness tells them apart. A bluish green would do that by hue, but look grey on a grey scan.
+GROUND_TRUTH = "#D55E00"
+PREDICTION = "#3DDC3D"
+# Okabe and Ito's colours for colour-blind readers, and a marker for each.
 LINES = ("#0072B2", "#E69F00", "#CC79A7", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v")
 

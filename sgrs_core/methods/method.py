@@ -1,8 +1,8 @@
 """What every method is: an object that owns its networks and everything it remembers.
 
-To add a method: a file here with a subclass of `Method`, one line in `sgrs_core/methods/__init__.py`,
-and one file in config/methods. The loop, the checkpoints, inference, metrics and tables need no
-change: none of them knows which method it serves.
+To add a method: a file here with a subclass of `Method`, one line in
+`sgrs_core/methods/__init__.py`, and one file in config/methods. The loop, the checkpoints,
+inference, metrics and tables need no change: none of them knows which method it serves.
 """
 
 from collections.abc import Mapping

@@ -4,15 +4,17 @@ A mean teacher labels the unlabelled patches; labelled patches are mixed into th
 and how consistent the student is before and after mixing, each voxel belongs to one of three
 regions, and each region has its own loss.
 
-Symbols: D_L, D_U labelled and unlabelled patches, GT the ground truth of D_L, D_M the mixed patches,
-Y the pseudo labels of D_U, P_U and P_M the student's softmax outputs on D_U and D_M, tau the entropy
-threshold, Delta the disregarded region, Omega the consistent one, Theta the inconsistent one.
+Symbols: D_L, D_U labelled and unlabelled patches, GT the ground truth of D_L, D_M the mixed
+patches, Y the pseudo labels of D_U, P_U and P_M the student's softmax outputs on D_U and D_M, tau
+the entropy threshold, Delta the disregarded region, Omega the consistent one, Theta the
+inconsistent one, w(t) the weight of the pseudo labels' losses.
 
 Sources: the paper's section 2 (equation numbers below), and the authors' public code
-(ortonwang/SGRS-Net), from which it differs in the points numbered in docs/methods/sgrs.md.
+(ortonwang/SGRS-Net), which differs from it in the points numbered in docs/methods/sgrs.md.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -28,6 +30,10 @@ from sgrs_core.settings import TrainingSettings
 Form = Literal["paper", "released"]
 RegionLoss = Literal["con", "nr", "none"]
 
+PUBLISHED_TAU = 0.296
+RELEASED_PROBABILITY = 0.425  # its base-10 entropy is 0.29613; the paper prints 0.296
+FLIPPED_AXIS = {"flip_h": -3, "flip_v": -2}  # x is the image's horizontal axis, y its vertical
+
 
 @dataclass(frozen=True)
 class SgrsSettings:
@@ -35,8 +41,8 @@ class SgrsSettings:
 
     The first group are the ablations of Tables 5-7 and Figure 4: where pseudo labels come from,
     what makes D_M from D_U, the loss of each region, the threshold (base-10 entropy).
-    The second are constants: noise on the images the teacher sees (0: none, as in the paper's text),
-    the Beta distribution of the mixing coefficient, label smoothing, the Dice loss's eta, whether
+    The second are constants: noise on the images the teacher sees (0: none, as in the text), the
+    Beta distribution of the mixing coefficient, label smoothing, the Dice loss's eta, and whether
     the teacher runs in train mode (active dropout, batch statistics) or eval mode.
     The third are the numbered differences between paper and released code.
     """
@@ -46,7 +52,7 @@ class SgrsSettings:
     omega: RegionLoss = "con"
     theta: RegionLoss = "nr"
     delta: RegionLoss = "none"
-    tau: float = 0.296
+    tau: float = PUBLISHED_TAU
 
     noise: float = 0.1
     noise_limit: float = 0.2
@@ -68,18 +74,12 @@ class SgrsSettings:
 
     def __post_init__(self) -> None:
         if not 0 < self.tau < 0.302:
-            raise ValueError(
-                f"tau = {self.tau}: allowed are base-10 entropies above 0, below 0.302"
-            )
+            raise ValueError(f"tau = {self.tau}: allowed are base-10 entropies from 0 to 0.302")
         if self.disregarded == "released" and self.tau != PUBLISHED_TAU:
             raise ValueError(
                 f"tau = {self.tau}: allowed is {PUBLISHED_TAU} while disregarded = released, which "
                 "fixes the probability 0.425; set disregarded: paper to move the threshold"
             )
-
-
-PUBLISHED_TAU = 0.296
-RELEASED_PROBABILITY = 0.425  # its base-10 entropy is 0.29613; the paper prints 0.296
 
 
 class Regions(NamedTuple):
@@ -92,7 +92,7 @@ class Regions(NamedTuple):
 
 
 class SynergyGuidedRegionalSupervision(Method):
-    """Student and EMA teacher; the student is what predicts."""
+    """Student (`network`, which predicts) and its moving average, the teacher."""
 
     Settings = SgrsSettings
     settings: SgrsSettings
@@ -108,26 +108,21 @@ class SynergyGuidedRegionalSupervision(Method):
     def step(self, batch: Batch, iteration: int) -> StepOutput:
         noisy_l, noisy_u = self.add_noise(batch.images_l), self.add_noise(batch.images_u)
         pseudo_labels = self.pseudo_label(noisy_u)  # Y, eq. 1-2
-        views = self.student_outputs(batch, noisy_l, noisy_u)
-        probabilities = [torch.softmax(logits, dim=1) for logits in views[1:]]  # P_U, P_M
-        regions = self.split(probabilities)
-
-        supervised, terms = self.labelled_loss(views[0], batch.labels_l)
-        unsupervised, regional_terms = self.regional_loss(views[1:], pseudo_labels, regions)
-        weight = ramp_up(iteration, self.run)
+        labelled, *views = self.student_outputs(batch, noisy_l, noisy_u)  # eq. 3-4
+        regions = self.split([torch.softmax(logits, dim=1) for logits in views])  # eq. 5-9
+        supervised, terms = self.labelled_loss(labelled, batch.labels_l)  # eq. 12
+        unsupervised, more_terms = self.regional_loss(views, pseudo_labels, regions)  # eq. 13-18
+        weight = ramp_up(iteration, self.run)  # eq. 20
         loss = supervised + weight * unsupervised  # eq. 19
 
-        terms = terms | regional_terms | {"weight": loss.new_tensor(weight)}
-        return StepOutput(
-            loss,
-            {name: term.detach() for name, term in terms.items()},
-            {
-                "pseudo_labels": pseudo_labels,
-                "region_omega": regions.omega,
-                "region_theta": regions.theta,
-                "region_delta": regions.delta,
-            },
-        )
+        terms = terms | more_terms | {"weight": loss.new_tensor(weight)}
+        observed = {
+            "pseudo_labels": pseudo_labels,
+            "region_omega": regions.omega,
+            "region_theta": regions.theta,
+            "region_delta": regions.delta,
+        }
+        return StepOutput(loss, {name: term.detach() for name, term in terms.items()}, observed)
 
     def add_noise(self, images: Tensor) -> Tensor:
         """D' = D + n, n ~ N(0, noise) cut at +-noise_limit."""
@@ -140,7 +135,7 @@ class SynergyGuidedRegionalSupervision(Method):
         """Y, eq. 1-2: the teacher's most probable class, (B, X, Y, Z) int64."""
         if self.settings.teacher == "student":
             return self.network(images).argmax(dim=1)
-        self.teacher.train(self.settings.teacher_mode == "train" and self.training)
+        self.teacher.train(self.training and self.settings.teacher_mode == "train")
         return self.teacher(images).argmax(dim=1)
 
     def student_outputs(self, batch: Batch, noisy_l: Tensor, noisy_u: Tensor) -> list[Tensor]:
@@ -151,31 +146,34 @@ class SynergyGuidedRegionalSupervision(Method):
         images = [batch.images_l, batch.images_u]
         kind = self.settings.augmentation
         if kind == "mix":
-            images.append(mix(noisy_l, noisy_u, *self.draw_mixing(len(noisy_l), len(noisy_u))))
-        elif kind != "none":
+            lam, partner = self.draw_mixing(len(noisy_l), len(noisy_u))
+            images.append(mix(noisy_l, noisy_u, lam, partner))
+        elif kind in FLIPPED_AXIS:
             images.append(noisy_u.flip(FLIPPED_AXIS[kind]))
-        sizes = [len(part) for part in images]
-        outputs = list(self.network(torch.cat(images)).float().split(sizes))
+        outputs = list(self.network(torch.cat(images)).float().split([len(x) for x in images]))
         if kind in FLIPPED_AXIS:
             outputs[2] = outputs[2].flip(FLIPPED_AXIS[kind])
         return outputs
 
     def draw_mixing(self, labelled: int, unlabelled: int) -> tuple[Tensor, Tensor]:
-        """lambda = max(b, 1 - b), b ~ Beta(beta, beta), and a random labelled partner per sample."""
+        """lambda = max(b, 1 - b), b ~ Beta(beta, beta), and a random labelled partner, for each."""
         b = torch.distributions.Beta(self.settings.beta, self.settings.beta).sample((unlabelled,))
         partner = torch.randperm(labelled)[torch.arange(unlabelled) % labelled]
         return torch.maximum(b, 1 - b), partner
 
-    def split(self, probabilities: list[Tensor]) -> Regions:
+    def split(self, probabilities: Sequence[Tensor]) -> Regions:
         """Synergy evaluation, eq. 5-9, of P_U and P_M (of P_U alone where there is no D_M)."""
+        p_u, p_m = probabilities[0], probabilities[-1]
+        return partition(p_u, p_m, self.is_uncertain(p_u) | self.is_uncertain(p_m))
+
+    def is_uncertain(self, probability: Tensor) -> Tensor:
+        """Ent(p) > tau, or difference 11, its released form: (B, X, Y, Z) bool."""
         if self.settings.disregarded == "released":
-            uncertain = [is_uncertain_by_probability(p) for p in probabilities]
-        else:
-            uncertain = [entropy(p) > self.settings.tau for p in probabilities]
-        return partition(probabilities[0], probabilities[-1], uncertain[0] | uncertain[-1])
+            return is_uncertain_by_probability(probability)
+        return entropy(probability) > self.settings.tau
 
     def labelled_loss(self, logits: Tensor, label: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """L_sup, eq. 12: cross-entropy and Dice on D_L."""
+        """L_sup, eq. 12: L_pce + L_pdc on all of D_L."""
         everywhere = torch.ones_like(label, dtype=torch.bool)
         probability = torch.softmax(logits, dim=1)
         cross_entropy = regional.partial_cross_entropy(logits, label, everywhere)
@@ -188,94 +186,77 @@ class SynergyGuidedRegionalSupervision(Method):
         return loss, {"labelled_cross_entropy": cross_entropy, "labelled_dice": dice}
 
     def regional_loss(
-        self, views: list[Tensor], label: Tensor, regions: Regions
+        self, views: Sequence[Tensor], label: Tensor, regions: Regions
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """L_con + L_NR, eq. 13-18, over P_U and P_M.
+        """L_con + L_NR, eq. 13-18; the terms are means over the views P_U and P_M.
 
-        Regions with the same loss form one region of that loss.
+        Regions that are given the same loss form one region of that loss.
         """
-        chosen = self.regions_by_loss(regions)
+        mask = self.regions_by_loss(regions)
         terms: dict[str, Tensor] = {}
-        if "con" in chosen:
-            terms |= self.consistency_terms(views, label, chosen["con"], regions)
-        if "nr" in chosen:
-            terms |= self.noise_robust_terms(views, label, chosen["nr"])
-        cross_entropies = [term for name, term in terms.items() if "cross_entropy" in name]
-        dices = [term for name, term in terms.items() if "dice" in name]
+        if "con" in mask:
+            pairs = [self.consistency(logits, label, mask["con"], regions) for logits in views]
+            terms |= means("consistent", pairs)
+        if "nr" in mask:
+            pairs = [self.noise_robust(logits, label, mask["nr"]) for logits in views]
+            terms |= means("noise_robust", pairs)
         if not terms:
-            return label.new_zeros((), dtype=torch.float32), terms
-        # Terms are means over the views already: adding the views is multiplying by their number.
-        if self.settings.loss_weights == "paper":
-            return len(views) * torch.stack(cross_entropies + dices).sum(), terms
-        return 0.5 * (torch.stack(cross_entropies).sum() + torch.stack(dices).mean()), terms
+            return torch.zeros((), device=label.device), terms
+        cross_entropy = torch.stack([t for name, t in terms.items() if "cross_entropy" in name])
+        dice = torch.stack([t for name, t in terms.items() if "dice" in name])
+        if self.settings.loss_weights == "released":
+            return 0.5 * (cross_entropy.sum() + dice.mean()), terms
+        return len(views) * (cross_entropy.sum() + dice.sum()), terms
 
     def regions_by_loss(self, regions: Regions) -> dict[str, Tensor]:
         """The union of the regions that each loss in use supervises."""
-        chosen: dict[str, Tensor] = {}
+        masks: dict[str, Tensor] = {}
         for name in ("omega", "theta", "delta"):
-            loss = getattr(self.settings, name)
+            loss, region = getattr(self.settings, name), getattr(regions, name)
             if loss != "none":
-                mask = getattr(regions, name)
-                chosen[loss] = chosen[loss] | mask if loss in chosen else mask
-        return chosen
+                masks[loss] = masks[loss] | region if loss in masks else region
+        return masks
 
-    def consistency_terms(
-        self, views: list[Tensor], label: Tensor, mask: Tensor, regions: Regions
-    ) -> dict[str, Tensor]:
-        """L_con, eq. 13-14: plain cross-entropy and Dice, means over the views."""
-        certain_or_not = mask
+    def consistency(
+        self, logits: Tensor, label: Tensor, mask: Tensor, regions: Regions
+    ) -> tuple[Tensor, Tensor]:
+        """L_con of one view, eq. 13-14: L_pce and L_pdc."""
+        probability = torch.softmax(logits, dim=1)
+        if self.settings.consistent_dice == "released":
+            dice = regional.released_partial_dice(probability, label, mask, smooth=1.0)
+        else:
+            dice = regional.partial_dice(probability, label, mask)
         if self.settings.consistent_cross_entropy == "released" and self.settings.omega == "con":
-            certain_or_not = mask | regions.agree  # difference 4: Delta is not excluded
-        cross_entropies, dices = [], []
-        for logits in views:
-            probability = torch.softmax(logits, dim=1)
-            cross_entropies.append(regional.partial_cross_entropy(logits, label, certain_or_not))
-            if self.settings.consistent_dice == "released":
-                dices.append(regional.released_partial_dice(probability, label, mask, smooth=1.0))
-            else:
-                dices.append(regional.partial_dice(probability, label, mask))
-        return {
-            "consistent_cross_entropy": torch.stack(cross_entropies).mean(),
-            "consistent_dice": torch.stack(dices).mean(),
-        }
+            mask = mask | regions.agree  # difference 4: Delta is not excluded
+        return regional.partial_cross_entropy(logits, label, mask), dice
 
-    def noise_robust_terms(
-        self, views: list[Tensor], label: Tensor, mask: Tensor
-    ) -> dict[str, Tensor]:
-        """L_NR, eq. 15-18: label smoothing and a damped Dice, means over the views."""
+    def noise_robust(self, logits: Tensor, label: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """L_NR of one view, eq. 15-18: label-smoothed L_pce, and L_pdc damped by eta."""
         epsilon, eta = self.settings.epsilon, self.settings.eta
-        cross_entropies, dices = [], []
-        for logits in views:
-            probability = torch.softmax(logits, dim=1)
-            if self.settings.noise_robust_cross_entropy == "released":
-                cross_entropy = regional.released_noise_robust_cross_entropy
-            else:
-                cross_entropy = regional.noise_robust_cross_entropy
-            cross_entropies.append(cross_entropy(logits, label, mask, epsilon))
-            if self.settings.noise_robust_dice == "released":
-                dices.append(regional.released_partial_dice(probability, label, mask, smooth=eta))
-            else:
-                dices.append(regional.partial_dice(probability, label, mask, eta=eta))
-        return {
-            "noise_robust_cross_entropy": torch.stack(cross_entropies).mean(),
-            "noise_robust_dice": torch.stack(dices).mean(),
-        }
+        probability = torch.softmax(logits, dim=1)
+        if self.settings.noise_robust_dice == "released":
+            dice = regional.released_partial_dice(probability, label, mask, smooth=eta)
+        else:
+            dice = regional.partial_dice(probability, label, mask, eta=eta)
+        if self.settings.noise_robust_cross_entropy == "released":
+            smoothed = regional.released_noise_robust_cross_entropy
+        else:
+            smoothed = regional.noise_robust_cross_entropy
+        return smoothed(logits, label, mask, epsilon), dice
 
     def after_step(self, iteration: int) -> None:
         """The teacher follows: theta_T = a theta_T + (1 - a) theta_S, a = min(1 - 1/(t+1), 0.99).
 
         Released, differences 7 and 8: first a whole update with a = 0.99, then the student shrinks.
         """
-        if self.settings.teacher == "ema" and self.settings.teacher_update == "released":
+        has_teacher = self.settings.teacher == "ema"
+        if has_teacher and self.settings.teacher_update == "released":
             average_into(self.teacher, self.network, decay=0.99, buffers=True)
         if self.settings.student_decay == "released":
             shrink(self.network, 1 - 2e-4)
-        if self.settings.teacher == "ema":
+        if has_teacher:
             decay = min(1 - 1 / (iteration + 1), 0.99)
             average_into(self.teacher, self.network, decay, buffers=False)
-
-
-FLIPPED_AXIS = {"flip_h": -3, "flip_v": -2}  # x is the image's horizontal axis, y its vertical
 
 
 def mix(labelled: Tensor, unlabelled: Tensor, lam: Tensor, partner: Tensor) -> Tensor:
@@ -304,6 +285,13 @@ def is_uncertain_by_probability(probability: Tensor) -> Tensor:
 def partition(p_u: Tensor, p_m: Tensor, uncertain: Tensor) -> Regions:
     """Omega, Theta and Delta, eq. 6-9; they carry no gradient."""
     agree = p_u.argmax(dim=1) == p_m.argmax(dim=1)
-    return Regions(
-        omega=agree & ~uncertain, theta=~agree & ~uncertain, delta=uncertain, agree=agree
-    )
+    return Regions(agree & ~uncertain, ~agree & ~uncertain, uncertain, agree)
+
+
+def means(name: str, pairs: Sequence[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+    """Cross-entropy and Dice terms of several views as named means over the views."""
+    cross_entropies, dices = zip(*pairs, strict=True)
+    return {
+        f"{name}_cross_entropy": torch.stack(cross_entropies).mean(),
+        f"{name}_dice": torch.stack(dices).mean(),
+    }

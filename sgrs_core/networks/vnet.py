@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class ConvBlock(nn.Sequential):
-    """`n` times 3x3x3 convolution, batch normalisation, ReLU: (N, cin, X, Y, Z) -> (N, cout, X, Y, Z)."""
+    """`n` times 3x3x3 convolution, batch norm, ReLU: (N, cin, X, Y, Z) -> (N, cout, X, Y, Z)."""
 
     def __init__(self, n: int, cin: int, cout: int) -> None:
         layers: list[nn.Module] = []

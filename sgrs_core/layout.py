@@ -1,0 +1,146 @@
+"""Where everything lies, and what each job of the workflow needs and makes.
+
+The rules hold patterns with wildcards; the functions here answer the questions a rule asks about a
+path: which run is it, which scans does that run read, which score files stand behind a table.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from sgrs_core.experiment import Plan, Point
+
+LA_FILES = ("lgemri.nrrd", "laendo.nrrd")  # one scan, as the challenge distributes it
+LA_PREPARED = "mri_norm2.h5"  # one scan, as the community's mirror holds it
+
+
+class Wildcards(Protocol):
+    """What Snakemake found in a path; only the attributes in the path exist."""
+
+    dataset: str
+    scan: str
+    labelled: str
+    variant: str
+    seed: str
+    selection: str
+    table: str
+    figure: str
+
+
+class Layout:
+    """The paths of one experiment, as patterns (attributes) and as answers (methods)."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.results = f"results/{plan.experiment.experiment}"
+        self.logs = f"{self.results}/logs"
+        self.mirror = f"{plan.experiment.data_folder}/{{dataset}}/mirror"
+        self.phantom = f"{self.results}/phantoms/{{dataset}}/{{scan}}"
+        self.volume = f"{self.results}/volumes/{{dataset}}/{{scan}}.h5"
+        self.run = f"{self.results}/{{dataset}}/labelled-{{labelled}}/{{variant}}/seed-{{seed}}"
+        self.selected = f"{self.run}/{{selection}}"
+        self.scores = f"{self.selected}/scores.csv"
+        self.predictions = f"{self.selected}/predictions"
+        self.table = f"{self.results}/tables/{{table}}"
+        self.figure = f"{self.results}/figures/{{figure}}"
+
+    def outputs(self, name: str) -> list[str]:
+        """The files of one table or figure."""
+        if name in self.plan.tables:
+            return [f"{self.results}/tables/{name}.{kind}" for kind in ("csv", "md", "tex")]
+        return [f"{self.results}/figures/{name}.{kind}" for kind in ("pdf", "png")]
+
+    def phantoms(self, dataset: str) -> list[str]:
+        """All files of a phantom data set, scan by scan."""
+        return [
+            f"{self.phantom}/{file}".format(dataset=dataset, scan=scan)
+            for scan in self.plan.scans(dataset)
+            for file in LA_FILES
+        ]
+
+    def sources(self, wildcards: Wildcards) -> list[str]:
+        """The files a scan is prepared from; of a mirror, the proof that all is downloaded."""
+        name, scan = wildcards.dataset, wildcards.scan
+        dataset = self.plan.dataset(name)
+        if dataset.source == "mirror":
+            return [self.mirror.format(dataset=name) + "/complete.txt"]
+        if dataset.source == "local":
+            return [f"{dataset.folder}/{scan}/{LA_PREPARED}"]
+        if dataset.source == "raw":
+            return [f"{dataset.folder}/{scan}/{file}" for file in LA_FILES]
+        return [f"{self.phantom}/{file}".format(dataset=name, scan=scan) for file in LA_FILES]
+
+    def volumes(self, dataset: str, scans: Sequence[str]) -> list[str]:
+        """The prepared files of some scans."""
+        return [self.volume.format(dataset=dataset, scan=scan) for scan in scans]
+
+    def test_volumes(self, dataset: str) -> list[str]:
+        """The prepared files of a data set's test scans."""
+        return self.volumes(dataset, self.plan.splits[dataset].test)
+
+    def run_of(self, wildcards: Wildcards) -> dict[str, Any]:
+        """The description of the run that a path belongs to."""
+        labelled, seed = int(wildcards.labelled), int(wildcards.seed)
+        point = Point(wildcards.dataset, labelled, wildcards.variant, seed)
+        if point not in self.plan.rows:
+            raise ValueError(f"no table or figure of this experiment has the run {point}")
+        return self.plan.run(point)
+
+    def volumes_of_run(self, wildcards: Wildcards) -> list[str]:
+        """The prepared scans that a run may read."""
+        run = self.run_of(wildcards)
+        judges = [scan for scans in run["selection_scans"].values() for scan in scans]
+        scans = dict.fromkeys([*run["labelled"], *run["unlabelled"], *judges])
+        return self.volumes(wildcards.dataset, list(scans))
+
+    def lines_of_table(self, name: str) -> list[dict[str, Any]]:
+        """A table line by line: variant, labelled, and each selection's score files by seed."""
+        return [
+            {
+                "variant": entry.row.variant,
+                "labelled": entry.labelled,
+                "scores": {
+                    selection: [self._of(self.scores, point, selection) for point in entry.points]
+                    for selection in self.plan.experiment.selections
+                },
+            }
+            for entry in self.plan.entries(name)
+        ]
+
+    def scores_of_table(self, name: str) -> list[str]:
+        """All score files behind a table."""
+        lines = self.lines_of_table(name)
+        return [file for line in lines for files in line["scores"].values() for file in files]
+
+    def lines_of_figure(self, name: str) -> list[dict[str, Any]]:
+        """What a figure shows: the first selection and seed of each of its rows."""
+        selection = self.plan.experiment.selections[0]
+        return [
+            {
+                "title": self.plan.methods[entry.row.method].title,
+                "settings": entry.row.settings,
+                "labelled": entry.labelled,
+                "scores": self._of(self.scores, entry.points[0], selection),
+                "predictions": self._of(self.predictions, entry.points[0], selection),
+            }
+            for entry in self.plan.entries(name)
+        ]
+
+    def part_of_figure(self, name: str, part: str) -> list[str]:
+        """The `scores` or `predictions` behind a figure."""
+        return [line[part] for line in self.lines_of_figure(name)]
+
+    def figures_of_kind(self, kind: str) -> str:
+        """The names of the figures of one kind, as a pattern that matches nothing else."""
+        names = [name for name, figure in self.plan.figures.items() if figure.kind == kind]
+        return "|".join(names) or NOTHING
+
+    def _of(self, pattern: str, point: Point, selection: str) -> str:
+        return pattern.format(**point._asdict(), selection=selection)
+
+
+NOTHING = "(?!)"  # the regular expression that no text matches
+
+
+def any_of(names: Mapping[str, Any] | Sequence[str]) -> str:
+    """A pattern that matches these names and nothing else."""
+    return "|".join(names) or NOTHING

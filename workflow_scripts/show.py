@@ -1,0 +1,24 @@
+"""Print what we ran of an experiment's tables, and where everything lies.
+
+    python workflow_scripts/show.py results/<experiment>
+"""
+
+import sys
+from pathlib import Path
+
+import pandas
+
+
+def main(folder):
+    columns = ["labelled", "method", "dice_published", "dice_ours", "hd95_published", "hd95_ours"]
+    for file in sorted(Path(folder).glob("tables/*.csv")):
+        table = pandas.read_csv(file)
+        ours = table[(table["seeds"] > 0) & (table["scoring"] == "strict")]
+        for selection, part in ours.groupby("selection", sort=False):
+            print(f"\n{file.stem}, selection {selection}, scoring strict; all of it: {file}")
+            print(part[columns].to_string(index=False, float_format="%.2f", na_rep="-"))
+    print("\nFigures:", *sorted(map(str, Path(folder).glob("figures/*.p*"))))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,108 @@
+"""The numbers in the tables follow from the score files, computed here in another way."""
+
+import csv
+import json
+import math
+import statistics
+from pathlib import Path
+
+import h5py
+import pytest
+import SimpleITK
+
+pytestmark = pytest.mark.slow
+
+METRICS = {"dice": 100, "jaccard": 100, "hd95": 1, "asd": 1}
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def recompute(lines: list[dict[str, str]], metric: str, scoring: str) -> float:
+    """The mean over scans of one metric, straight from the texts in the score file."""
+    values = []
+    for line in lines:
+        if line["empty"] == "True" and (scoring == "published" or metric in ("dice", "jaccard")):
+            values.append(0.0)
+        elif line[metric]:
+            values.append(float(line[metric]))
+    return METRICS[metric] * statistics.fmean(values) if values else math.nan
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory, snakemake) -> Path:
+    """A whole run of the headline: Table 2 and Figure 2."""
+    folder = tmp_path_factory.mktemp("quick run ä")
+    run = snakemake("headline", folder=folder)
+    assert run.returncode == 0, run.stderr[-3000:]
+    return folder / "results/quick"
+
+
+def test_every_number_of_ours_is_the_mean_of_the_scores(results):
+    rows = [row for row in read(results / "tables/table2.csv") if int(row["seeds"])]
+    assert len(rows) == 6 * 2 * 2  # runs, selections, scorings
+    for row in rows:
+        folder = results / row["dataset"] / f"labelled-{row['labelled']}" / row["method"]
+        scores = read(folder / "seed-0" / row["selection"] / "scores.csv")
+        for metric in METRICS:
+            expected = recompute(scores, metric, row["scoring"])
+            ours = float(row[f"{metric}_ours"] or "nan")
+            assert ours == pytest.approx(expected, rel=1e-12, nan_ok=True)
+            difference = float(row[f"{metric}_difference"] or "nan")
+            published = float(row[f"{metric}_published"] or "nan")
+            assert difference == pytest.approx(expected - published, rel=1e-9, nan_ok=True)
+        assert int(float(row["empty"])) == sum(line["empty"] == "True" for line in scores)
+
+
+def test_every_published_number_is_the_papers(results):
+    published = {
+        (row["variant"], row["labelled"]): row
+        for row in read(Path(__file__).parents[2] / "config/published.csv")
+        if row["table"] == "2"
+    }
+    rows = read(results / "tables/table2.csv")
+    shown = {(row["method"], row["labelled"]) for row in rows}
+    assert set(published) <= shown
+    for row in rows:
+        printed = published.get((row["method"], row["labelled"]))
+        for metric in METRICS:
+            stands = row[f"{metric}_published"]
+            assert (float(stands) == float(printed[metric])) if printed else stands == ""
+
+
+def test_markdown_and_latex_show_the_numbers_of_the_csv(results):
+    row = next(r for r in read(results / "tables/table2.csv") if r["method"] == "sgrs")
+    cell = f"{float(row['dice_published']):.2f} / {float(row['dice_ours']):.2f}"
+    for suffix in ("md", "tex"):
+        assert cell in (results / f"tables/table2.{suffix}").read_text(encoding="utf-8")
+
+
+def test_predictions_lie_where_the_prepared_scan_lies(results):
+    (file, *_) = sorted(results.glob("la/labelled-4/sgrs/seed-0/last/predictions/*.nii.gz"))
+    picture = SimpleITK.ReadImage(str(file))
+    with h5py.File(results / f"volumes/la/{file.name.removesuffix('.nii.gz')}.h5") as volume:
+        assert picture.GetSize() == volume["image"].shape
+        assert picture.GetSpacing() == pytest.approx(tuple(volume.attrs["spacing"]))
+        assert picture.GetOrigin() == pytest.approx(tuple(volume.attrs["origin"]))
+        assert picture.GetDirection() == pytest.approx(tuple(volume.attrs["direction"]))
+
+
+def test_the_figure_is_there_and_nothing_unfinished_is(results):
+    for suffix in ("pdf", "png"):
+        assert (results / f"figures/figure2.{suffix}").stat().st_size > 10_000
+    assert not list(results.glob("**/unfinished"))
+
+
+def test_each_run_leaves_a_record_that_admits_reading_test_scans(results):
+    for run in results.glob("la/*/*/seed-0"):
+        record = json.loads((run / "record.json").read_text())
+        assert record["training"]["read_test_scans_in_training"]
+        assert record["run"]["seed"] == 0
+        assert record["packages"]["torch"]
+
+
+def test_nothing_is_left_to_do_after_a_whole_run(results, snakemake):
+    again = snakemake("headline", folder=results.parents[1], options=["--dry-run"])
+    assert "Nothing to be done" in again.stdout + again.stderr

@@ -59,24 +59,24 @@ def heart_coordinates(shape: Triple, generator: np.random.Generator) -> Points:
 
 def left_atrium(points: Points, generator: np.random.Generator) -> Mask:
     """Body, four pulmonary veins of random direction and calibre, and an appendage."""
-    body = ellipsoid(points, (0.0, 0.0, 0.0), (0.40, 0.30, 0.38))
+    body = ellipsoid(points, (0.0, 0.0, 0.0), (0.48, 0.36, 0.46))
     for side in (-1, 1):
         for level in (-1, 1):
             wobble = generator.uniform(-0.12, 0.12, 3)
-            start = np.array([0.28 * side, 0.05, 0.18 * level])
-            end = np.array([0.72 * side, 0.22, 0.32 * level]) + wobble
-            body |= tube(points, start, end, generator.uniform(0.065, 0.11))
-    tip = np.array([-0.45, -0.38, 0.12]) + generator.uniform(-0.08, 0.08, 3)
-    return body | tube(points, np.array([-0.25, -0.15, 0.1]), tip, generator.uniform(0.09, 0.15))
+            start = np.array([0.34 * side, 0.05, 0.22 * level])
+            end = np.array([0.80 * side, 0.25, 0.38 * level]) + wobble
+            body |= tube(points, start, end, generator.uniform(0.08, 0.13))
+    tip = np.array([-0.52, -0.44, 0.14]) + generator.uniform(-0.08, 0.08, 3)
+    return body | tube(points, np.array([-0.30, -0.18, 0.1]), tip, generator.uniform(0.10, 0.16))
 
 
 def paint(points: Points, atrium: Mask, generator: np.random.Generator) -> NDArray[np.uint8]:
     """Intensities: torso, blood pools, enhanced wall, coil bias, blur and noise."""
     blood = generator.uniform(95, 150)
     image = generator.uniform(30, 60) + 12 * smooth_noise(atrium.shape, 6.0, generator)
-    image[ellipsoid(points, (0.05, -0.75, -0.1), (0.5, 0.42, 0.6))] = blood * 0.93  # ventricle
-    image[ellipsoid(points, (0.72, -0.42, 0.05), (0.3, 0.32, 0.42))] = blood * 0.97  # right atrium
-    aorta = tube(points, np.array([-0.35, 0.62, -1.3]), np.array([-0.3, 0.58, 1.3]), 0.14)
+    image[ellipsoid(points, (0.05, -0.82, -0.1), (0.5, 0.42, 0.6))] = blood * 0.93  # ventricle
+    image[ellipsoid(points, (0.80, -0.46, 0.05), (0.3, 0.32, 0.42))] = blood * 0.97  # right atrium
+    aorta = tube(points, np.array([-0.38, 0.68, -1.3]), np.array([-0.33, 0.64, 1.3]), 0.14)
     image[aorta & ~atrium] = blood * 1.05
     image[atrium] = blood
     wall = (gaussian_filter(atrium.astype(float), 1.0) > 0.2) & ~atrium

@@ -1,0 +1,161 @@
+"""Every mistake is one line that names file, key, value and what is allowed."""
+
+import copy
+from pathlib import Path
+
+import pandas
+import pytest
+import yaml
+
+from sgrs_core.config import ConfigError
+from sgrs_core.experiment import Point, check_methods, load_plan
+from sgrs_core.layout import Layout
+
+CONFIG = Path(__file__).parents[1] / "config"
+FILE = CONFIG / "config.yaml"
+
+
+def plan(values, files=(FILE,)):
+    loaded = load_plan(values, files, CONFIG)
+    check_methods(loaded)
+    return loaded
+
+
+def shipped(name: str):
+    return yaml.safe_load((CONFIG / f"{name}.yaml").read_text())
+
+
+def changed(place: str, value):
+    """The demo's values with one of them changed."""
+    values = copy.deepcopy(shipped("config"))
+    *groups, key = place.split(".")
+    group = values
+    for name in groups:
+        group = group.setdefault(name, {})
+    group[key] = value
+    return values
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ("colour", "red", "colour = 'red': unknown key; allowed are data_folder, datasets"),
+        ("experiment", "a/b", "experiment = 'a/b': String should match"),
+        ("seeds", [], r"seeds = \[\]: List should have at least 1 item"),
+        ("seeds", ["1"], "seeds.0 = '1': allowed is a valid integer"),
+        ("selections", ["best"], "selections.0 = 'best': allowed is 'last', 'best_on_test' or"),
+        ("headline", ["table9"], "headline = 'table9': allowed are table2, table5"),
+        ("datasets.moon", {}, "datasets = 'moon': allowed are la"),
+        ("datasets.la.source", "raw", "datasets.la.folder = None: source = raw needs this key"),
+        ("datasets.la.downsample", 0, "downsample = 0: allowed is greater than"),
+        ("datasets.la.training.iterations", "many", "iterations = 'many': allowed is a valid"),
+        ("datasets.la.training.iterations", True, "iterations = True: allowed is a valid integer"),
+        ("datasets.la.training.iterations", 0, "iterations = 0: allowed are whole numbers from 1"),
+        ("datasets.la.training.itrations", 5, "itrations = 5: unknown key; allowed are augment"),
+        ("datasets.la.training.patch", [30, 32, 16], r"patch = \[30, 32, 16\]: allowed are three"),
+        ("datasets.la.training.patch", [32, 32], "patch.2 = .missing.: Field required"),
+        ("datasets.la.training.precision", "fp8", "precision = 'fp8': allowed is 'float32' or"),
+        ("datasets.la.training.dropout", 1.0, "dropout = 1.0: allowed are numbers from 0 to"),
+        ("datasets.la.inference.stride", [0, 1, 1], "stride = 0: allowed are whole numbers"),
+        ("datasets.la.phantom.train_scans", 7, "labelled = 8 .*: allowed are 1 to 7"),
+        ("datasets.la.phantom.train_scans", 8, "labelled = 8: allowed are less than all 8"),
+        ("tables.table2.labelled", [5], "tables.table2.labelled = 5: allowed are 4, 8, 80"),
+        ("tables.table2.methods", ["x"], "table2.methods = 'x': allowed are sgrs, sgrs_paper"),
+        ("tables.table9", {}, "no file table9.yaml; allowed are table2, table5"),
+        ("selections", ["best_on_validation"], "validation_scans = 0: allowed are 1 to 3"),
+    ],
+)
+def test_a_mistake_is_one_line_with_file_key_value_and_what_is_allowed(place, value, message):
+    with pytest.raises(ConfigError, match=message) as raised:
+        plan(changed(place, value))
+    assert "\n" not in str(raised.value)
+    assert ".yaml" in str(raised.value) or "config/tables" in str(raised.value)
+
+
+def test_a_mistake_names_the_file_that_wrote_the_key(tmp_path):
+    over = tmp_path / "mine.yaml"
+    over.write_text("datasets: {la: {training: {iterations: many}}}")
+    values = changed("datasets.la.training.iterations", "many")
+    with pytest.raises(ConfigError, match=rf"^{over}: datasets\.la\.training\.iterations"):
+        plan(values, [FILE, over])
+    values = changed("datasets.la.training.patch", "large")
+    with pytest.raises(ConfigError, match=rf"^{FILE}: datasets\.la\.training\.patch"):
+        plan(values, [FILE, over])
+
+
+def test_a_mistake_in_a_data_sets_own_file_names_that_file(tmp_path):
+    for folder in ("datasets", "methods", "tables", "figures"):
+        (tmp_path / folder).mkdir()
+        for file in (CONFIG / folder).glob("*.yaml"):
+            (tmp_path / folder / file.name).write_text(file.read_text())
+    bad = tmp_path / "datasets/la.yaml"
+    bad.write_text(bad.read_text().replace("unlabelled_patches: 2", "unlabelled_patches: two"))
+    with pytest.raises(ConfigError, match=rf"^{bad}: .*unlabelled_patches = 'two'"):
+        load_plan(shipped("config"), [FILE], tmp_path)
+
+
+def test_several_mistakes_are_reported_together():
+    values = changed("datasets.la.training.iterations", "many")
+    values["seeds"] = "none"
+    with pytest.raises(ConfigError) as raised:
+        plan(values)
+    assert len(str(raised.value).splitlines()) == 2
+
+
+def test_a_file_that_is_not_yaml_is_named(tmp_path):
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("a: [1, 2")
+    with pytest.raises(ConfigError, match=rf"{bad}: not readable as YAML"):
+        plan(shipped("config"), [bad])
+
+
+@pytest.mark.parametrize("name", ["config", "la_half", "paper", "equations"])
+def test_the_shipped_experiments_are_right(name):
+    plan(shipped(name), [CONFIG / f"{name}.yaml"])
+
+
+def test_paper_yaml_is_the_papers_setting():
+    training = plan(shipped("paper"), [CONFIG / "paper.yaml"]).dataset("la").training
+    assert (training.iterations, training.patch, training.base_filters) == (
+        15_000, (112, 112, 80), 16,
+    )  # fmt: skip
+    assert (training.ramp_iterations, training.ramp_block) == (6_000, 150)
+
+
+def test_runs_that_tables_share_are_one_run():
+    paper = plan(shipped("paper"), [CONFIG / "paper.yaml"])
+    layout = Layout(paper)
+    shared = {name: set(layout.scores_of_table(name)) for name in paper.tables}
+    full = "results/paper/la/labelled-4/sgrs/seed-0/last/scores.csv"
+    assert all(full in files for files in shared.values())
+    same = "results/paper/la/labelled-4/sgrs,delta=con,theta=con/seed-0/last/scores.csv"
+    assert same in shared["table5"] & shared["table6"]
+
+
+def test_every_published_row_of_an_ablation_is_run():
+
+    published = pandas.read_csv(CONFIG / "published.csv")
+    paper = plan(shipped("paper"), [CONFIG / "paper.yaml"])
+    for name, table in paper.tables.items():
+        printed = published[published["table"] == table.published_table]
+        ours = {(entry.row.variant, entry.labelled) for entry in paper.entries(name)}
+        missing = set(zip(printed["variant"], printed["labelled"], strict=True)) - ours
+        comparators = {"dtc", "urpc", "ssnet", "mcnet_plus", "caml", "cobionet", "bcp", "mcf"}
+        assert {variant for variant, _ in missing} <= comparators
+
+
+def test_labelled_scans_are_the_first_of_the_list_and_validation_is_carved_from_their_end():
+    values = changed("selections", ["last", "best_on_validation"])
+    values["datasets"]["la"]["validation_scans"] = 1
+    run = plan(values).run(Point("la", 4, "sgrs", 0))
+    assert run["labelled"] == ("phantom_train_000", "phantom_train_001", "phantom_train_002")
+    assert run["selection_scans"]["best_on_validation"] == ("phantom_train_003",)
+    assert run["unlabelled"][0] == "phantom_train_004"
+
+
+def test_only_best_on_test_lets_training_read_test_scans():
+    for selections in (["last"], ["last", "best_on_test"]):
+        loaded = plan(changed("selections", selections))
+        run = loaded.run(Point("la", 4, "sgrs", 0))
+        judges = [scan for scans in run["selection_scans"].values() for scan in scans]
+        assert bool(judges) is ("best_on_test" in selections)

@@ -64,20 +64,16 @@ def missing(path: Path) -> None:
     ],
 )
 def test_a_bad_scan_is_named_and_nothing_half_written_stays(damage, message, tmp_path, snakemake):
-    for name, content in (("train", SCAN), ("test", "other")):
-        (tmp_path / name).write_text(content + "\n")
+    others = "".join(f"other {number}\n" for number in range(9))
+    for name, content in (("train", f"{SCAN}\n{others}"), ("test", "a\nb\n")):
+        (tmp_path / name).write_text(content, encoding="utf-8")
     damage(tmp_path / "scans" / SCAN / "mri_norm2.h5")
     lists = {"train": str(tmp_path / "train"), "test": str(tmp_path / "test")}
     dataset = {"source": "local", "folder": str(tmp_path / "scans"), "splits": lists}
-    changes = {
-        "datasets": {"la": dataset},
-        "tables": {},
-        "figures": {},
-        "headline": [],
-    }
+    changes = {"datasets": {"la": dataset}}
     volume = f"results/quick/volumes/la/{SCAN}.h5"
     run = snakemake(volume, folder=tmp_path, changes=changes)
     assert run.returncode != 0
-    assert message in run.stderr
-    assert SCAN in run.stderr
+    assert message in run.stdout + run.stderr
+    assert SCAN in run.stdout + run.stderr
     assert not list((tmp_path / "results/quick/volumes").rglob("*"))

@@ -32,7 +32,7 @@ def test_a_mistake_stops_everything_in_one_line(snakemake, tmp_path):
     (line,) = [line for line in run.stderr.splitlines() if ".iterations" in line]
     assert line.startswith(str(tmp_path / "changes.yaml"))
     assert "datasets.la.training.iterations = 'many'" in line
-    assert "itrations = 3: unknown key; allowed are" in run.stderr
+    assert "itrations = 3: unknown key; allowed are" in run.stdout + run.stderr
     assert not (tmp_path / "results").exists()
 
 
@@ -48,4 +48,4 @@ def test_a_method_setting_that_does_not_exist_is_found_before_any_job(tmp_path):
         cwd=tmp_path, capture_output=True, text=True, env=ENVIRONMENT, check=False,
     )  # fmt: skip
     assert run.returncode != 0
-    assert "sgrs.yaml: settings.thau = 0.2: unknown key; allowed are" in run.stderr
+    assert "sgrs.yaml: settings.thau = 0.2: unknown key; allowed are" in run.stdout + run.stderr

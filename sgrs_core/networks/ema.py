@@ -13,15 +13,15 @@ def average_into(target: nn.Module, source: nn.Module, decay: float, buffers: bo
     Over the parameters and, with `buffers`, the floating-point buffers (batch-norm statistics;
     their counters are whole numbers and stay as they are).
     """
-    for mine, theirs in zip(_values(target, buffers), _values(source, buffers), strict=True):
-        mine.mul_(decay).add_(theirs, alpha=1 - decay)
+    mine, theirs = _values(target, buffers), _values(source, buffers)
+    torch._foreach_mul_(mine, decay)  # one call for all tensors, not one each
+    torch._foreach_add_(mine, theirs, alpha=1 - decay)
 
 
 @torch.no_grad()
 def shrink(network: nn.Module, factor: float) -> None:
     """Multiply all parameters and floating-point buffers by `factor`, in place."""
-    for value in _values(network, buffers=True):
-        value.mul_(factor)
+    torch._foreach_mul_(_values(network, buffers=True), factor)
 
 
 def _values(network: nn.Module, buffers: bool) -> list[Tensor]:

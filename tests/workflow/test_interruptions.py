@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -15,6 +16,7 @@ from tests.workflow.conftest import ENVIRONMENT
 pytestmark = pytest.mark.slow
 
 MODEL = "results/quick/la/labelled-4/sgrs/seed-0/last/model.pt"
+VOLUMES = "results/quick/volumes"
 CHANGES = {
     "datasets": {"la": {"training": {"iterations": 40, "checkpoint_every": 5}}},
     "selections": ["last"],
@@ -43,6 +45,8 @@ def undisturbed(tmp_path_factory, snakemake) -> Path:
 
 
 def test_kill_9_of_snakemake_and_its_jobs_while_training(undisturbed, command, snakemake, tmp_path):
+    # The scans are prepared already: only the training is killed.
+    shutil.copytree(undisturbed / VOLUMES, tmp_path / VOLUMES, copy_function=shutil.copy2)
     checkpoint = tmp_path / MODEL.replace("last/model.pt", "unfinished/checkpoint.pt")
     generator = random.Random(0)
     kills = 0

@@ -74,10 +74,11 @@ def paint(points: Points, atrium: Mask, generator: np.random.Generator) -> NDArr
     """Intensities: torso, blood pools, enhanced wall, coil bias, blur and noise."""
     blood = generator.uniform(95, 150)
     image = generator.uniform(30, 60) + 12 * smooth_noise(atrium.shape, 6.0, generator)
-    image[ellipsoid(points, (0.05, -0.82, -0.1), (0.5, 0.42, 0.6))] = blood * 0.80  # ventricle
-    image[ellipsoid(points, (0.80, -0.46, 0.05), (0.3, 0.32, 0.42))] = blood * 0.86  # right atrium
+    ventricle = ellipsoid(points, (0.05, -0.82, -0.1), (0.5, 0.42, 0.6))
+    right_atrium = ellipsoid(points, (0.80, -0.46, 0.05), (0.3, 0.32, 0.42))
     aorta = tube(points, np.array([-0.38, 0.68, -1.3]), np.array([-0.33, 0.64, 1.3]), 0.14)
-    image[aorta & ~atrium] = blood * 1.12
+    for chamber in (ventricle, right_atrium, aorta):
+        image[chamber] = blood * generator.uniform(0.75, 1.05)
     image[atrium] = blood
     wall = (gaussian_filter(atrium.astype(float), 1.0) > 0.2) & ~atrium
     scar = wall & (smooth_noise(atrium.shape, 3.0, generator) > 0.4)
@@ -85,7 +86,7 @@ def paint(points: Points, atrium: Mask, generator: np.random.Generator) -> NDArr
     image[scar] = blood * generator.uniform(1.2, 1.5)
     bias = 1 + 0.12 * smooth_noise(atrium.shape, 20.0, generator)
     image = gaussian_filter(image * bias, generator.uniform(0.5, 0.9))
-    image += generator.normal(0, generator.uniform(6, 12), image.shape)
+    image += generator.normal(0, generator.uniform(6, 15), image.shape)
     return np.clip(image.round(), 0, 255).astype(np.uint8)
 
 

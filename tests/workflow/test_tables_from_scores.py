@@ -1,34 +1,15 @@
 """The numbers in the tables follow from the score files, computed here in another way."""
 
-import csv
 import json
-import math
-import statistics
 from pathlib import Path
 
 import h5py
 import pytest
 import SimpleITK
 
+from tests.recompute import METRICS, check_table, read
+
 pytestmark = pytest.mark.slow
-
-METRICS = {"dice": 100, "jaccard": 100, "hd95": 1, "asd": 1}
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def recompute(lines: list[dict[str, str]], metric: str, scoring: str) -> float:
-    """The mean over scans of one metric, straight from the texts in the score file."""
-    values = []
-    for line in lines:
-        if line["empty"] == "True" and (scoring == "published" or metric in ("dice", "jaccard")):
-            values.append(0.0)
-        elif line[metric]:
-            values.append(float(line[metric]))
-    return METRICS[metric] * statistics.fmean(values) if values else math.nan
 
 
 @pytest.fixture(scope="module")
@@ -41,19 +22,7 @@ def results(tmp_path_factory, snakemake) -> Path:
 
 
 def test_every_number_of_ours_is_the_mean_of_the_scores(results):
-    rows = [row for row in read(results / "tables/table2.csv") if int(row["seeds"])]
-    assert len(rows) == 6 * 2 * 2  # runs, selections, scorings
-    for row in rows:
-        folder = results / row["dataset"] / f"labelled-{row['labelled']}" / row["method"]
-        scores = read(folder / "seed-0" / row["selection"] / "scores.csv")
-        for metric in METRICS:
-            expected = recompute(scores, metric, row["scoring"])
-            ours = float(row[f"{metric}_ours"] or "nan")
-            assert ours == pytest.approx(expected, rel=1e-12, nan_ok=True)
-            difference = float(row[f"{metric}_difference"] or "nan")
-            published = float(row[f"{metric}_published"] or "nan")
-            assert difference == pytest.approx(expected - published, rel=1e-9, nan_ok=True)
-        assert int(float(row["empty"])) == sum(line["empty"] == "True" for line in scores)
+    assert check_table(results, "table2") == 6 * 2 * 2  # runs, selections, scorings
 
 
 def test_every_published_number_is_the_papers(results):

@@ -1,0 +1,47 @@
+"""The numbers of a table, computed from the score files in another way than the project's."""
+
+import csv
+import math
+import statistics
+from pathlib import Path
+
+import pytest
+
+METRICS = {"dice": 100, "jaccard": 100, "hd95": 1, "asd": 1}  # and the factor to a table's unit
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    """A CSV file's lines, all values as texts."""
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def mean(lines: list[dict[str, str]], metric: str, scoring: str) -> float:
+    """The mean over scans of one metric, straight from the texts in the score file."""
+    values = []
+    for line in lines:
+        if line["empty"] == "True" and (scoring == "published" or metric in ("dice", "jaccard")):
+            values.append(0.0)
+        elif line[metric]:
+            values.append(float(line[metric]))
+    return METRICS[metric] * statistics.fmean(values) if values else math.nan
+
+
+def check_table(results: Path, name: str) -> int:
+    """Compare all our numbers of results/tables/<name>.csv with the scores; how many rows."""
+    rows = [row for row in read(results / f"tables/{name}.csv") if int(row["seeds"])]
+    for row in rows:
+        run = results / row["dataset"] / f"labelled-{row['labelled']}" / row["method"]
+        seeds = [read(file) for file in run.glob(f"seed-*/{row['selection']}/scores.csv")]
+        assert len(seeds) == int(row["seeds"])
+        for metric in METRICS:
+            expected = statistics.fmean(mean(scores, metric, row["scoring"]) for scores in seeds)
+            ours, published, difference = (
+                float(row[f"{metric}_{part}"] or "nan")
+                for part in ("ours", "published", "difference")
+            )
+            assert ours == pytest.approx(expected, rel=1e-12, nan_ok=True)
+            assert difference == pytest.approx(expected - published, rel=1e-9, nan_ok=True)
+        empty = sum(line["empty"] == "True" for scores in seeds for line in scores)
+        assert int(float(row["empty"])) == empty
+    return len(rows)

@@ -1,6 +1,6 @@
 """Print what we ran of an experiment's tables, and where everything lies.
 
-    python workflow_scripts/show.py results/<experiment>
+python workflow_scripts/show.py results/<experiment>
 """
 
 import sys

@@ -1,6 +1,11 @@
+import os
+import signal
+import subprocess
+import sys
+
 import pytest
 
-from sgrs_core.files import atomic
+from sgrs_core.files import atomic, held_alone
 
 
 def write_half(path):
@@ -26,3 +31,20 @@ def test_a_failed_block_leaves_what_was_there_and_nothing_else(tmp_path):
         write_half(path)
     assert path.read_text() == "before"
     assert [file.name for file in tmp_path.iterdir()] == ["file.csv"]
+
+
+HOLD = "import sys; from pathlib import Path; from sgrs_core.files import held_alone\n"
+HOLD += "with held_alone(Path(sys.argv[1])): print('held', flush=True); input()"
+
+
+def test_a_folder_is_held_by_one_process_and_free_when_that_is_killed(tmp_path):
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert holder.stdout.readline() == b"held\n"
+    with pytest.raises(RuntimeError, match="another process"), held_alone(tmp_path):
+        pass
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait()
+    with held_alone(tmp_path):
+        pass

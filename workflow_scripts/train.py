@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from sgrs_core.data.volumes import read_volume
-from sgrs_core.files import atomic
+from sgrs_core.files import atomic, held_alone
 from sgrs_core.log import log_to
 from sgrs_core.model import save_model
 from sgrs_core.record import record_of
@@ -21,13 +21,14 @@ def main(snakemake):
     run = Run.from_description(snakemake.params.run)
     files = {Path(file).stem: Path(file) for file in snakemake.input.volumes}
     unfinished = Path(snakemake.params.unfinished)
-    trained = train(run, lambda scan: read_volume(files[scan]), unfinished)
-    for path in map(Path, snakemake.output.models):
-        save_model(path, run, trained.weights[path.parent.name])
-    write_log(Path(snakemake.output.log), trained.rows)
-    with atomic(Path(snakemake.output.record)) as temporary:
-        temporary.write_text(json.dumps(record_of(run, trained.facts), indent=2) + "\n")
-    shutil.rmtree(unfinished)
+    with held_alone(unfinished):
+        trained = train(run, lambda scan: read_volume(files[scan]), unfinished)
+        for path in map(Path, snakemake.output.models):
+            save_model(path, run, trained.weights[path.parent.name])
+        write_log(Path(snakemake.output.log), trained.rows)
+        with atomic(Path(snakemake.output.record)) as temporary:
+            temporary.write_text(json.dumps(record_of(run, trained.facts), indent=2) + "\n")
+        shutil.rmtree(unfinished)
 
 
 if "snakemake" in globals():

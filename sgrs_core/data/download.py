@@ -5,7 +5,6 @@ attempts and between runs, so that a broken download goes on where it stopped; o
 digest is right gets its final name.
 """
 
-import hashlib
 import logging
 import os
 import re
@@ -26,6 +25,8 @@ from urllib.parse import quote
 import requests
 import urllib3
 from tqdm import tqdm
+
+from sgrs_core.files import sha256_of
 
 logger = logging.getLogger(__name__)
 
@@ -109,12 +110,6 @@ def mirror_files(base_url: str, digests: Mapping[str, str], folder: Path) -> lis
         address = "/".join(quote(component, safe="") for component in relative.parts)
         files.append(RemoteFile(f"{base_url.rstrip('/')}/{address}", folder / relative, digest))
     return files
-
-
-def sha256_of(path: Path) -> str:
-    """The file's SHA-256 as lower-case hex, read piece by piece."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def download_all(

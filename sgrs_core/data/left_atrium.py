@@ -4,7 +4,6 @@ One folder per scan: `lgemri.nrrd` (late gadolinium-enhanced MRI, uint8) and `la
 left atrium's cavity: 255, the rest: 0), both on one grid.
 """
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from sgrs_core.data.nifti import PlacedImage, placed, read_picture, voxel_position
 from sgrs_core.data.preprocessing import Margins, la_margins, prepare_la
 from sgrs_core.data.volumes import Volume
+from sgrs_core.files import sha256_of
 
 IMAGE_FILE = "lgemri.nrrd"
 LABEL_FILE = "laendo.nrrd"
@@ -94,15 +94,9 @@ def check_grids(image: PlacedImage, label: PlacedImage, folder: Path) -> None:
 
 def provenance(folder: Path, margins: Margins) -> dict[str, str]:
     """Where a prepared scan comes from: digests of its sources and what was done to them."""
-    digests = {f"sha256 {name}": sha256(folder / name) for name in (IMAGE_FILE, LABEL_FILE)}
+    digests = {f"sha256 {name}": sha256_of(folder / name) for name in (IMAGE_FILE, LABEL_FILE)}
     return {
         **digests,
         "preprocessing": "left atrium: z-score of the whole scan, crop in x and y",
         "margins": " ".join(map(str, margins)),
     }
-
-
-def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 digest of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -27,8 +27,8 @@ from sgrs_core.data.download import (
     download_all,
     mirror_files,
     read_digests,
-    sha256_of,
 )
+from sgrs_core.files import sha256_of
 
 CONTENT = np.random.default_rng(0).bytes(4 * CHUNK + 17)
 OTHER_CONTENT = np.random.default_rng(1).bytes(4 * CHUNK + 17)

@@ -52,7 +52,7 @@ def test_kill_9_of_snakemake_and_its_jobs_while_training(undisturbed, command, s
     kills = 0
     for _ in range(3):
         process = subprocess.Popen(
-            command(MODEL, folder=tmp_path, changes=CHANGES, options=["--nolock"]),
+            command(MODEL, folder=tmp_path, changes=CHANGES),
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             env=ENVIRONMENT, start_new_session=True,
         )  # fmt: skip
@@ -67,7 +67,7 @@ def test_kill_9_of_snakemake_and_its_jobs_while_training(undisturbed, command, s
             kill_group(process)
             kills += 1
     assert kills
-    run = snakemake(MODEL, folder=tmp_path, changes=CHANGES, options=["--nolock"])
+    run = snakemake(MODEL, folder=tmp_path, changes=CHANGES)
     assert run.returncode == 0, run.stderr[-3000:]
     log = (tmp_path / MODEL.replace("last/model.pt", "train.log")).read_text()
     assert "going on after iteration" in log

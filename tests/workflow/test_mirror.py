@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sgrs_core.data.download import sha256_of
 from sgrs_core.data.volumes import Volume, read_volume, write_volume
+from sgrs_core.files import sha256_of
 
 pytestmark = pytest.mark.slow
 

@@ -12,9 +12,9 @@ from sgrs_core.log import log_to
 
 
 def case_of(labelled, lines, files):
-    """The scan on which the last method shown (ours) has its median Dice."""
-    dice = pandas.read_csv(lines[-1]["scores"], index_col="scan")["dice"].to_dict()
-    scan = median_case(dice)
+    """The scan with the median Dice, averaged over the methods shown."""
+    scores = [pandas.read_csv(line["scores"], index_col="scan")["dice"] for line in lines]
+    scan = median_case(pandas.concat(scores, axis=1).mean(axis=1).to_dict())
     volume = read_volume(files[scan])
     panels = [
         Panel(line["title"], read_nifti(Path(line["predictions"]) / f"{scan}.nii.gz").array == 1)

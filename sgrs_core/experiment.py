@@ -116,7 +116,7 @@ def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> P
         wanted = experiment.tables.get(name) or experiment.figures[name]
         _check_sheet(name, sheet, wanted, experiment, file)
         for entry in _entries(sheet, wanted, experiment.seeds):
-            _check_labelled(entry, sheet, experiment, splits, file)
+            _check_labelled(entry, sheet, experiment, splits, _file_of(name, sheet, root))
             rows |= dict.fromkeys(entry.points, entry.row)
     return Plan(root, experiment, splits, methods, tables, figures, rows)
 
@@ -167,6 +167,10 @@ def _splits(name: str, dataset: Dataset, root: Path) -> SplitLists:
         raise ConfigError(f"{root / 'datasets' / name}.yaml: splits: {error}") from None
 
 
+def _file_of(name: str, sheet: Table | Figure, root: Path) -> Path:
+    return root / ("tables" if isinstance(sheet, Table) else "figures") / f"{name}.yaml"
+
+
 def _check_sheet(
     name: str, sheet: Table | Figure, wanted: Filter, experiment: Experiment, file: Path
 ) -> None:
@@ -199,14 +203,15 @@ def _check_labelled(
     scans = len(splits[sheet.dataset].train)
     if not 1 <= entry.labelled <= scans:
         raise ConfigError(
-            f"{file}: labelled = {entry.labelled} (row {entry.row.variant} of '{sheet.title}'): "
-            f"allowed are 1 to {scans}, the training scans of {sheet.dataset}"
+            f"{file}: labelled = {entry.labelled} (row {entry.row.variant}): allowed are 1 to "
+            f"{scans}, the training scans of {sheet.dataset}"
         )
     if "best_on_validation" not in experiment.selections or splits[sheet.dataset].validation:
         return
     held_out = experiment.datasets[sheet.dataset].validation_scans
     if not 1 <= held_out < entry.labelled:
         raise ConfigError(
-            f"{file}: datasets.{sheet.dataset}.validation_scans = {held_out}: allowed are 1 to "
-            f"{entry.labelled - 1} for best_on_validation with {entry.labelled} labelled scans"
+            f"{file}: with selections = best_on_validation and {entry.labelled} labelled scans, "
+            f"datasets.{sheet.dataset}.validation_scans = {held_out}: allowed are 1 to "
+            f"{entry.labelled - 1}"
         )

@@ -60,19 +60,19 @@ def load_experiment(values: Mapping[str, Any], files: Sequence[Path], root: Path
     return _check(Experiment, merged, origins)
 
 
-def load_table(name: str, root: Path) -> Table:
-    """Read root/tables/<name>.yaml."""
-    return _load(Table, name, root / "tables")
+def load_table(name: str, root: Path, asked: str) -> Table:
+    """Read root/tables/<name>.yaml; `asked` says, for the error, which file and key want it."""
+    return _load(Table, name, root / "tables", asked)
 
 
-def load_figure(name: str, root: Path) -> Figure:
-    """Read root/figures/<name>.yaml."""
-    return _load(Figure, name, root / "figures")
+def load_figure(name: str, root: Path, asked: str) -> Figure:
+    """Read root/figures/<name>.yaml; `asked` as for a table."""
+    return _load(Figure, name, root / "figures", asked)
 
 
-def load_method(name: str, root: Path) -> MethodFile:
-    """Read root/methods/<name>.yaml."""
-    return _load(MethodFile, name, root / "methods")
+def load_method(name: str, root: Path, asked: str) -> MethodFile:
+    """Read root/methods/<name>.yaml; `asked` as for a table."""
+    return _load(MethodFile, name, root / "methods", asked)
 
 
 def check_settings(kind: type, settings: Mapping[str, Any], file: Path, where: Key) -> None:
@@ -125,10 +125,10 @@ def _merge(
     return merged
 
 
-def _load(model: type[Model], name: str, folder: Path) -> Model:
+def _load(model: type[Model], name: str, folder: Path, asked: str) -> Model:
     file = folder / f"{name}.yaml"
     if not file.is_file():
-        raise ConfigError(f"{folder}: no file {name}.yaml; allowed are {_names(folder)}")
+        raise ConfigError(f"{asked} = '{name}': allowed are {_names(folder)} (files in {folder})")
     values = _read(file)
     return _check(model, values, Origins([(file, values)]))
 

@@ -50,13 +50,18 @@ class Plan:
     figures: Mapping[str, Figure]
     rows: Mapping[Point, Row]
 
+    @property
+    def sheets(self) -> dict[str, Table | Figure]:
+        """All tables and figures by name."""
+        return {**self.tables, **self.figures}
+
     def dataset(self, name: str) -> Dataset:
         """The data set of a name."""
         return self.experiment.datasets[name]
 
     def entries(self, name: str) -> list[Entry]:
         """The lines of a table or figure that this experiment runs."""
-        sheet = self.tables.get(name) or self.figures[name]
+        sheet = self.sheets[name]
         wanted = self.experiment.tables.get(name) or self.experiment.figures[name]
         return list(_entries(sheet, wanted, self.experiment.seeds))
 
@@ -101,15 +106,18 @@ def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> P
     """
     experiment = load_experiment(values, files, root)
     file = files[-1]
-    tables = {name: load_table(name, root) for name in experiment.tables}
-    figures = {name: load_figure(name, root) for name in experiment.figures}
+    tables = {name: load_table(name, root, f"{file}: tables") for name in experiment.tables}
+    figures = {name: load_figure(name, root, f"{file}: figures") for name in experiment.figures}
     for name in experiment.headline:
         if name not in tables and name not in figures:
             allowed = ", ".join([*tables, *figures])
             raise ConfigError(f"{file}: headline = '{name}': allowed are {allowed}")
     sheets: dict[str, Table | Figure] = {**tables, **figures}
-    names = {row.method for sheet in sheets.values() for row in sheet.rows}
-    methods = {name: load_method(name, root) for name in sorted(names)}
+    methods = {
+        row.method: load_method(row.method, root, f"{_file_of(name, sheet, root)}: rows.method")
+        for name, sheet in sheets.items()
+        for row in sheet.rows
+    }
     splits = {name: _splits(name, dataset, root) for name, dataset in experiment.datasets.items()}
     rows: dict[Point, Row] = {}
     for name, sheet in sheets.items():
@@ -131,17 +139,9 @@ def check_methods(plan: Plan) -> None:
             allowed = ", ".join(METHODS)
             raise ConfigError(f"{file}: method = '{method.method}': allowed are {allowed}")
         check_settings(METHODS[method.method].Settings, method.settings, file, ("settings",))
-    for point, row in plan.rows.items():
-        method = plan.methods[row.method]
-        kind = METHODS[method.method]
-        where = plan.root / "methods" / f"{row.method}.yaml, row {row.variant}"
-        check_settings(kind.Settings, {**method.settings, **row.settings}, where, ("settings",))
-        scans = len(plan.splits[point.dataset].train)
-        if kind.uses_unlabelled and point.labelled == scans:
-            raise ConfigError(
-                f"{where}: labelled = {scans}: allowed are less than all {scans} training scans, "
-                f"because {method.method} needs unlabelled ones"
-            )
+    for name, sheet in plan.sheets.items():
+        for entry in plan.entries(name):
+            _check_row(entry, METHODS, sheet, plan, _file_of(name, sheet, plan.root))
 
 
 def _entries(sheet: Table | Figure, wanted: Filter, seeds: list[int]) -> Iterator[Entry]:
@@ -165,6 +165,22 @@ def _splits(name: str, dataset: Dataset, root: Path) -> SplitLists:
         return read_splits(dataset, root)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{root / 'datasets' / name}.yaml: splits: {error}") from None
+
+
+def _check_row(
+    entry: Entry, known: Mapping[str, Any], sheet: Table | Figure, plan: Plan, file: Path
+) -> None:
+    """The method takes the row's settings, and has the unlabelled scans that it needs."""
+    row, method = entry.row, plan.methods[entry.row.method]
+    kind = known[method.method]
+    settings = {**method.settings, **row.settings}
+    check_settings(kind.Settings, settings, file, ("rows", row.variant, "settings"))
+    scans = len(plan.splits[sheet.dataset].train)
+    if kind.uses_unlabelled and entry.labelled == scans:
+        raise ConfigError(
+            f"{file}: labelled = {scans} (row {row.variant}): allowed are less than all {scans} "
+            f"training scans of {sheet.dataset}, because {method.method} needs unlabelled ones"
+        )
 
 
 def _file_of(name: str, sheet: Table | Figure, root: Path) -> Path:

@@ -1,6 +1,7 @@
 """Every mistake is one line that names file, key, value and what is allowed."""
 
 import copy
+import shutil
 from pathlib import Path
 
 import pandas
@@ -58,10 +59,14 @@ def changed(place: str, value):
         ("datasets.la.training.dropout", 1.0, "dropout = 1.0: allowed are numbers from 0 to"),
         ("datasets.la.inference.stride", [0, 1, 1], "stride = 0: allowed are whole numbers"),
         ("datasets.la.phantom.train_scans", 7, "labelled = 8 .*: allowed are 1 to 7"),
-        ("datasets.la.phantom.train_scans", 8, "labelled = 8: allowed are less than all 8"),
+        (
+            "datasets.la.phantom.train_scans",
+            8,
+            "labelled = 8 .row sgrs.: allowed are less than all 8",
+        ),
         ("tables.table2.labelled", [5], "tables.table2.labelled = 5: allowed are 4, 8, 80"),
         ("tables.table2.methods", ["x"], "table2.methods = 'x': allowed are sgrs, sgrs_paper"),
-        ("tables.table9", {}, "no file table9.yaml; allowed are table2, table5"),
+        ("tables.table9", {}, "tables = 'table9': allowed are table2, table5"),
         ("selections", ["best_on_validation"], "validation_scans = 0: allowed are 1 to 3"),
     ],
 )
@@ -69,7 +74,7 @@ def test_a_mistake_is_one_line_with_file_key_value_and_what_is_allowed(place, va
     with pytest.raises(ConfigError, match=message) as raised:
         plan(changed(place, value))
     assert "\n" not in str(raised.value)
-    assert ".yaml" in str(raised.value) or "config/tables" in str(raised.value)
+    assert ".yaml: " in str(raised.value)
 
 
 def test_a_mistake_names_the_file_that_wrote_the_key(tmp_path):
@@ -92,6 +97,37 @@ def test_a_mistake_in_a_data_sets_own_file_names_that_file(tmp_path):
     bad.write_text(bad.read_text().replace("unlabelled_patches: 2", "unlabelled_patches: two"))
     with pytest.raises(ConfigError, match=rf"^{bad}: .*unlabelled_patches = 'two'"):
         load_plan(shipped("config"), [FILE], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("method: vnet,", "method: wnet,", r"rows\.method = 'wnet': allowed are sgrs, sgrs_paper"),
+        ("[4, 8, 80]", "[4, 8, 81]", r"labelled = 81 \(row vnet\): allowed are 1 to 80"),
+        ("labelled: [4, 8, 80]", "label: [4]", r"rows\.0\.label = \[4\]: unknown key"),
+    ],
+)
+def test_a_mistake_in_a_table_names_the_tables_file(old, new, message, tmp_path):
+    root = tmp_path / "config"
+    shutil.copytree(CONFIG, root)
+    table = root / "tables/table2.yaml"
+    table.write_text(table.read_text().replace(old, new))
+    values = {**shipped("paper"), "tables": {"table2": {}}, "figures": {}, "headline": []}
+    with pytest.raises(ConfigError, match=message) as raised:
+        load_plan(values, [CONFIG / "paper.yaml"], root)
+    assert str(raised.value).startswith(str(table))
+
+
+def test_a_setting_that_the_method_does_not_have_is_found_in_the_row_that_sets_it(tmp_path):
+    root = tmp_path / "config"
+    shutil.copytree(CONFIG, root)
+    table = root / "tables/table7.yaml"
+    table.write_text(table.read_text().replace("augmentation: flip_h", "augmentation: turn"))
+    loaded = load_plan(shipped("paper"), [CONFIG / "paper.yaml"], root)
+    message = r"rows\.flip_h\.settings\.augmentation = 'turn': allowed is 'mix'"
+    with pytest.raises(ConfigError, match=message) as raised:
+        check_methods(loaded)
+    assert str(raised.value).startswith(str(table))
 
 
 def test_several_mistakes_are_reported_together():

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from sgrs_core.data.volumes import Volume
@@ -14,6 +15,7 @@ from sgrs_core.inference import foreground_score, segment
 from sgrs_core.methods.method import Method
 from sgrs_core.metrics import score
 from sgrs_core.run import Run, autocast, choose_device
+from sgrs_core.settings import Triple
 
 SCORE_COLUMNS = ("dice", "jaccard", "hd95", "asd", "empty")
 
@@ -39,23 +41,25 @@ def evaluate(
     Raises ValueError, naming the scan, where the reference has no voxel.
     """
     device = choose_device(run.training.device)
+    method.to(device)
     for name in names:
         volume = read(name)
-        with autocast(device, run.training):
-            probability = foreground_score(
-                method.predict,
-                volume.image,
-                run.training.patch,
-                run.inference.stride,
-                run.inference.batch,
-                device,
-            )
-        prediction = segment(probability)
+        prediction = predict_mask(run, method, volume, run.inference.stride, device)
         try:
             scores = score(prediction, volume.label == 1)
         except ValueError as error:
             raise ValueError(f"scan {name}: {error}") from error
         yield Scored(name, volume, prediction, {**scores, "empty": not prediction.any()})
+
+
+def predict_mask(
+    run: Run, method: Method, volume: Volume, stride: Triple, device: torch.device
+) -> NDArray[np.bool_]:
+    """One scan's prediction (X, Y, Z) by a method in eval mode, in the run's precision."""
+    patch, batch = run.training.patch, run.inference.batch
+    with autocast(device, run.training):
+        probability = foreground_score(method.predict, volume.image, patch, stride, batch, device)
+    return segment(probability)
 
 
 def write_scores(path: Path, lines: Mapping[str, Mapping[str, float | bool]]) -> None:

@@ -65,10 +65,6 @@ class Plan:
         wanted = self.experiment.tables.get(name) or self.experiment.figures[name]
         return list(_entries(sheet, wanted, self.experiment.seeds))
 
-    def points(self, name: str) -> list[Point]:
-        """The runs behind a table or figure."""
-        return [point for entry in self.entries(name) for point in entry.points]
-
     def scans(self, name: str) -> list[str]:
         """All scans of a data set."""
         return [scan for part in self.splits[name] for scan in part]
@@ -113,11 +109,8 @@ def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> P
             allowed = ", ".join([*tables, *figures])
             raise ConfigError(f"{file}: headline = '{name}': allowed are {allowed}")
     sheets: dict[str, Table | Figure] = {**tables, **figures}
-    methods = {
-        row.method: load_method(row.method, root, f"{_file_of(name, sheet, root)}: rows.method")
-        for name, sheet in sheets.items()
-        for row in sheet.rows
-    }
+    asking = {row.method: _file_of(*item, root) for item in sheets.items() for row in item[1].rows}
+    methods = {name: load_method(name, root, f"{by}: rows.method") for name, by in asking.items()}
     splits = {name: _splits(name, dataset, root) for name, dataset in experiment.datasets.items()}
     rows: dict[Point, Row] = {}
     for name, sheet in sheets.items():

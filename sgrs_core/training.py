@@ -22,8 +22,8 @@ from sgrs_core.checkpoint import Best, Progress, resume, save
 from sgrs_core.data.sampling import Sample, TwoStreamSampler
 from sgrs_core.data.volumes import Volume
 from sgrs_core.diagnostics import diagnose
+from sgrs_core.evaluation import predict_mask
 from sgrs_core.files import atomic
-from sgrs_core.inference import foreground_score, segment
 from sgrs_core.methods.method import Method, StepOutput
 from sgrs_core.metrics import dice
 from sgrs_core.progress import follow
@@ -165,15 +165,15 @@ def update_best(
 def mean_dice(method: Method, volumes: list[Volume], run: Run, device: torch.device) -> float:
     """Mean Dice of whole-scan predictions, with the stride meant for selection."""
     method.eval()
-    patch, stride = run.training.patch, run.inference.selection_stride
-    values = []
-    for volume in volumes:
-        with autocast(device, run.training):
-            score = foreground_score(
-                method.predict, volume.image, patch, stride, run.inference.batch, device
-            )
-        values.append(dice(segment(score), volume.label == 1))
-    return float(np.mean(values))
+    stride = run.inference.selection_stride
+    return float(
+        np.mean(
+            [
+                dice(predict_mask(run, method, volume, stride, device), volume.label == 1)
+                for volume in volumes
+            ]
+        )
+    )
 
 
 def finish(run: Run, method: Method, progress: Progress, device: torch.device) -> Trained:

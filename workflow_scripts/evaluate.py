@@ -9,7 +9,6 @@ from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation import evaluate, write_scores
 from sgrs_core.log import log_to
 from sgrs_core.model import load_model
-from sgrs_core.run import choose_device
 
 
 def main(snakemake):
@@ -18,7 +17,6 @@ def main(snakemake):
     files = {Path(file).stem: Path(file) for file in snakemake.input.volumes}
     predictions = Path(snakemake.output.predictions)
     run, method = load_model(Path(snakemake.input.model))
-    method.to(choose_device(run.training.device))
     lines = {}
     for scored in evaluate(
         run, method, snakemake.params.scans, lambda name: read_volume(files[name])

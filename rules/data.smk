@@ -3,25 +3,32 @@
 
 rule make_phantoms:
     output:
-        scans=LAYOUT.phantoms("la"),
+        scans=directory(LAYOUT.phantoms),
     log:
-        f"{LAYOUT.logs}/la/make_phantoms.log",
+        f"{LAYOUT.logs}/{{dataset}}/make_phantoms.log",
+    wildcard_constraints:
+        dataset=LAYOUT.datasets_from("phantom"),
     conda:
         "../envs/data.yaml"
     params:
-        scans=PLAN.scans("la"),
-        phantom=lambda wildcards: PLAN.dataset("la").phantom.model_dump(),
+        form=lambda wildcards: PLAN.dataset(wildcards.dataset).format,
+        scans=lambda wildcards: PLAN.scans(wildcards.dataset),
+        phantom=lambda wildcards: PLAN.dataset(wildcards.dataset).phantom.model_dump(),
     script:
         "../workflow_scripts/make_phantoms.py"
 
 
+# Of both downloads, only the proof of completeness is declared: a failed job's declared outputs are
+# deleted, and a later start should find what had arrived.
+
+
 rule download_mirror:
     output:
-        # The files themselves are not declared: a failed job's declared outputs are deleted,
-        # and a later start should find what had arrived.
-        complete=f"{LAYOUT.mirror}/complete.txt",
+        complete=f"{LAYOUT.downloads}/complete.txt",
     log:
-        f"{LAYOUT.logs}/{{dataset}}/download_mirror.log",
+        f"{LAYOUT.logs}/{{dataset}}/download_{{source}}.log",
+    wildcard_constraints:
+        source="mirror",
     localrule: True
     conda:
         "../envs/data.yaml"
@@ -34,6 +41,23 @@ rule download_mirror:
         "../workflow_scripts/download_mirror.py"
 
 
+rule download_tcia:
+    output:
+        complete=f"{LAYOUT.downloads}/complete.txt",
+    log:
+        f"{LAYOUT.logs}/{{dataset}}/download_{{source}}.log",
+    wildcard_constraints:
+        source="raw",
+    localrule: True
+    conda:
+        "../envs/data.yaml"
+    params:
+        tcia=lambda wildcards: PLAN.dataset(wildcards.dataset).tcia.model_dump(),
+        patients=lambda wildcards: LAYOUT.patients(wildcards.dataset),
+    script:
+        "../workflow_scripts/download_tcia.py"
+
+
 rule prepare:
     input:
         LAYOUT.sources,
@@ -43,9 +67,10 @@ rule prepare:
         f"{LAYOUT.logs}/{{dataset}}/prepare/{{scan}}.log",
     conda:
         "../envs/data.yaml"
+    resources:
+        mem_mb=2048,
     params:
-        source=lambda wildcards: PLAN.dataset(wildcards.dataset).source,
-        spacing=lambda wildcards: PLAN.dataset(wildcards.dataset).spacing,
-        downsample=lambda wildcards: PLAN.dataset(wildcards.dataset).downsample,
+        folder=lambda wildcards: LAYOUT.source_folder(wildcards.dataset),
+        how=lambda wildcards: PLAN.preparation(wildcards.dataset),
     script:
         "../workflow_scripts/prepare.py"

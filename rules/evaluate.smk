@@ -16,6 +16,6 @@ rule evaluate:
     resources:
         gpu=1,
     params:
-        scans=lambda wildcards: PLAN.splits[wildcards.dataset].test,
+        scans=lambda wildcards: LAYOUT.test_scans(wildcards.dataset),
     script:
         "../workflow_scripts/evaluate.py"

@@ -19,6 +19,6 @@ rule table:
         table=lambda wildcards: PLAN.tables[wildcards.table].model_dump(
             exclude={"rows"}
         ),
-        note=PLAN.experiment.note,
+        note=lambda wildcards: PLAN.note(PLAN.tables[wildcards.table].dataset),
     script:
         "../workflow_scripts/table.py"

@@ -50,24 +50,51 @@ def load_experiment(values: Mapping[str, Any], files: Sequence[Path], root: Path
     Each data set starts from root/datasets/<name>.yaml; the experiment's own keys go over it.
     """
     origins = Origins([(file, _read(file)) for file in files])
-    merged = dict(values)
-    datasets = values.get("datasets")
+    merged = without_nulls(values)
+    datasets = merged.get("datasets")
     if isinstance(datasets, Mapping):
         merged["datasets"] = {
-            name: _layered_dataset(name, over or {}, root, origins)
-            for name, over in datasets.items()
+            name: _layered_dataset(name, over, root, origins) for name, over in datasets.items()
         }
+    for group in ("tables", "figures"):
+        if isinstance(merged.get(group), Mapping):
+            # A table written out in the experiment is wanted whole.
+            merged[group] = {
+                name: {} if is_written_out(over) else over for name, over in merged[group].items()
+            }
     return _check(Experiment, merged, origins)
 
 
-def load_table(name: str, root: Path, asked: str) -> Table:
-    """Read root/tables/<name>.yaml; `asked` says, for the error, which file and key want it."""
-    return _load(Table, name, root / "tables", asked)
+def without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The experiment without the data sets, tables and figures that a later file set to null."""
+    merged = dict(values)
+    left_out: set[str] = set()
+    for group in ("datasets", "tables", "figures"):
+        if isinstance(merged.get(group), Mapping):
+            left_out |= {name for name, over in merged[group].items() if over is None}
+            merged[group] = {key: over for key, over in merged[group].items() if over is not None}
+    if isinstance(merged.get("headline"), list):
+        merged["headline"] = [name for name in merged["headline"] if name not in left_out]
+    return merged
 
 
-def load_figure(name: str, root: Path, asked: str) -> Figure:
-    """Read root/figures/<name>.yaml; `asked` as for a table."""
-    return _load(Figure, name, root / "figures", asked)
+def is_written_out(over: Any) -> bool:
+    """Whether an experiment holds a table or figure itself, instead of naming one of ours."""
+    return isinstance(over, Mapping) and "rows" in over
+
+
+def load_table(name: str, given: Any, root: Path, files: Sequence[Path]) -> Table:
+    """A table that an experiment (read from `files`) asks for.
+
+    given: what the experiment holds under tables.<name>; where that is no table itself,
+    root/tables/<name>.yaml is read.
+    """
+    return _load_sheet(Table, "tables", name, given, root, files)
+
+
+def load_figure(name: str, given: Any, root: Path, files: Sequence[Path]) -> Figure:
+    """A figure that an experiment asks for; see `load_table`."""
+    return _load_sheet(Figure, "figures", name, given, root, files)
 
 
 def load_method(name: str, root: Path, asked: str) -> MethodFile:
@@ -75,7 +102,7 @@ def load_method(name: str, root: Path, asked: str) -> MethodFile:
     return _load(MethodFile, name, root / "methods", asked)
 
 
-def check_settings(kind: type, settings: Mapping[str, Any], file: Path, where: Key) -> None:
+def check_settings(kind: type, settings: Mapping[str, Any], file: Path | str, where: Key) -> None:
     """Check a method's settings against its settings class."""
     # A model around the dataclass, so that strictness reaches the dataclass itself.
     wrapper = type(
@@ -99,6 +126,8 @@ def check_settings(kind: type, settings: Mapping[str, Any], file: Path, where: K
 
 def _layered_dataset(name: str, over: Any, root: Path, origins: Origins) -> Any:
     base = root / "datasets" / f"{name}.yaml"
+    if not base.is_file() and isinstance(over, Mapping) and "format" in over:
+        return over  # a data set of one's own, written out in the experiment
     if not base.is_file():
         file, known = origins.of(("datasets", name)), _names(root / "datasets")
         raise ConfigError(f"{file}: datasets = '{name}': allowed are {known}")
@@ -125,6 +154,15 @@ def _merge(
     return merged
 
 
+def _load_sheet(
+    model: type[Model], group: str, name: str, given: Any, root: Path, files: Sequence[Path]
+) -> Model:
+    if not is_written_out(given):
+        return _load(model, name, root / group, f"{files[-1]}: {group}")
+    origins = Origins([(file, _read(file)) for file in files])
+    return _check(model, given, origins, (group, name))
+
+
 def _load(model: type[Model], name: str, folder: Path, asked: str) -> Model:
     file = folder / f"{name}.yaml"
     if not file.is_file():
@@ -143,13 +181,15 @@ def _read(file: Path) -> dict[str, Any]:
     return values
 
 
-def _check(model: type[Model], values: Mapping[str, Any], origins: Origins) -> Model:
+def _check(model: type[Model], values: Mapping[str, Any], origins: Origins, at: Key = ()) -> Model:
+    """The checked values, which stand at the place `at` in their files."""
     try:
         # Through JSON, because only there do strict types accept a list for a tuple.
         return model.model_validate_json(_as_json(values))
     except ValidationError as error:
         lines = [
-            _line(model, item, origins.of(_place(item)), item["loc"]) for item in error.errors()
+            _line(model, item, origins.of((*at, *_place(item))), (*at, *item["loc"]))
+            for item in error.errors()
         ]
         raise ConfigError("\n".join(lines)) from None
 
@@ -175,7 +215,7 @@ def _holds(values: Any, place: Key) -> bool:
     return True
 
 
-def _line(model: type, item: Mapping[str, Any], file: Path, place: Key) -> str:
+def _line(model: type, item: Mapping[str, Any], file: Path | str, place: Key) -> str:
     """One mistake as: file: key = value: what is allowed."""
     key = ".".join(map(str, place))
     if item["type"] == "value_error":

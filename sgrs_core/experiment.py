@@ -12,13 +12,25 @@ from typing import Any, NamedTuple
 from sgrs_core.config import (
     ConfigError,
     check_settings,
+    is_written_out,
     load_experiment,
     load_figure,
     load_method,
     load_table,
 )
+from sgrs_core.data.presence import absent_scans, check_presence
 from sgrs_core.data.splits import SplitLists, read_splits
-from sgrs_core.schema import Dataset, Experiment, Figure, Filter, MethodFile, Row, Table
+from sgrs_core.schema import (
+    Dataset,
+    Experiment,
+    Figure,
+    Filter,
+    MethodFile,
+    Row,
+    Table,
+    Withdrawn,
+)
+from sgrs_core.settings import Selection
 
 
 class Point(NamedTuple):
@@ -49,6 +61,7 @@ class Plan:
     tables: Mapping[str, Table]
     figures: Mapping[str, Figure]
     rows: Mapping[Point, Row]
+    places: Mapping[str, str]  # of tables and figures, for errors: the file, and the key in it
 
     @property
     def sheets(self) -> dict[str, Table | Figure]:
@@ -67,7 +80,46 @@ class Plan:
 
     def scans(self, name: str) -> list[str]:
         """All scans of a data set."""
-        return [scan for part in self.splits[name] for scan in part]
+        return list(self.splits[name].scans())
+
+    def selections(self, name: str) -> list[Selection]:
+        """The ways of choosing a checkpoint on a data set."""
+        return self.dataset(name).selections or self.experiment.selections
+
+    def preparation(self, name: str) -> dict[str, Any]:
+        """How a data set's scans are prepared: whatever changes this prepares them anew."""
+        dataset = self.dataset(name)
+        how: dict[str, Any]
+        if dataset.source in ("phantom", "raw"):
+            how = {"format": dataset.format, "options": dataset.options()}
+        else:
+            how = {
+                "prepared_file": dataset.prepared_file,
+                "spacing": dataset.spacing,
+                "axes": dataset.prepared_axes,
+            }
+        return {**how, "downsample": dataset.downsample}
+
+    def note(self, name: str) -> str:
+        """What is printed with every table and figure of a data set."""
+        absent = self.splits[name].absent
+        missing = f"Without {', '.join(absent)}, {self._withdrawn(name).why}." if absent else ""
+        notes = (self.experiment.note, self.dataset(name).note, missing)
+        return " ".join(note.strip() for note in notes if note)
+
+    def warnings(self) -> list[str]:
+        """What a user should know before the first job: scans that no longer exist."""
+        return [
+            f"{name}: {len(lists.absent)} of {sum(map(len, lists[:3]))} scans are left out, "
+            f"{', '.join(lists.absent)}: {self._withdrawn(name).why}"
+            for name, lists in self.splits.items()
+            if lists.absent
+        ]
+
+    def _withdrawn(self, name: str) -> Withdrawn:
+        withdrawn = self.dataset(name).withdrawn
+        assert withdrawn is not None  # only its scans can be absent
+        return withdrawn
 
     def run(self, point: Point) -> dict[str, Any]:
         """The description of a point's run, for `sgrs_core.run.Run.from_description`."""
@@ -77,11 +129,13 @@ class Plan:
             self.rows[point],
         )
         method = self.methods[row.method]
-        labelled, validation = lists.train[: point.labelled], lists.validation
-        if "best_on_validation" in self.experiment.selections and not validation:
-            kept = point.labelled - dataset.validation_scans
+        labelled, validation = lists.labelled(point.labelled), lists.present(lists.validation)
+        selections = self.selections(point.dataset)
+        if "best_on_validation" in selections and not validation:
+            kept = len(labelled) - dataset.validation_scans
             labelled, validation = labelled[:kept], labelled[kept:]
-        judges = {"last": (), "best_on_test": lists.test, "best_on_validation": validation}
+        test = lists.present(lists.test)
+        judges = {"last": (), "best_on_test": test, "best_on_validation": validation}
         return {
             "method": method.method,
             "settings": {**method.settings, **row.settings},
@@ -89,8 +143,9 @@ class Plan:
             "inference": asdict(dataset.inference),
             "seed": point.seed,
             "labelled": labelled,
-            "unlabelled": lists.train[point.labelled :],
-            "selection_scans": {name: judges[name] for name in self.experiment.selections},
+            "unlabelled": lists.unlabelled(point.labelled),
+            "absent": lists.absent,
+            "selection_scans": {name: judges[name] for name in selections},
         }
 
 
@@ -102,14 +157,19 @@ def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> P
     """
     experiment = load_experiment(values, files, root)
     file = files[-1]
-    tables = {name: load_table(name, root, f"{file}: tables") for name in experiment.tables}
-    figures = {name: load_figure(name, root, f"{file}: figures") for name in experiment.figures}
+    tables = {
+        name: load_table(name, values["tables"][name], root, files) for name in experiment.tables
+    }
+    figures = {
+        name: load_figure(name, values["figures"][name], root, files) for name in experiment.figures
+    }
     for name in experiment.headline:
         if name not in tables and name not in figures:
             allowed = ", ".join([*tables, *figures])
             raise ConfigError(f"{file}: headline = '{name}': allowed are {allowed}")
     sheets: dict[str, Table | Figure] = {**tables, **figures}
-    asking = {row.method: _file_of(*item, root) for item in sheets.items() for row in item[1].rows}
+    places = {name: _place_of(name, sheet, values, root, file) for name, sheet in sheets.items()}
+    asking = {row.method: places[name] for name, sheet in sheets.items() for row in sheet.rows}
     methods = {name: load_method(name, root, f"{by}: rows.method") for name, by in asking.items()}
     splits = {name: _splits(name, dataset, root) for name, dataset in experiment.datasets.items()}
     rows: dict[Point, Row] = {}
@@ -117,9 +177,18 @@ def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> P
         wanted = experiment.tables.get(name) or experiment.figures[name]
         _check_sheet(name, sheet, wanted, experiment, file)
         for entry in _entries(sheet, wanted, experiment.seeds):
-            _check_labelled(entry, sheet, experiment, splits, _file_of(name, sheet, root))
+            _check_labelled(entry, sheet, experiment, splits, places[name])
             rows |= dict.fromkeys(entry.points, entry.row)
-    return Plan(root, experiment, splits, methods, tables, figures, rows)
+    return Plan(root, experiment, splits, methods, tables, figures, rows, places)
+
+
+def check_scans(plan: Plan, files: Sequence[Path]) -> None:
+    """Check that every scan is where its data set says; `files`: as for `load_plan`."""
+    for name, dataset in plan.experiment.datasets.items():
+        try:
+            check_presence(dataset, plan.splits[name], plan.root)
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{files[-1]}: datasets.{name}.{error}") from None
 
 
 def check_methods(plan: Plan) -> None:
@@ -134,7 +203,7 @@ def check_methods(plan: Plan) -> None:
         check_settings(METHODS[method.method].Settings, method.settings, file, ("settings",))
     for name, sheet in plan.sheets.items():
         for entry in plan.entries(name):
-            _check_row(entry, METHODS, sheet, plan, _file_of(name, sheet, plan.root))
+            _check_row(entry, METHODS, sheet, plan, plan.places[name])
 
 
 def _entries(sheet: Table | Figure, wanted: Filter, seeds: list[int]) -> Iterator[Entry]:
@@ -155,13 +224,14 @@ def _variant(row: Row) -> str:
 
 def _splits(name: str, dataset: Dataset, root: Path) -> SplitLists:
     try:
-        return read_splits(dataset, root)
+        lists = read_splits(dataset, root)
+        return lists._replace(absent=absent_scans(dataset, lists, root))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{root / 'datasets' / name}.yaml: splits: {error}") from None
 
 
 def _check_row(
-    entry: Entry, known: Mapping[str, Any], sheet: Table | Figure, plan: Plan, file: Path
+    entry: Entry, known: Mapping[str, Any], sheet: Table | Figure, plan: Plan, file: str
 ) -> None:
     """The method takes the row's settings, and has the unlabelled scans that it needs."""
     row, method = entry.row, plan.methods[entry.row.method]
@@ -176,8 +246,14 @@ def _check_row(
         )
 
 
-def _file_of(name: str, sheet: Table | Figure, root: Path) -> Path:
-    return root / ("tables" if isinstance(sheet, Table) else "figures") / f"{name}.yaml"
+def _place_of(
+    name: str, sheet: Table | Figure, values: Mapping[str, Any], root: Path, file: Path
+) -> str:
+    """Where a table or figure is written, as an error begins: its own file, or the experiment's."""
+    group = "tables" if isinstance(sheet, Table) else "figures"
+    if is_written_out(values[group][name]):
+        return f"{file}: {group}.{name}"
+    return str(root / group / f"{name}.yaml")
 
 
 def _check_sheet(
@@ -206,7 +282,7 @@ def _check_labelled(
     sheet: Table | Figure,
     experiment: Experiment,
     splits: Mapping[str, SplitLists],
-    file: Path,
+    file: str,
 ) -> None:
     """There are as many training scans as labels are asked for, and enough to hold some out."""
     scans = len(splits[sheet.dataset].train)
@@ -215,9 +291,11 @@ def _check_labelled(
             f"{file}: labelled = {entry.labelled} (row {entry.row.variant}): allowed are 1 to "
             f"{scans}, the training scans of {sheet.dataset}"
         )
-    if "best_on_validation" not in experiment.selections or splits[sheet.dataset].validation:
+    dataset = experiment.datasets[sheet.dataset]
+    selections = dataset.selections or experiment.selections
+    if "best_on_validation" not in selections or splits[sheet.dataset].validation:
         return
-    held_out = experiment.datasets[sheet.dataset].validation_scans
+    held_out = dataset.validation_scans
     if not 1 <= held_out < entry.labelled:
         raise ConfigError(
             f"{file}: with selections = best_on_validation and {entry.labelled} labelled scans, "

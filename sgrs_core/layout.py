@@ -7,10 +7,9 @@ path: which run is it, which scans does that run read, which score files stand b
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from sgrs_core.data.presence import files_of
+from sgrs_core.data.raw.files import patient_of
 from sgrs_core.experiment import Plan, Point
-
-LA_FILES = ("lgemri.nrrd", "laendo.nrrd")  # one scan, as the challenge distributes it
-LA_PREPARED = "mri_norm2.h5"  # one scan, as the community's mirror holds it
 
 
 class Wildcards(Protocol):
@@ -33,8 +32,8 @@ class Layout:
         self.plan = plan
         self.results = f"results/{plan.experiment.experiment}"
         self.logs = f"{self.results}/logs"
-        self.mirror = f"{plan.experiment.data_folder}/{{dataset}}/mirror"
-        self.phantom = f"{self.results}/phantoms/{{dataset}}/{{scan}}"
+        self.downloads = f"{plan.experiment.data_folder}/{{dataset}}/{{source}}"
+        self.phantoms = f"{self.results}/phantoms/{{dataset}}"
         self.volume = f"{self.results}/volumes/{{dataset}}/{{scan}}.h5"
         self.run = f"{self.results}/{{dataset}}/labelled-{{labelled}}/{{variant}}/seed-{{seed}}"
         self.selected = f"{self.run}/{{selection}}"
@@ -43,31 +42,43 @@ class Layout:
         self.table = f"{self.results}/tables/{{table}}"
         self.figure = f"{self.results}/figures/{{figure}}"
 
+    def models(self, dataset: str) -> list[str]:
+        """Patterns of the models that a run leaves: one for each way of choosing a checkpoint."""
+        return [f"{self.run}/{selection}/model.pt" for selection in self.plan.selections(dataset)]
+
     def outputs(self, name: str) -> list[str]:
         """The files of one table or figure."""
         if name in self.plan.tables:
             return [f"{self.results}/tables/{name}.{kind}" for kind in ("csv", "md", "tex")]
         return [f"{self.results}/figures/{name}.{kind}" for kind in ("pdf", "png")]
 
-    def phantoms(self, dataset: str) -> list[str]:
-        """All files of a phantom data set, scan by scan."""
-        return [
-            f"{self.phantom}/{file}".format(dataset=dataset, scan=scan)
-            for scan in self.plan.scans(dataset)
-            for file in LA_FILES
-        ]
-
     def sources(self, wildcards: Wildcards) -> list[str]:
-        """The files a scan is prepared from; of a mirror, the proof that all is downloaded."""
+        """What a scan is prepared from; of a download, the proof that all of it is there."""
         name, scan = wildcards.dataset, wildcards.scan
+        dataset, folder = self.plan.dataset(name), self.source_folder(name)
+        if dataset.source == "phantom":
+            return [folder]
+        if dataset.source == "mirror" or dataset.downloads_originals:
+            return [f"{folder}/complete.txt"]
+        return files_of(dataset, scan)
+
+    def source_folder(self, name: str) -> str:
+        """Where a data set's source files lie: made up, downloaded, or given by the user."""
         dataset = self.plan.dataset(name)
-        if dataset.source == "mirror":
-            return [self.mirror.format(dataset=name) + "/complete.txt"]
-        if dataset.source == "local":
-            return [f"{dataset.folder}/{scan}/{LA_PREPARED}"]
-        if dataset.source == "raw":
-            return [f"{dataset.folder}/{scan}/{file}" for file in LA_FILES]
-        return [f"{self.phantom}/{file}".format(dataset=name, scan=scan) for file in LA_FILES]
+        if dataset.source == "phantom":
+            return self.phantoms.format(dataset=name)
+        if dataset.source == "mirror" or dataset.downloads_originals:
+            return self.downloads.format(dataset=name, source=dataset.source)
+        return str(dataset.folder)
+
+    def patients(self, dataset: str) -> list[str]:
+        """TCIA's names for a data set's scans."""
+        return [patient_of(scan) for scan in self.plan.scans(dataset)]
+
+    def datasets_from(self, source: str) -> str:
+        """The names of the data sets that come from a source, as a pattern; see `any_of`."""
+        datasets = self.plan.experiment.datasets
+        return any_of([name for name, one in datasets.items() if one.source == source])
 
     def volumes(self, dataset: str, scans: Sequence[str]) -> list[str]:
         """The prepared files of some scans."""
@@ -75,7 +86,12 @@ class Layout:
 
     def test_volumes(self, dataset: str) -> list[str]:
         """The prepared files of a data set's test scans."""
-        return self.volumes(dataset, self.plan.splits[dataset].test)
+        return self.volumes(dataset, self.test_scans(dataset))
+
+    def test_scans(self, dataset: str) -> tuple[str, ...]:
+        """A data set's test scans that there are."""
+        lists = self.plan.splits[dataset]
+        return lists.present(lists.test)
 
     def run_of(self, wildcards: Wildcards) -> dict[str, Any]:
         """The description of the run that a path belongs to."""
@@ -94,13 +110,14 @@ class Layout:
 
     def lines_of_table(self, name: str) -> list[dict[str, Any]]:
         """A table line by line: variant, labelled, and each selection's score files by seed."""
+        selections = self.plan.selections(self.plan.sheets[name].dataset)
         return [
             {
                 "variant": entry.row.variant,
                 "labelled": entry.labelled,
                 "scores": {
                     selection: [self._of(self.scores, point, selection) for point in entry.points]
-                    for selection in self.plan.experiment.selections
+                    for selection in selections
                 },
             }
             for entry in self.plan.entries(name)
@@ -113,7 +130,7 @@ class Layout:
 
     def lines_of_figure(self, name: str) -> list[dict[str, Any]]:
         """What a figure shows: the first selection and seed of each of its rows."""
-        selection = self.plan.experiment.selections[0]
+        selection = self.plan.selections(self.plan.sheets[name].dataset)[0]
         return [
             {
                 "title": self.plan.methods[entry.row.method].title,
@@ -131,8 +148,7 @@ class Layout:
 
     def figures_of_kind(self, kind: str) -> str:
         """The names of the figures of one kind, as a pattern that matches nothing else."""
-        names = [name for name, figure in self.plan.figures.items() if figure.kind == kind]
-        return "|".join(names) or NOTHING
+        return any_of([name for name, figure in self.plan.figures.items() if figure.kind == kind])
 
     def _of(self, pattern: str, point: Point, selection: str) -> str:
         return pattern.format(**point._asdict(), selection=selection)

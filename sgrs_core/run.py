@@ -22,6 +22,8 @@ class Run:
 
     method: id in METHODS; settings: its own. labelled, unlabelled: names of the training scans.
     selection_scans: for each way of choosing a checkpoint, the scans it looks at (none for `last`).
+    absent: names of the published lists that no longer exist, so that nothing could be learnt or
+    tested on them.
     """
 
     method: str
@@ -32,6 +34,7 @@ class Run:
     labelled: tuple[str, ...]
     unlabelled: tuple[str, ...]
     selection_scans: Mapping[Selection, tuple[str, ...]]
+    absent: tuple[str, ...] = ()
 
     def description(self) -> dict[str, Any]:
         """The run as nested dictionaries, lists, texts and numbers, for JSON and model files."""

@@ -5,6 +5,7 @@ trains needs no validation library. `sgrs_core.config` fills and checks them fro
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 Triple = tuple[int, int, int]
@@ -85,6 +86,50 @@ class InferenceSettings:
             for side in getattr(self, name):
                 check_positive(name, side)
         check_positive("batch", self.batch)
+
+
+@dataclass(frozen=True)
+class NiftiSettings:
+    """A data set of one's own, in NIfTI files, and how its scans are prepared.
+
+    images, labels: where a scan's two files lie below the data set's folder; {scan} is its name.
+    foreground: the label values to segment. voxel: resample to cubes of so many mm; None keeps the
+    scan's grid. window: intensities are clipped to (lowest, highest) and scaled to [0, 1]; None
+    leaves them. margin: crop in x and y to the label's box and so many voxels around it, at least
+    minimum_side voxels wide; None keeps the whole scan. The z-score of what is left comes last.
+    """
+
+    images: str = "images/{scan}.nii.gz"
+    labels: str = "labels/{scan}.nii.gz"
+    foreground: tuple[int, ...] = (1,)
+    voxel: float | None = None
+    window: tuple[float, float] | None = None
+    margin: int | None = 25
+    minimum_side: int = 96
+
+    def __post_init__(self) -> None:
+        for name in ("images", "labels"):
+            if "{scan}" not in getattr(self, name):
+                raise ValueError(
+                    f"{name} = {getattr(self, name)!r}: allowed are paths with {{scan}} in them"
+                )
+        if not self.foreground or 0 in self.foreground:
+            raise ValueError(
+                f"foreground = {list(self.foreground)}: allowed are one or more label values "
+                "other than 0"
+            )
+        if self.voxel is not None and not self.voxel > 0:
+            raise ValueError(f"voxel = {self.voxel}: allowed are lengths above 0, in mm, or null")
+        if self.window is not None and not self.window[0] < self.window[1]:
+            raise ValueError(
+                f"window = {list(self.window)}: allowed are a lowest and a higher one, or null"
+            )
+        if self.margin is not None and self.margin < 0:
+            raise ValueError(f"margin = {self.margin}: allowed are whole numbers from 0, or null")
+
+    def files(self, root: Path, scan: str) -> list[Path]:
+        """A scan's image and label."""
+        return [root / pattern.replace("{scan}", scan) for pattern in (self.images, self.labels)]
 
 
 def check_positive(name: str, value: int) -> None:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from sgrs_core.config import ConfigError
-from sgrs_core.experiment import Point, check_methods, load_plan
+from sgrs_core.experiment import Point, check_methods, check_scans, load_plan
 from sgrs_core.layout import Layout
 
 CONFIG = Path(__file__).parents[1] / "config"
@@ -23,7 +23,11 @@ def plan(values, files=(FILE,)):
 
 
 def shipped(name: str):
-    return yaml.safe_load((CONFIG / f"{name}.yaml").read_text())
+    """An experiment's values; where it needs BraTS2019, with a folder that nobody looks into."""
+    values = yaml.safe_load((CONFIG / f"{name}.yaml").read_text())
+    if "source" not in values["datasets"].get("brats2019", {"source": "none"}):
+        values["datasets"]["brats2019"]["folder"] = "/scans/brats"
+    return values
 
 
 def changed(place: str, value):
@@ -45,8 +49,8 @@ def changed(place: str, value):
         ("seeds", [], r"seeds = \[\]: List should have at least 1 item"),
         ("seeds", ["1"], "seeds.0 = '1': allowed is a valid integer"),
         ("selections", ["best"], "selections.0 = 'best': allowed is 'last', 'best_on_test' or"),
-        ("headline", ["table9"], "headline = 'table9': allowed are table2, table5"),
-        ("datasets.moon", {}, "datasets = 'moon': allowed are la"),
+        ("headline", ["table9"], "headline = 'table9': allowed are table2, table3"),
+        ("datasets.moon", {}, "datasets = 'moon': allowed are brats2019, la, pancreas"),
         ("datasets.la.source", "raw", "datasets.la.folder = None: source = raw needs this key"),
         ("datasets.la.downsample", 0, "downsample = 0: allowed is greater than"),
         ("datasets.la.training.iterations", "many", "iterations = 'many': allowed is a valid"),
@@ -66,7 +70,24 @@ def changed(place: str, value):
         ),
         ("tables.table2.labelled", [5], "tables.table2.labelled = 5: allowed are 4, 8, 80"),
         ("tables.table2.methods", ["x"], "table2.methods = 'x': allowed are sgrs, sgrs_paper"),
-        ("tables.table9", {}, "tables = 'table9': allowed are table2, table5"),
+        (
+            "datasets.brats2019",
+            {"source": "raw"},
+            "brats2019.folder = None: source = raw needs this key; BraTS2019 cannot be downloaded",
+        ),
+        ("datasets.brats2019.source", "mirror", "brats2019.mirror = None: source = mirror needs"),
+        (
+            "datasets.pancreas.phantom.spacing",
+            None,
+            "pancreas.phantom.spacing = None: format = pancreas needs this key",
+        ),
+        (
+            "datasets.la.phantom.spacing",
+            [1.0, 1.0, 1.0],
+            "la.phantom.spacing = .*: format = la has a spacing of its own",
+        ),
+        ("datasets.la.splits", {"counts": {"train": "x"}}, "splits.counts.train = 'x': allowed is"),
+        ("tables.table9", {}, "tables = 'table9': allowed are table2, table3"),
         ("selections", ["best_on_validation"], "validation_scans = 0: allowed are 1 to 3"),
     ],
 )
@@ -161,7 +182,8 @@ def test_paper_yaml_is_the_papers_setting():
 def test_runs_that_tables_share_are_one_run():
     paper = plan(shipped("paper"), [CONFIG / "paper.yaml"])
     layout = Layout(paper)
-    shared = {name: set(layout.scores_of_table(name)) for name in paper.tables}
+    tables = ("table2", "table5", "table6", "table7")  # those of LA
+    shared = {name: set(layout.scores_of_table(name)) for name in tables}
     full = "results/paper/la/labelled-4/sgrs/seed-0/last/scores.csv"
     assert all(full in files for files in shared.values())
     same = "results/paper/la/labelled-4/sgrs,delta=con,theta=con/seed-0/last/scores.csv"
@@ -182,7 +204,8 @@ def test_every_published_row_of_an_ablation_is_run():
 
 def test_labelled_scans_are_the_first_of_the_list_and_validation_is_carved_from_their_end():
     values = changed("selections", ["last", "best_on_validation"])
-    values["datasets"]["la"]["validation_scans"] = 1
+    for name in ("la", "pancreas"):
+        values["datasets"][name]["validation_scans"] = 1
     run = plan(values).run(Point("la", 4, "sgrs", 0))
     assert run["labelled"] == ("phantom_train_000", "phantom_train_001", "phantom_train_002")
     assert run["selection_scans"]["best_on_validation"] == ("phantom_train_003",)
@@ -195,3 +218,123 @@ def test_only_best_on_test_lets_training_read_test_scans():
         run = loaded.run(Point("la", 4, "sgrs", 0))
         judges = [scan for scans in run["selection_scans"].values() for scan in scans]
         assert bool(judges) is ("best_on_test" in selections)
+
+
+def test_null_leaves_a_data_set_its_table_and_its_headline_out():
+    values = shipped("paper")
+    over = yaml.safe_load((CONFIG / "without_brats2019.yaml").read_text())
+    for group, changes in over.items():
+        values[group] |= changes
+    loaded = plan(values)
+    assert set(loaded.experiment.datasets) == {"la", "pancreas"}
+    assert "table4" not in [*loaded.tables, *loaded.experiment.headline]
+
+
+def test_brats2019_is_selected_on_its_validation_scans_as_published():
+    paper = plan(shipped("paper"))
+    assert paper.selections("la") == ["last", "best_on_test"]
+    run = paper.run(Point("brats2019", 12, "sgrs", 0))
+    assert {name: len(scans) for name, scans in run["selection_scans"].items()} == {
+        "last": 0,
+        "best_on_validation": 25,
+    }
+
+
+def from_tcia():
+    values = shipped("paper")
+    values["datasets"]["pancreas"]["source"] = "raw"
+    return plan(values)
+
+
+def test_withdrawn_scans_are_left_out_recorded_warned_of_and_noted_beneath_tables():
+    loaded = from_tcia()
+    run = loaded.run(Point("pancreas", 62, "vnet", 0))
+    assert len(run["labelled"]) == 61
+    assert run["absent"] == ("image0025", "image0070")
+    assert len(run["selection_scans"]["best_on_test"]) == 19
+    (warning,) = loaded.warnings()
+    assert "2 of 82 scans are left out, image0025, image0070: withdrawn by TCIA" in warning
+    assert "Without image0025, image0070" in loaded.note("pancreas")
+    assert "image0025" not in loaded.note("la")
+
+
+def test_a_number_of_labelled_scans_counts_the_published_list():
+    """What is withdrawn changes no row whose labelled scans are all there."""
+    withdrawn, whole = from_tcia(), plan(shipped("paper"))
+    point = Point("pancreas", 6, "sgrs", 0)
+    assert withdrawn.run(point)["labelled"] == whole.run(point)["labelled"]
+    assert len(whole.run(point)["unlabelled"]) == 56
+    assert len(withdrawn.run(point)["unlabelled"]) == 55
+
+
+def test_a_missing_scan_is_named_before_any_job(tmp_path):
+    values = shipped("paper")
+    values["datasets"]["brats2019"]["folder"] = str(tmp_path)
+    loaded = plan(values)
+    with pytest.raises(
+        ConfigError, match=r"paper\.yaml: datasets\.brats2019\.folder = .*335 of 335"
+    ):
+        check_scans(loaded, [CONFIG / "paper.yaml"])
+
+
+OWN = {
+    "experiment": "own",
+    "seeds": [0],
+    "selections": ["last"],
+    "datasets": {
+        "mine": {
+            "title": "Mine",
+            "format": "nifti",
+            "source": "raw",
+            "folder": "/scans",
+            "nifti": {"foreground": [1, 2]},
+            "splits": {"train": ["a", "b"], "test": ["c"]},
+            "training": {},
+            "inference": {},
+        }
+    },
+    "tables": {
+        "mine": {
+            "title": "Mine",
+            "dataset": "mine",
+            "rows": [{"variant": "vnet", "method": "vnet", "labelled": [1]}],
+        }
+    },
+}
+
+
+def test_one_file_may_hold_a_data_set_and_a_table_of_ones_own():
+    loaded = plan(copy.deepcopy(OWN))
+    assert loaded.run(Point("mine", 1, "vnet", 0))["labelled"] == ("a",)
+    assert loaded.preparation("mine")["options"]["foreground"] == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda values: values["tables"]["mine"]["rows"][0].update(labelled=["x"]),
+            r"tables\.mine\.rows\.0\.labelled\.0 = 'x': allowed is a valid integer",
+        ),
+        (
+            lambda values: values["tables"]["mine"]["rows"][0].update(labelled=[3]),
+            r"tables\.mine: labelled = 3 \(row vnet\): allowed are 1 to 2",
+        ),
+        (
+            lambda values: values["datasets"]["mine"]["nifti"].update(foreground=[0]),
+            r"datasets\.mine\.nifti\.foreground = \[0\]: allowed are one or more label values",
+        ),
+        (
+            lambda values: values["datasets"]["mine"].pop("nifti"),
+            r"datasets\.mine\.nifti = None: format = nifti needs this key",
+        ),
+    ],
+)
+def test_a_mistake_in_ones_own_file_names_it_and_the_key(change, message, tmp_path):
+    values = copy.deepcopy(OWN)
+    change(values)
+    file = tmp_path / "own.yaml"
+    file.write_text(yaml.safe_dump(values))
+    with pytest.raises(ConfigError, match=message) as raised:
+        plan(values, [file])
+    assert str(raised.value).startswith(str(file))

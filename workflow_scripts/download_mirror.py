@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from sgrs_core.data.download import download_all, mirror_files, read_digests
+from sgrs_core.data.digests import read_digests
+from sgrs_core.data.download_list import download_all, mirror_files
 from sgrs_core.files import atomic
 from sgrs_core.log import log_to
 

@@ -1,17 +1,27 @@
-"""Write an experiment's phantom scans in the challenge's layout."""
+"""Write a data set's phantom scans in its original format."""
 
 from pathlib import Path
 
-from sgrs_core.data.phantom import write_phantom_la
+from sgrs_core.data.phantoms.brats2019 import write_phantom_brats2019
+from sgrs_core.data.phantoms.la import write_phantom_la
+from sgrs_core.data.phantoms.pancreas import write_phantom_pancreas
 from sgrs_core.log import log_to
+
+WRITERS = {
+    "la": write_phantom_la,
+    "pancreas": write_phantom_pancreas,
+    "brats2019": write_phantom_brats2019,
+}
 
 
 def main(snakemake):
     log_to(snakemake.log[0])
-    phantom = snakemake.params.phantom
-    images = snakemake.output.scans[::2]  # image and label alternate
-    for scan, image in zip(snakemake.params.scans, images, strict=True):
-        write_phantom_la(Path(image).parent, scan, tuple(phantom["shape"]), phantom["seed"])
+    phantom, folder = snakemake.params.phantom, Path(snakemake.output.scans)
+    settings = {key: phantom[key] for key in ("shape", "spacing", "seed")}
+    if settings["spacing"] is None:  # the format has its own
+        del settings["spacing"]
+    for scan in snakemake.params.scans:
+        WRITERS[snakemake.params.form](folder, scan, **settings)
 
 
 if "snakemake" in globals():

@@ -2,21 +2,22 @@
 
 from pathlib import Path
 
-from sgrs_core.data.prepare import prepare_mirrored, prepare_raw
+import SimpleITK
+
+from sgrs_core.data.prepare import copy_prepared, prepare_original
 from sgrs_core.log import log_to
 
 
 def main(snakemake):
     log_to(snakemake.log[0])
+    SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(snakemake.threads)
     scan, output = snakemake.wildcards.scan, Path(snakemake.output.volume)
-    factor, spacing = snakemake.params.downsample, tuple(snakemake.params.spacing)
-    source = Path(snakemake.input[0])
-    if snakemake.params.source in ("phantom", "raw"):
-        prepare_raw(source.parent, scan, factor, output)
-    elif snakemake.params.source == "local":
-        prepare_mirrored(source, spacing, factor, output)
+    folder, how = Path(snakemake.params.folder), snakemake.params.how
+    if "format" in how:
+        prepare_original(how["format"], folder, scan, how["options"], how["downsample"], output)
     else:
-        prepare_mirrored(source.parent / scan / "mri_norm2.h5", spacing, factor, output)
+        file = folder / how["prepared_file"].replace("{scan}", scan)
+        copy_prepared(file, how["spacing"], how["axes"], how["downsample"], output)
 
 
 if "snakemake" in globals():

@@ -1,33 +1,17 @@
-"""Images with their place in the patient: NIfTI files written and read, and what they share.
-
-Arrays are (X, Y, Z) everywhere; SimpleITK's own are (Z, Y, X).
-"""
+"""NIfTI files, written whole or not at all and never read half."""
 
 import gzip
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 
+from sgrs_core.data.images import PlacedImage, placed, read_picture
 from sgrs_core.files import atomic
 
 CHUNK = 1 << 20  # bytes read at once while measuring a compressed file
-
-
-class PlacedImage(NamedTuple):
-    """An image as its file holds it; fields in the order of `write_nifti`'s arguments.
-
-    array: (X, Y, Z), the file's number type. spacing: mm per voxel along x, y, z. origin: mm,
-    position of voxel (0, 0, 0). direction: 3x3 cosines, row-major, as in SimpleITK.
-    """
-
-    array: NDArray[Any]
-    spacing: tuple[float, ...]
-    origin: tuple[float, ...]
-    direction: tuple[float, ...]
 
 
 def write_nifti(
@@ -50,38 +34,18 @@ def write_nifti(
 
 
 def read_nifti(path: Path) -> PlacedImage:
-    """Read a .nii or .nii.gz file.
+    """Read a .nii or .nii.gz file; raises as `read_nifti_picture`."""
+    return placed(read_nifti_picture(path))
+
+
+def read_nifti_picture(path: Path) -> SimpleITK.Image:
+    """Read a .nii or .nii.gz file as SimpleITK's image.
 
     Raises FileNotFoundError for a missing file and ValueError, naming the file, for one that is
     not NIfTI, not 3D, or cut off.
     """
     picture = read_picture(path, "NiftiImageIO")
     check_complete(path, picture)
-    return placed(picture)
-
-
-def placed(picture: SimpleITK.Image) -> PlacedImage:
-    """A SimpleITK image as an array and its geometry."""
-    array = np.ascontiguousarray(SimpleITK.GetArrayViewFromImage(picture).transpose(2, 1, 0))
-    return PlacedImage(array, picture.GetSpacing(), picture.GetOrigin(), picture.GetDirection())
-
-
-def read_picture(path: Path, reader: str) -> SimpleITK.Image:
-    """Read one 3D single-channel image by one of SimpleITK's readers ("NrrdImageIO", ...).
-
-    Raises FileNotFoundError and ValueError, naming the file.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: image not found; is the folder complete?")
-    try:
-        picture = SimpleITK.ReadImage(str(path), imageIO=reader)
-    except RuntimeError as error:
-        raise ValueError(
-            f"{path}: {reader} cannot read it; it may be damaged or cut off: fetch it again "
-            f"({error})"
-        ) from error
-    if picture.GetDimension() != 3 or picture.GetNumberOfComponentsPerPixel() != 1:
-        raise ValueError(f"{path}: {picture.GetSize()} is not a 3D image of one channel")
     return picture
 
 
@@ -107,14 +71,3 @@ def uncompressed_size(path: Path) -> int:
         return path.stat().st_size
     with gzip.open(path, "rb") as file:
         return sum(len(chunk) for chunk in iter(lambda: file.read(CHUNK), b""))
-
-
-def voxel_position(
-    voxel: Sequence[int],
-    spacing: Sequence[float],
-    origin: Sequence[float],
-    direction: Sequence[float],
-) -> tuple[float, ...]:
-    """Where a voxel lies in the patient, mm: the origin of a crop that starts there."""
-    steps = np.multiply(voxel, spacing)
-    return tuple((np.asarray(origin) + np.reshape(direction, (3, 3)) @ steps).tolist())

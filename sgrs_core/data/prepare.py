@@ -1,23 +1,39 @@
 """From one scan's source files to its prepared h5 file."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from sgrs_core.data.left_atrium import prepare_raw_la
 from sgrs_core.data.preprocessing import downsample
-from sgrs_core.data.volumes import Volume, read_volume, write_volume
+from sgrs_core.data.raw import brats2019, la, nifti, pancreas
+from sgrs_core.data.raw.files import Format
+from sgrs_core.data.volumes import Axes, Volume, read_volume, write_volume
+from sgrs_core.settings import NiftiSettings
 
 
-def prepare_raw(folder: Path, scan: str, factor: int, output: Path) -> None:
-    """Prepare a scan from the challenge's files in `folder`; `factor` averages blocks of voxels."""
-    write_volume(output, reduce(prepare_raw_la(folder, scan), factor))
+def prepare_original(
+    form: Format, root: Path, scan: str, options: Mapping[str, Any], factor: int, output: Path
+) -> None:
+    """Prepare a scan from its owners' files below `root`; `factor` averages blocks of voxels.
+
+    options: further arguments of the format's `prepare`; for `nifti`, the fields of NiftiSettings.
+    """
+    if form == "nifti":
+        volume = nifti.prepare(root, scan, NiftiSettings(**options))
+    else:
+        prepare = {"la": la.prepare, "pancreas": pancreas.prepare, "brats2019": brats2019.prepare}
+        volume = prepare[form](root, scan, **options)
+    write_volume(output, reduce(volume, factor))
 
 
-def prepare_mirrored(source: Path, spacing: tuple[float, ...], factor: int, output: Path) -> None:
+def copy_prepared(
+    source: Path, spacing: tuple[float, ...], axes: Axes, factor: int, output: Path
+) -> None:
     """Check and copy a scan that others prepared; `spacing` (mm) where its file carries none."""
-    write_volume(output, reduce(read_volume(source, spacing), factor))
+    write_volume(output, reduce(read_volume(source, spacing, axes), factor))
 
 
 def reduce(volume: Volume, factor: int) -> Volume:

@@ -14,6 +14,8 @@ import SimpleITK
 from numpy.typing import NDArray
 from skimage.exposure import cumulative_distribution
 
+from sgrs_core.settings import NiftiSettings
+
 Array = NDArray[Any]  # numbers of any type
 Crop = tuple[slice, slice, slice]
 Margins = tuple[int, int, int, int]  # voxels left before and after: x0, x1, y0, y1
@@ -23,6 +25,7 @@ LA_MARGINS = (10, 19)  # voxels, least and most
 PANCREAS_SIDE = 96  # voxels of 1 mm
 PANCREAS_MARGINS: Margins = (25, 25, 25, 25)
 PANCREAS_WINDOW = (-125.0, 275.0)  # HU: soft tissue
+BSPLINE_REACH = 24  # voxels
 BRATS_KEPT = 0.999  # share of the voxels that stay below the clipping intensity
 BRATS_BINS = 256
 
@@ -68,11 +71,10 @@ def prepare_pancreas(image: Array, label: Array, spacing: Sequence[float]) -> Pr
     Raises ValueError for different shapes, an empty label or a constant crop.
     """
     check_shapes(image, label)
-    resampled = to_millimetres(image.astype(np.float32), spacing, SimpleITK.sitkBSpline)
-    mask = to_millimetres(as_mask(label), spacing, SimpleITK.sitkNearestNeighbor)
+    mask = to_voxels(as_mask(label), spacing, SimpleITK.sitkNearestNeighbor)
     crop = crop_in_plane(mask, PANCREAS_MARGINS, PANCREAS_SIDE)
-    lowest, highest = PANCREAS_WINDOW
-    windowed = (np.clip(resampled[crop], lowest, highest) - lowest) / (highest - lowest)
+    resampled = to_voxels(image, spacing, SimpleITK.sitkBSpline, crop)
+    windowed = to_window(resampled, PANCREAS_WINDOW)
     return Prepared(z_score(windowed), as_mask(mask[crop]), start(crop))
 
 
@@ -89,6 +91,31 @@ def prepare_brats(flair: Array, segmentation: Array) -> Prepared:
     clipped = np.minimum(brain, clip_value(brain))
     image = z_score(clipped, reference=clipped[clipped > 0])
     return Prepared(image, as_mask(segmentation[crop] > 0), start(crop))
+
+
+def prepare_own(
+    image: Array, label: Array, spacing: Sequence[float], settings: NiftiSettings
+) -> Prepared:
+    """A data set of one's own: each step of the others that its settings ask for.
+
+    image: (X, Y, Z), any number type. label: (X, Y, Z), bool. spacing: mm along x, y, z.
+    Raises ValueError for different shapes, an empty label or a constant crop.
+    """
+    check_shapes(image, label)
+    mask = as_mask(label)
+    if settings.voxel is not None:
+        nearest = SimpleITK.sitkNearestNeighbor
+        mask = to_voxels(mask, spacing, nearest, voxel=settings.voxel)
+    crop = whole(mask)
+    if settings.margin is not None:
+        margin = settings.margin
+        crop = crop_in_plane(mask, (margin, margin, margin, margin), settings.minimum_side)
+    if settings.voxel is None:
+        resampled = image[crop]
+    else:
+        resampled = to_voxels(image, spacing, SimpleITK.sitkBSpline, crop, settings.voxel)
+    windowed = to_window(resampled, settings.window) if settings.window else resampled
+    return Prepared(z_score(windowed), as_mask(mask[crop]), start(crop))
 
 
 def downsample(image: Array, label: Array, factor: int) -> tuple[Array, Array]:
@@ -125,6 +152,12 @@ def z_score(image: Array, reference: Array | None = None) -> NDArray[np.float32]
         )
     standardised: NDArray[np.float32] = ((image - mean) / deviation).astype(np.float32, order="C")
     return standardised
+
+
+def whole(image: Array) -> Crop:
+    """A crop that leaves everything."""
+    x, y, z = (slice(0, side) for side in image.shape)
+    return x, y, z
 
 
 def crop_in_plane(label: Array, margins: Margins, minimum_side: int) -> Crop:
@@ -180,20 +213,33 @@ def clip_value(image: Array) -> Any:
     return intensities[np.argmax(cumulative >= BRATS_KEPT)]
 
 
-def to_millimetres(array: Array, spacing: Sequence[float], interpolator: int) -> Array:
-    """Resample (X, Y, Z) to voxels of 1 mm; voxel (0, 0, 0) keeps its place.
+def to_voxels(
+    array: Array,
+    spacing: Sequence[float],
+    interpolator: int,
+    crop: Crop | None = None,
+    voxel: float = 1.0,
+) -> Array:
+    """Resample (X, Y, Z) to cubic voxels of `voxel` mm; voxel (0, 0, 0) keeps its place.
 
-    Each side becomes int(side * mm): the last, incomplete millimetre is dropped.
+    Each side becomes int(side * spacing / voxel): the last, incomplete voxel is dropped. crop: the
+    part of that grid to compute; None is all of it. A B-spline's result is float32.
     """
-    picture = SimpleITK.GetImageFromArray(array.transpose(2, 1, 0))
-    picture.SetSpacing([float(step) for step in spacing])
-    size = [int(side * step) for side, step in zip(array.shape, spacing, strict=True)]
+    steps = [float(step) / voxel for step in spacing]  # in new voxels
+    x, y, z = (slice(0, int(side * step)) for side, step in zip(array.shape, steps, strict=True))
+    wanted = crop or (x, y, z)
+    near = neighbourhood(wanted, array.shape, steps)
+    picture = SimpleITK.GetImageFromArray(array[near].transpose(2, 1, 0))
+    if interpolator == SimpleITK.sitkBSpline:
+        picture = SimpleITK.Cast(picture, SimpleITK.sitkFloat32)
+    picture.SetSpacing(steps)
+    picture.SetOrigin([side.start * step for side, step in zip(near, steps, strict=True)])
     resampled = SimpleITK.Resample(
         picture,
-        size,
+        [side.stop - side.start for side in wanted],
         SimpleITK.Transform(),
         interpolator,
-        picture.GetOrigin(),
+        [float(side.start) for side in wanted],
         (1.0, 1.0, 1.0),
         picture.GetDirection(),
         0.0,  # beyond the scan, which only slices thicker than 2 mm reach: SimpleITK's default
@@ -201,6 +247,29 @@ def to_millimetres(array: Array, spacing: Sequence[float], interpolator: int) ->
     )
     result: Array = SimpleITK.GetArrayFromImage(resampled).transpose(2, 1, 0)
     return result
+
+
+def neighbourhood(crop: Crop, shape: Sequence[int], steps: Sequence[float]) -> Crop:
+    """The voxels that the values in a crop of the new grid depend on; steps: in new voxels.
+
+    A cubic B-spline's coefficients depend on all voxels, by 0.268 to the power of the distance:
+    what lies BSPLINE_REACH away is far below float32's last digit.
+    """
+    x, y, z = (
+        slice(
+            max(int(side.start / step) - BSPLINE_REACH, 0),
+            min(int(side.stop / step) + BSPLINE_REACH, length),
+        )
+        for side, length, step in zip(crop, shape, steps, strict=True)
+    )
+    return x, y, z
+
+
+def to_window(image: Array, window: tuple[float, float]) -> Array:
+    """Clip intensities to a window (lowest, highest) and scale it to [0, 1]."""
+    lowest, highest = window
+    windowed: Array = (np.clip(image, lowest, highest) - lowest) / (highest - lowest)
+    return windowed
 
 
 def block_mean(array: Array, factor: int) -> NDArray[np.float64]:

@@ -1,41 +1,76 @@
 """Which scans are for training, testing and choosing checkpoints."""
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
 from sgrs_core.schema import Dataset
 
+SCAN_NAME = re.compile(r"[^/\\.{}*][^/\\{}*]*")  # a folder, a file, and a part of patterns
+
 
 class SplitLists(NamedTuple):
-    """Scan names in the published order; labelled scans are the first ones of `train`."""
+    """Scan names in the published order; labelled scans are the first ones of `train`.
+
+    absent: names of the lists that no longer exist, for `labelled` and the others to leave out.
+    A number of labelled scans always counts the published list, absent ones included.
+    """
 
     train: tuple[str, ...]
     test: tuple[str, ...]
     validation: tuple[str, ...]
+    absent: tuple[str, ...] = ()
+
+    def labelled(self, count: int) -> tuple[str, ...]:
+        """The first `count` training scans, without absent ones."""
+        return self.present(self.train[:count])
+
+    def unlabelled(self, labelled: int) -> tuple[str, ...]:
+        """The training scans after the first `labelled`, without absent ones."""
+        return self.present(self.train[labelled:])
+
+    def present(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """The names that are not absent."""
+        return tuple(name for name in names if name not in self.absent)
+
+    def scans(self) -> tuple[str, ...]:
+        """All scans that there are."""
+        return self.present((*self.train, *self.test, *self.validation))
 
 
 def read_splits(dataset: Dataset, root: Path) -> SplitLists:
     """The data set's lists (`root`: the config folder), or a phantom's own names.
 
-    Raises ValueError, naming the file, for an empty list or a scan that stands in two lists.
+    Raises ValueError, naming the file, for an empty list, another number of scans than the data
+    set's file says, or a scan that stands in two places.
     """
     if dataset.source == "phantom":
         assert dataset.phantom is not None  # the schema has checked it
         return SplitLists(
             train=_phantom_names("train", dataset.phantom.train_scans),
             test=_phantom_names("test", dataset.phantom.test_scans),
-            validation=(),
+            validation=_phantom_names("validation", dataset.phantom.validation_scans),
         )
     files = dataset.splits
     lists = SplitLists(
-        train=_read_list(root / files.train),
-        test=_read_list(root / files.test),
-        validation=_read_list(root / files.validation) if files.validation else (),
+        train=_read_list(files.train, root, "train"),
+        test=_read_list(files.test, root, "test"),
+        validation=_read_list(files.validation, root, "validation") if files.validation else (),
     )
-    names = [name for part in lists for name in part]
+    names = [name for part in lists[:3] for name in part]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ValueError(f"{root / files.train} and its sisters: {twice[0]} stands in two places")
+        raise ValueError(
+            f"{_place(files.train, root, 'train')} and its sisters: {twice[0]} stands in two places"
+        )
+    for part, expected in (files.counts or {}).items():
+        found = len(getattr(lists, part))
+        if found != expected:
+            where = _place(getattr(files, part), root, part)
+            raise ValueError(
+                f"{where}: {found} scans, but splits.counts.{part} says {expected}; is the list "
+                "complete?"
+            )
     return lists
 
 
@@ -43,12 +78,27 @@ def _phantom_names(part: str, count: int) -> tuple[str, ...]:
     return tuple(f"phantom_{part}_{number:03d}" for number in range(count))
 
 
-def _read_list(file: Path) -> tuple[str, ...]:
-    """One name a line; what follows a comma belongs to other tools."""
-    if not file.is_file():
-        raise FileNotFoundError(f"{file}: split list not found")
-    lines = file.read_text(encoding="utf-8").splitlines()
+def _place(given: str | list[str] | None, root: Path, part: str) -> str:
+    """A list as an error names it: its file, or its key where it is written out."""
+    return str(root / given) if isinstance(given, str) else f"splits.{part}"
+
+
+def _read_list(given: str | list[str], root: Path, part: str) -> tuple[str, ...]:
+    """One name a line; what follows a comma belongs to other tools. Or the names themselves."""
+    place = _place(given, root, part)
+    lines = given
+    if isinstance(given, str):
+        file = root / given
+        if not file.is_file():
+            raise FileNotFoundError(f"{place}: split list not found")
+        lines = file.read_text(encoding="utf-8").splitlines()
     names = tuple(line.split(",")[0].strip() for line in lines if line.strip())
     if not names:
-        raise ValueError(f"{file}: the split list is empty")
+        raise ValueError(f"{place}: the split list is empty")
+    strange = [name for name in names if not SCAN_NAME.fullmatch(name)]
+    if strange:
+        raise ValueError(
+            f"{place}: {strange[0]!r} cannot be a scan's name: allowed are file names without / or "
+            "a leading dot"
+        )
     return names

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import h5py
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from sgrs_core.files import atomic
 
+Axes = Literal["xyz", "zyx"]
 IDENTITY_DIRECTION = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 
@@ -35,9 +37,12 @@ class Volume:
     provenance: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_volume(path: Path, spacing: tuple[float, ...] = (1.0, 1.0, 1.0)) -> Volume:
-    """Read and check one prepared scan; `spacing` is used where the file carries none.
+def read_volume(
+    path: Path, spacing: tuple[float, ...] = (1.0, 1.0, 1.0), axes: Axes = "xyz"
+) -> Volume:
+    """Read and check one prepared scan; `spacing` (mm along x, y, z) where the file carries none.
 
+    axes: the order in which a file that others prepared stores them; ours say nothing but xyz.
     Raises FileNotFoundError for a missing file and ValueError, naming the file and what to do,
     for one that is not h5, is cut off, lacks a dataset, or holds values no training should see.
     """
@@ -54,9 +59,11 @@ def read_volume(path: Path, spacing: tuple[float, ...] = (1.0, 1.0, 1.0)) -> Vol
             "it may be cut off: delete it and prepare or download it again"
         ) from error
     check_arrays(image, label, str(path))
+    if axes == "zyx" and "spacing" not in attributes:
+        image, label = np.ascontiguousarray(image.T), label.T
     return Volume(
         image=image,
-        label=label.astype(np.uint8),
+        label=label.astype(np.uint8, order="C"),
         spacing=tuple(map(float, attributes.get("spacing", spacing))),
         origin=tuple(map(float, attributes.get("origin", (0.0, 0.0, 0.0)))),
         direction=tuple(map(float, attributes.get("direction", IDENTITY_DIRECTION))),

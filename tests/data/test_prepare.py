@@ -3,14 +3,14 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from sgrs_core.data.phantom import write_phantom_la
-from sgrs_core.data.prepare import prepare_mirrored, prepare_raw, reduce
+from sgrs_core.data.phantoms.la import write_phantom_la
+from sgrs_core.data.prepare import copy_prepared, prepare_original, reduce
 from sgrs_core.data.volumes import Volume, read_volume, write_volume
 
 
 def test_a_raw_scan_becomes_a_z_scored_volume_with_its_provenance(tmp_path):
-    write_phantom_la(tmp_path / "raw/case", "case", (48, 48, 16), seed=0)
-    prepare_raw(tmp_path / "raw/case", "case", 1, tmp_path / "case.h5")
+    write_phantom_la(tmp_path / "raw", "case", (48, 48, 16), seed=0)
+    prepare_original("la", tmp_path / "raw", "case", {}, 1, tmp_path / "case.h5")
     volume = read_volume(tmp_path / "case.h5")
     assert abs(volume.image.mean()) < 0.5
     assert volume.label.any()
@@ -23,7 +23,7 @@ def test_a_mirrored_scan_without_geometry_gets_the_data_sets_spacing(tmp_path):
     with h5py.File(tmp_path / "source.h5", "a") as file:
         for name in list(file.attrs):
             del file.attrs[name]
-    prepare_mirrored(tmp_path / "source.h5", (0.625,) * 3, 2, tmp_path / "half.h5")
+    copy_prepared(tmp_path / "source.h5", (0.625,) * 3, "xyz", 2, tmp_path / "half.h5")
     half = read_volume(tmp_path / "half.h5")
     assert half.image.shape == (4, 3, 2)
     assert half.spacing == (1.25,) * 3
@@ -54,5 +54,5 @@ def test_a_coarser_grid_lies_at_the_same_place_in_space():
 def test_a_bad_mirrored_scan_is_named_and_leaves_nothing(tmp_path):
     (tmp_path / "bad.h5").write_bytes(b"not h5")
     with pytest.raises(ValueError, match=r"bad\.h5"):
-        prepare_mirrored(tmp_path / "bad.h5", (1.0,) * 3, 1, tmp_path / "out/scan.h5")
+        copy_prepared(tmp_path / "bad.h5", (1.0,) * 3, "xyz", 1, tmp_path / "out/scan.h5")
     assert not (tmp_path / "out").exists()

@@ -15,10 +15,12 @@ from sgrs_core.data.preprocessing import (
     la_margins,
     prepare_brats,
     prepare_la,
+    prepare_own,
     prepare_pancreas,
-    to_millimetres,
+    to_voxels,
     z_score,
 )
+from sgrs_core.settings import NiftiSettings
 
 MARGINS = (10, 11, 12, 13)
 PANCREAS_SIZE = (160, 150, 5)
@@ -163,7 +165,7 @@ def test_resampling_keeps_values_at_points_shared_by_both_grids(
 ) -> None:
     array = generator.normal(size=(12, 10, 8)).astype(np.float32)
 
-    finer = to_millimetres(array, (2.0, 1.0, 2.0), SimpleITK.sitkBSpline)
+    finer = to_voxels(array, (2.0, 1.0, 2.0), SimpleITK.sitkBSpline)
 
     assert finer.shape == (24, 10, 16)
     np.testing.assert_allclose(finer[::2, :, ::2], array, atol=1e-5)
@@ -172,7 +174,7 @@ def test_resampling_keeps_values_at_points_shared_by_both_grids(
 def test_resampling_drops_an_incomplete_millimetre() -> None:
     array = np.zeros((10, 10, 9), np.uint8)
 
-    resampled = to_millimetres(array, (0.77, 0.5, 1.25), SimpleITK.sitkNearestNeighbor)
+    resampled = to_voxels(array, (0.77, 0.5, 1.25), SimpleITK.sitkNearestNeighbor)
 
     assert resampled.shape == (7, 5, 11)
 
@@ -180,10 +182,31 @@ def test_resampling_drops_an_incomplete_millimetre() -> None:
 def test_a_resampled_voxel_shows_what_lies_there_in_the_patient() -> None:
     ramp = np.arange(40, dtype=np.float32)[:, None, None] * 0.7 * np.ones((1, 8, 8), np.float32)
 
-    millimetres = to_millimetres(ramp, (0.7, 1.0, 1.0), SimpleITK.sitkBSpline)
+    millimetres = to_voxels(ramp, (0.7, 1.0, 1.0), SimpleITK.sitkBSpline)
 
     inner = slice(8, 20)  # away from the border, where the spline is mirrored
     np.testing.assert_allclose(millimetres[inner, 4, 4], np.arange(8, 20), atol=1e-3)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    steps=st.tuples(*[st.floats(0.5, 2.0)] * 3),
+    voxel=st.sampled_from([0.8, 1.0, 1.5]),
+    corner=st.tuples(*[st.floats(0, 0.9)] * 3),
+    interpolator=st.sampled_from([SimpleITK.sitkBSpline, SimpleITK.sitkNearestNeighbor]),
+)
+def test_a_part_resampled_alone_equals_that_part_of_the_whole(
+    steps: tuple[float, ...], voxel: float, corner: tuple[float, ...], interpolator: int
+) -> None:
+    array = np.random.default_rng(0).integers(-1000, 3000, (90, 80, 70)).astype(np.int16)
+    whole = to_voxels(array, steps, interpolator, voxel=voxel)
+    first = [int(part * side) for part, side in zip(corner, whole.shape, strict=True)]
+    x, y, z = (slice(one, min(one + 9, side)) for one, side in zip(first, whole.shape, strict=True))
+
+    part = to_voxels(array, steps, interpolator, (x, y, z), voxel)
+
+    # The border's far-off influence, and where a voxel lies, are rounded differently.
+    np.testing.assert_allclose(part, whole[x, y, z], rtol=0, atol=2e-3)
 
 
 def test_pancreas_is_windowed_before_it_is_standardised(generator: np.random.Generator) -> None:
@@ -360,3 +383,34 @@ def test_a_block_is_foreground_from_one_half_on(voxels: int, foreground: int) ->
 def test_an_impossible_factor_is_an_error(factor: int) -> None:
     with pytest.raises(ValueError, match=f"factor {factor}: allowed .* 1 to 4"):
         downsample(np.zeros((4, 5, 6)), np.zeros((4, 5, 6), np.uint8), factor)
+
+
+# A data set of one's own
+
+
+def test_own_scans_may_keep_their_grid_their_size_and_their_intensities(
+    generator: np.random.Generator,
+) -> None:
+    image = generator.normal(size=(9, 8, 7))
+    label = image > 1
+
+    prepared = prepare_own(image, label, (1.0, 2.0, 3.0), NiftiSettings(margin=None))
+
+    np.testing.assert_allclose(prepared.image, (image - image.mean()) / image.std(), atol=1e-5)
+    np.testing.assert_array_equal(prepared.label, label)
+    assert prepared.start == (0, 0, 0)
+
+
+def test_own_scans_prepared_as_pancreas_scans_are_equal_to_them(
+    generator: np.random.Generator,
+) -> None:
+    image = generator.integers(-1000, 1000, PANCREAS_SIZE).astype(np.int16)
+    label = box_label(PANCREAS_SIZE, slice(70, 81), slice(60, 71), slice(1, 3)) == 1
+    as_pancreas = NiftiSettings(voxel=1.0, window=(-125.0, 275.0), margin=25, minimum_side=96)
+
+    own = prepare_own(image, label, (0.9, 0.9, 1.0), as_pancreas)
+
+    published = prepare_pancreas(image, label, (0.9, 0.9, 1.0))
+    np.testing.assert_array_equal(own.image, published.image)
+    np.testing.assert_array_equal(own.label, published.label)
+    assert own.start == published.start

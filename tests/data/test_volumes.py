@@ -38,6 +38,18 @@ def write_mirror(path: Path, **datasets: NDArray[Any]) -> None:
 # Reading what was written
 
 
+def test_a_file_of_others_stored_z_first_is_turned_and_ours_is_not(
+    volume: Volume, tmp_path: Path
+) -> None:
+    write_mirror(tmp_path / "theirs.h5", image=volume.image.T, label=volume.label.T)
+    write_volume(tmp_path / "ours.h5", volume)
+
+    for name in ("theirs.h5", "ours.h5"):
+        found = read_volume(tmp_path / name, axes="zyx")
+        np.testing.assert_array_equal(found.image, volume.image)
+        np.testing.assert_array_equal(found.label, volume.label)
+
+
 def test_a_written_volume_is_read_back_equal(volume: Volume, tmp_path: Path) -> None:
     write_volume(tmp_path / "scan.h5", volume)
 

@@ -14,7 +14,7 @@ from sgrs_core.data.preprocessing import (
     prepare_brats,
     prepare_la,
     prepare_pancreas,
-    to_millimetres,
+    to_voxels,
 )
 
 Numbers = Mapping[str, NDArray[Any]]
@@ -44,7 +44,7 @@ def test_pancreas_grid_has_the_published_size(published: Numbers) -> None:
     raw = published["pancreas_raw_zyx"].transpose(2, 1, 0).astype(np.float32)
     spacing = published["pancreas_spacing_xyz"].tolist()
 
-    resampled = to_millimetres(raw, spacing, SimpleITK.sitkBSpline)
+    resampled = to_voxels(raw, spacing, SimpleITK.sitkBSpline)
 
     np.testing.assert_array_equal(resampled.shape, published["pancreas_resampled_shape_xyz"])
 

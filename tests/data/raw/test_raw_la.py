@@ -1,6 +1,5 @@
-"""The raw left-atrium layout and NIfTI files, checked against SimpleITK's own geometry."""
+"""The challenge's format of LA, checked against SimpleITK's own geometry."""
 
-import gzip
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,8 @@ import pytest
 import SimpleITK
 from numpy.typing import NDArray
 
-from sgrs_core.data.left_atrium import prepare_raw_la, read_raw_la
-from sgrs_core.data.nifti import read_nifti, voxel_position, write_nifti
 from sgrs_core.data.preprocessing import la_margins
+from sgrs_core.data.raw.la import prepare
 from sgrs_core.data.volumes import read_volume, write_volume
 
 CASE = "PHANTOM01"
@@ -57,22 +55,11 @@ def replace_label(folder: Path, image: SimpleITK.Image) -> None:
 # Reading
 
 
-def test_arrays_are_read_in_the_order_x_y_z(scan: Path) -> None:
-    raw = read_raw_la(scan)
+def test_spacing_and_direction_are_kept(scan: Path) -> None:
+    volume = prepare(scan.parent, CASE)
 
-    image, label = phantom()
-    np.testing.assert_array_equal(raw.image, image)
-    np.testing.assert_array_equal(raw.label, label == 255)
-    assert raw.image.dtype == np.float32
-    assert raw.label.dtype == np.uint8
-
-
-def test_geometry_is_read(scan: Path) -> None:
-    raw = read_raw_la(scan)
-
-    np.testing.assert_allclose(raw.spacing, SPACING)
-    np.testing.assert_allclose(raw.origin, ORIGIN)
-    np.testing.assert_allclose(raw.direction, ROTATED)
+    np.testing.assert_allclose(volume.spacing, SPACING)
+    np.testing.assert_allclose(volume.direction, ROTATED)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -80,7 +67,7 @@ def test_a_missing_file_is_named_with_its_scan(scan: Path, name: str) -> None:
     (scan / name).unlink()
 
     with pytest.raises(FileNotFoundError, match=rf"scan {CASE}: .*{name} not found"):
-        read_raw_la(scan)
+        prepare(scan.parent, CASE)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -90,7 +77,7 @@ def test_a_truncated_file_is_named(scan: Path, name: str, kept: float) -> None:
     (scan / name).write_bytes(content[: int(kept * len(content))])
 
     with pytest.raises(ValueError, match=rf"{CASE}/{name}: .*cut off"):
-        read_raw_la(scan)
+        prepare(scan.parent, CASE)
 
 
 def test_other_label_values_are_an_error(scan: Path) -> None:
@@ -99,14 +86,14 @@ def test_other_label_values_are_an_error(scan: Path) -> None:
     replace_label(scan, picture(label))
 
     with pytest.raises(ValueError, match=rf"{CASE}/laendo.nrrd: label values \[0, 1, 255\]"):
-        read_raw_la(scan)
+        prepare(scan.parent, CASE)
 
 
 def test_a_label_of_another_shape_is_an_error(scan: Path) -> None:
     replace_label(scan, picture(phantom()[1][:, :, :-1]))
 
     with pytest.raises(ValueError, match=rf"{CASE}: shape of lgemri.nrrd"):
-        read_raw_la(scan)
+        prepare(scan.parent, CASE)
 
 
 @pytest.mark.parametrize("field", ["spacing", "origin", "direction"])
@@ -121,7 +108,7 @@ def test_a_label_on_another_grid_is_an_error(scan: Path, field: str) -> None:
     replace_label(scan, label)
 
     with pytest.raises(ValueError, match=rf"{CASE}: {field} of lgemri.nrrd"):
-        read_raw_la(scan)
+        prepare(scan.parent, CASE)
 
 
 def test_a_colour_image_is_an_error(scan: Path) -> None:
@@ -129,14 +116,14 @@ def test_a_colour_image_is_an_error(scan: Path) -> None:
     replace_label(scan, colours)
 
     with pytest.raises(ValueError, match=r"laendo\.nrrd: .* not a 3D image of one channel"):
-        read_raw_la(scan)
+        prepare(scan.parent, CASE)
 
 
 # Preparing
 
 
 def test_a_prepared_scan_is_the_published_crop(scan: Path) -> None:
-    volume = prepare_raw_la(scan, CASE)
+    volume = prepare(scan.parent, CASE)
 
     image, label = phantom()
     x0, x1, y0, y1 = la_margins(CASE)
@@ -154,7 +141,7 @@ def test_a_voxel_keeps_its_place_in_the_patient(scan: Path, direction: tuple[flo
     for name, array in zip(FILES, phantom(), strict=True):
         SimpleITK.WriteImage(picture(array, direction), str(scan / name))
 
-    volume = prepare_raw_la(scan, CASE)
+    volume = prepare(scan.parent, CASE)
 
     after = SimpleITK.GetImageFromArray(volume.label.transpose(2, 1, 0))
     after.SetSpacing(volume.spacing)
@@ -170,14 +157,14 @@ def test_a_voxel_keeps_its_place_in_the_patient(scan: Path, direction: tuple[flo
 
 
 def test_preparing_twice_gives_the_same_scan(scan: Path) -> None:
-    first, second = prepare_raw_la(scan, CASE), prepare_raw_la(scan, CASE)
+    first, second = prepare(scan.parent, CASE), prepare(scan.parent, CASE)
 
     np.testing.assert_array_equal(first.image, second.image)
     assert first.origin == second.origin
 
 
 def test_provenance_names_sources_and_margins(scan: Path) -> None:
-    provenance = prepare_raw_la(scan, CASE).provenance
+    provenance = prepare(scan.parent, CASE).provenance
 
     for name in FILES:
         digest = hashlib.sha256((scan / name).read_bytes()).hexdigest()
@@ -186,7 +173,7 @@ def test_provenance_names_sources_and_margins(scan: Path) -> None:
 
 
 def test_a_prepared_scan_survives_the_exchange_format(scan: Path, tmp_path: Path) -> None:
-    volume = prepare_raw_la(scan, CASE)
+    volume = prepare(scan.parent, CASE)
     write_volume(tmp_path / "scan.h5", volume)
 
     found = read_volume(tmp_path / "scan.h5")
@@ -200,98 +187,4 @@ def test_an_empty_label_is_an_error_that_names_the_scan(scan: Path) -> None:
     replace_label(scan, picture(np.zeros(SHAPE, np.uint8)))
 
     with pytest.raises(ValueError, match=rf"{CASE}: the label is zero everywhere"):
-        prepare_raw_la(scan, CASE)
-
-
-# NIfTI
-
-
-@pytest.mark.parametrize("name", ["mask.nii", "mask.nii.gz"])
-@pytest.mark.parametrize("direction", [ROTATED, TILTED])
-def test_a_mask_is_read_back_with_its_geometry(
-    tmp_path: Path, name: str, direction: tuple[float, ...]
-) -> None:
-    mask = (phantom()[1] == 255).astype(np.uint8)
-
-    write_nifti(tmp_path / name, mask, SPACING, ORIGIN, direction)
-
-    found = read_nifti(tmp_path / name)
-    np.testing.assert_array_equal(found.array, mask)
-    np.testing.assert_allclose(found.spacing, SPACING, atol=1e-5)
-    np.testing.assert_allclose(found.origin, ORIGIN, atol=1e-4)
-    np.testing.assert_allclose(found.direction, direction, atol=1e-6)
-    assert [path.name for path in tmp_path.iterdir()] == [name]
-
-
-def test_a_read_image_can_be_written_as_it_is(tmp_path: Path) -> None:
-    write_nifti(tmp_path / "first.nii.gz", phantom()[1], SPACING, ORIGIN, TILTED)
-    first = read_nifti(tmp_path / "first.nii.gz")
-
-    write_nifti(tmp_path / "second.nii.gz", *first)
-
-    second = read_nifti(tmp_path / "second.nii.gz")
-    np.testing.assert_array_equal(second.array, first.array)
-    np.testing.assert_allclose(second.origin, first.origin, atol=1e-4)
-
-
-def test_a_failed_write_leaves_the_older_mask(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "mask.nii.gz"
-    write_nifti(path, phantom()[1], SPACING, ORIGIN, ROTATED)
-    before = path.read_bytes()
-
-    def full_disk(image: SimpleITK.Image, name: str, **options: str) -> None:
-        Path(name).write_bytes(b"half")
-        raise RuntimeError("no space left")
-
-    monkeypatch.setattr(SimpleITK, "WriteImage", full_disk)
-    with pytest.raises(RuntimeError, match="no space left"):
-        write_nifti(path, phantom()[1], SPACING, ORIGIN, ROTATED)
-
-    assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_missing_nifti_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"absent\.nii\.gz: image not found"):
-        read_nifti(tmp_path / "absent.nii.gz")
-
-
-@pytest.mark.parametrize("name", ["mask.nii", "mask.nii.gz"])
-@pytest.mark.parametrize("kept", [0.0, 0.01, 0.5, 0.99])
-def test_a_truncated_nifti_file_is_named(tmp_path: Path, name: str, kept: float) -> None:
-    path = tmp_path / name
-    write_nifti(path, phantom()[0], SPACING, ORIGIN, ROTATED)
-    content = path.read_bytes()
-    path.write_bytes(content[: int(kept * len(content))])
-
-    with pytest.raises(ValueError, match=rf"{name}: .*cut off"):
-        read_nifti(path)
-
-
-def test_a_truncated_nifti_file_compressed_afterwards_is_named(tmp_path: Path) -> None:
-    write_nifti(tmp_path / "mask.nii", phantom()[0], SPACING, ORIGIN, ROTATED)
-    path = tmp_path / "mask.nii.gz"
-    path.write_bytes(gzip.compress((tmp_path / "mask.nii").read_bytes()[:-100]))
-
-    with pytest.raises(ValueError, match=r"mask\.nii\.gz: \d+ of \d+ bytes"):
-        read_nifti(path)
-
-
-def test_an_image_scaled_by_its_header_is_read_scaled(tmp_path: Path) -> None:
-    path = tmp_path / "scaled.nii"
-    write_nifti(path, phantom()[0], SPACING, ORIGIN, ROTATED)
-    content = bytearray(path.read_bytes())
-    content[112:120] = np.array([0.5, 3.0], np.float32).tobytes()  # slope and intercept
-    path.write_bytes(content)
-
-    np.testing.assert_allclose(read_nifti(path).array, phantom()[0] * 0.5 + 3)
-
-
-def test_voxel_positions_agree_with_simpleitk() -> None:
-    reference = picture(phantom()[0], TILTED)
-
-    found = np.asarray(voxel_position((3, 50, 2), SPACING, ORIGIN, TILTED))
-
-    np.testing.assert_allclose(found, reference.TransformIndexToPhysicalPoint((3, 50, 2)))
+        prepare(scan.parent, CASE)

@@ -1,0 +1,73 @@
+"""Published digests: what the bytes of a right file hash to, and the lists that say so."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from sgrs_core.files import sha256_of
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
+GIT_BLOB = re.compile(r"[0-9a-f]{40}")
+LINE = re.compile(r"(?P<digest>[0-9a-fA-F]{64}|[0-9a-fA-F]{40}) [ *](?P<name>.+)")
+
+
+@dataclass(frozen=True)
+class Digest:
+    """A digest in lower-case hex: 64 digits are a SHA-256, 40 are git's id of a file's content.
+
+    Raises ValueError for anything else.
+    """
+
+    expected: str
+
+    # Bytes of two versions of a file, put together, have another digest and are found out.
+    resumable: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not (SHA256.fullmatch(self.expected) or GIT_BLOB.fullmatch(self.expected)):
+            raise ValueError(
+                f"{self.expected!r} is no digest; write a SHA-256 (64 digits) or a git blob id "
+                "(40 digits) in lower-case hex"
+            )
+
+    def fault(self, path: Path) -> str | None:
+        """What is wrong with the file's content; None where it is right."""
+        if SHA256.fullmatch(self.expected):
+            kind, found = "SHA-256", sha256_of(path)
+        else:
+            kind, found = "git blob id", git_blob_of(path)
+        return None if found == self.expected else f"expected {kind} {self.expected}, found {found}"
+
+
+def git_blob_of(path: Path) -> str:
+    """The id under which git stores the file's content, as 40 lower-case hex digits."""
+    header = f"blob {path.stat().st_size}\0".encode()
+    with path.open("rb") as file:
+        return hashlib.file_digest(
+            file, lambda: hashlib.sha1(header, usedforsecurity=False)
+        ).hexdigest()
+
+
+def read_digests(path: Path) -> dict[str, str]:
+    """Read a list as `sha256sum` writes it: relative name -> digest in lower case.
+
+    Each line has a SHA-256 or a git blob id. Raises ValueError, naming the file and the line, for
+    a line of another form or a repeated name.
+    """
+    digests: dict[str, str] = {}
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            match = LINE.fullmatch(line.rstrip("\n"))
+            if match is None:
+                raise ValueError(
+                    f"{path}, line {number}: expected '<64 or 40 hex digits>  <relative path>', "
+                    f"got {line.rstrip()!r}; write the list anew with sha256sum"
+                )
+            if match["name"] in digests:
+                raise ValueError(
+                    f"{path}, line {number}: {match['name']!r} is listed twice; remove one line"
+                )
+            digests[match["name"]] = match["digest"].lower()
+    return digests

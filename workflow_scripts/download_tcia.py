@@ -1,0 +1,27 @@
+"""Download the scans and label maps of Pancreas-CT from The Cancer Imaging Archive."""
+
+from pathlib import Path
+
+from sgrs_core.data.tcia import download_pancreas
+from sgrs_core.files import atomic
+from sgrs_core.log import log_to
+
+
+def main(snakemake):
+    log_to(snakemake.log[0])
+    complete = Path(snakemake.output.complete)
+    tcia, patients = snakemake.params.tcia, snakemake.params.patients
+    download_pancreas(
+        tcia["api"],
+        tcia["collection"],
+        tcia["labels"],
+        complete.parent,
+        patients,
+        labels_sha256=tcia["labels_sha256"],
+    )
+    with atomic(complete) as temporary:
+        temporary.write_text("".join(f"{patient}\n" for patient in patients))
+
+
+if "snakemake" in globals():
+    main(globals()["snakemake"])

@@ -19,16 +19,24 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 def command() -> Callable[..., list[str]]:
     """A Snakemake call on one core: targets, its working folder, changed keys, more options.
 
-    changes: what goes over tests/workflow/quick.yaml, as a second config file.
+    changes: what goes over tests/workflow/quick.yaml, as a second config file. experiment: what
+    stands in that file's place.
     """
 
     def build(
-        *targets: str, folder: Path, changes: dict | None = None, options: Sequence[str] = ()
+        *targets: str,
+        folder: Path,
+        changes: dict | None = None,
+        experiment: dict | None = None,
+        options: Sequence[str] = (),
     ) -> list[str]:
         configs = [QUICK]
+        if experiment:
+            configs = [folder / "experiment.yaml"]
+            configs[0].write_text(yaml.safe_dump(experiment), encoding="utf-8")
         if changes:
             configs.append(folder / "changes.yaml")
-            configs[-1].write_text(yaml.safe_dump(changes))
+            configs[-1].write_text(yaml.safe_dump(changes), encoding="utf-8")
         return [
             *(sys.executable, "-m", "snakemake", "--cores", "1", "--directory", str(folder)),
             *("--snakefile", str(PROJECT / "Snakefile"), *options),
@@ -44,7 +52,11 @@ def snakemake(command) -> Callable[..., subprocess.CompletedProcess[str]]:
 
     def run(*targets: str, **how) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command(*targets, **how), capture_output=True, text=True, env=ENVIRONMENT, check=False
+            command(*targets, **how),
+            capture_output=True,
+            encoding="utf-8",
+            env=ENVIRONMENT,
+            check=False,
         )
 
     return run

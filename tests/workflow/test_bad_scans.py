@@ -60,7 +60,7 @@ def missing(path: Path) -> None:
         (other_shapes, "of one shape"),
         (nan_in_the_image, "NaN"),
         (label_of_255, "allowed are 0 and 1"),
-        (missing, "MissingInputException"),
+        (missing, "1 of 12 scans of the lists are not there"),
     ],
 )
 def test_a_bad_scan_is_named_and_nothing_half_written_stays(damage, message, tmp_path, snakemake):
@@ -68,7 +68,9 @@ def test_a_bad_scan_is_named_and_nothing_half_written_stays(damage, message, tmp
     for name, content in (("train", f"{SCAN}\n{others}"), ("test", "a\nb\n")):
         (tmp_path / name).write_text(content, encoding="utf-8")
     damage(tmp_path / "scans" / SCAN / "mri_norm2.h5")
-    lists = {"train": str(tmp_path / "train"), "test": str(tmp_path / "test")}
+    lists = {"train": str(tmp_path / "train"), "test": str(tmp_path / "test"), "counts": None}
+    for name in (*(f"other {number}" for number in range(9)), "a", "b"):
+        write(tmp_path / "scans" / name / "mri_norm2.h5", *good())
     dataset = {"source": "local", "folder": str(tmp_path / "scans"), "splits": lists}
     changes = {"datasets": {"la": dataset}}
     volume = f"results/quick/volumes/la/{SCAN}.h5"

@@ -1,8 +1,10 @@
 """The shipped experiments plan, and a mistake stops the workflow in one line before any job."""
 
+import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -12,16 +14,43 @@ from tests.workflow.conftest import ENVIRONMENT, PROJECT
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("name", ["config", "la_half", "paper", "equations"])
-def test_a_shipped_experiment_plans_all_its_jobs(name, tmp_path):
-    run = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--dry-run", "--directory", str(tmp_path),
-         "--snakefile", str(PROJECT / "Snakefile"),
-         "--configfile", str(PROJECT / f"config/{name}.yaml")],
+def brats2019_folder(folder: Path) -> Path:
+    """The organisers' layout with a name for every file and nothing in any."""
+    for file in (PROJECT / "config/splits/brats2019").glob("*.txt"):
+        for scan in file.read_text().split():
+            for part in ("flair", "seg"):
+                (folder / "LGG" / scan).mkdir(parents=True, exist_ok=True)
+                (folder / "LGG" / scan / f"{scan}_{part}.nii.gz").touch()
+    return folder
+
+
+def dry_run(folder: Path, *files: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", "--dry-run", "--directory", str(folder),
+         "--snakefile", str(PROJECT / "Snakefile"), "--configfile", *map(str, files)],
         capture_output=True, text=True, env=ENVIRONMENT, check=False,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "names", [["config"], ["la_half"], ["equations"], ["paper", "without_brats2019"]], ids=str
+)
+def test_a_shipped_experiment_plans_all_its_jobs(names, tmp_path):
+    run = dry_run(tmp_path, *(PROJECT / f"config/{name}.yaml" for name in names))
     assert run.returncode == 0, run.stderr[-2000:]
-    assert "train" in run.stdout
+    assert "train_la" in run.stdout
+
+
+def test_the_papers_experiment_needs_nothing_but_the_folder_of_brats2019(tmp_path):
+    mine = tmp_path / "mine.yaml"
+    folder = str(brats2019_folder(tmp_path / "brats 2019"))
+    mine.write_text(yaml.safe_dump({"datasets": {"brats2019": {"folder": folder}}}))
+    run = dry_run(tmp_path, PROJECT / "config/paper.yaml", mine)
+    assert run.returncode == 0, run.stderr[-2000:]
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", run.stdout, re.MULTILINE))
+    assert counts["prepare"] == str(100 + 82 + 335)
+    assert counts["download_mirror"] == "2"
+    assert counts["train_brats2019"] == counts["train_pancreas"] == str(7 * 3)
 
 
 def test_a_mistake_stops_everything_in_one_line(snakemake, tmp_path):

@@ -46,7 +46,11 @@ def changes(folder: Path, url: str, served: Path) -> dict:
             "la": {
                 "source": "mirror",
                 "mirror": {"url": url, "digests": str(folder / "digests")},
-                "splits": {"train": str(folder / "train"), "test": str(folder / "test")},
+                "splits": {
+                    "train": str(folder / "train"),
+                    "test": str(folder / "test"),
+                    "counts": {"train": len(TRAIN), "test": len(TEST)},
+                },
             }
         }
     }

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas
 
+from sgrs_core.data.images import in_patient_axes
 from sgrs_core.data.nifti import read_nifti
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.figures.segmentations import Case, Panel, draw_segmentations, median_case
@@ -16,12 +17,17 @@ def case_of(labelled, lines, files):
     scores = [pandas.read_csv(line["scores"], index_col="scan")["dice"] for line in lines]
     scan = median_case(pandas.concat(scores, axis=1).mean(axis=1).to_dict())
     volume = read_volume(files[scan])
-    panels = [
-        Panel(line["title"], read_nifti(Path(line["predictions"]) / f"{scan}.nii.gz").array == 1)
-        for line in lines
+    arrays = [volume.image, volume.label == 1]
+    arrays += [
+        read_nifti(Path(line["predictions"]) / f"{scan}.nii.gz").array == 1 for line in lines
     ]
-    name = f"{labelled} labelled\n{scan}"
-    return Case(name, volume.image, volume.label == 1, panels, volume.spacing)
+    upright = [in_patient_axes(array, volume.spacing, volume.direction) for array in arrays]
+    (image, spacing), (label, _), *predictions = upright
+    panels = [
+        Panel(line["title"], prediction)
+        for line, (prediction, _) in zip(lines, predictions, strict=True)
+    ]
+    return Case(f"{labelled} labelled\n{scan}", image, label, panels, spacing)
 
 
 def main(snakemake):

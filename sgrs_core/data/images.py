@@ -61,6 +61,20 @@ def oriented_as(picture: SimpleITK.Image, like: SimpleITK.Image) -> SimpleITK.Im
     return SimpleITK.DICOMOrient(picture, code)
 
 
+def in_patient_axes(
+    array: NDArray[Any], spacing: Sequence[float], direction: Sequence[float]
+) -> tuple[NDArray[Any], tuple[float, ...]]:
+    """A view of an image with x to the patient's left, y to the back, z to the head; its spacing.
+
+    array: (X, Y, Z). spacing: mm. direction: 3x3 cosines, row-major; oblique axes go with the
+    nearest of the patient's.
+    """
+    cosines = np.reshape(direction, (3, 3))  # a column for each of the image's axes
+    order = np.abs(cosines).argmax(axis=1)  # of the image's axes, the patient's x, y, z in turn
+    turned = [axis for axis in range(3) if cosines[axis, order[axis]] < 0]
+    return np.flip(array.transpose(order), turned), tuple(spacing[axis] for axis in order)
+
+
 def check_grids(
     image: PlacedImage,
     label: PlacedImage,

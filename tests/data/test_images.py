@@ -8,7 +8,13 @@ import SimpleITK
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgrs_core.data.images import check_grids, oriented_as, placed, voxel_position
+from sgrs_core.data.images import (
+    check_grids,
+    in_patient_axes,
+    oriented_as,
+    placed,
+    voxel_position,
+)
 
 SHAPE, SPACING, ORIGIN = (4, 5, 6), (0.7, 0.8, 1.25), (-100.5, 20.25, 7.0)
 DIRECTIONS = [
@@ -40,6 +46,22 @@ def test_every_voxel_keeps_its_place_when_axes_are_reordered(direction, like):
         value = before[voxel]
         there = after.TransformPhysicalPointToIndex(before.TransformIndexToPhysicalPoint(voxel))
         assert after[there] == value
+
+
+def test_the_view_in_patient_axes_is_simpleitks_lps_orientation():
+    for direction in DIRECTIONS:
+        image = picture(direction)
+        array, spacing = in_patient_axes(placed(image).array, image.GetSpacing(), direction)
+        expected = SimpleITK.DICOMOrient(image, "LPS")
+        np.testing.assert_array_equal(array, placed(expected).array)
+        assert spacing == expected.GetSpacing()
+
+
+def test_an_oblique_scan_is_shown_along_the_nearest_axes():
+    cosine, sine = np.cos(0.3), np.sin(0.3)
+    direction = (cosine, -sine, 0.0, sine, cosine, 0.0, 0.0, 0.0, -1.0)
+    array = placed(picture(direction)).array
+    np.testing.assert_array_equal(in_patient_axes(array, SPACING, direction)[0], array[:, :, ::-1])
 
 
 def test_voxel_positions_agree_with_simpleitk_in_all_48_orientations():

@@ -71,7 +71,7 @@ def in_patient_axes(
     """
     cosines = np.reshape(direction, (3, 3))  # a column for each of the image's axes
     order = np.abs(cosines).argmax(axis=1)  # of the image's axes, the patient's x, y, z in turn
-    turned = [axis for axis in range(3) if cosines[axis, order[axis]] < 0]
+    turned = tuple(axis for axis in range(3) if cosines[axis, order[axis]] < 0)
     return np.flip(array.transpose(order), turned), tuple(spacing[axis] for axis in order)
 
 

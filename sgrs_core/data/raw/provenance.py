@@ -1,11 +1,11 @@
 """What a prepared scan says about where it comes from."""
 
 import hashlib
-import importlib.metadata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from sgrs_core import __version__
 from sgrs_core.files import sha256_of
 
 
@@ -15,7 +15,7 @@ def provenance(files: Sequence[Path], preprocessing: str, **parameters: object) 
         **{f"sha256 {file.name}": sha256_of(file) for file in files},
         "preprocessing": preprocessing,
         **{name: str(value) for name, value in parameters.items()},
-        "sgrs_core": importlib.metadata.version("sgrs-core"),
+        "sgrs_core": __version__,
     }
 
 

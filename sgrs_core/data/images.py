@@ -47,8 +47,12 @@ def read_picture(path: Path, reader: str) -> SimpleITK.Image:
 
 
 def placed(picture: SimpleITK.Image) -> PlacedImage:
-    """A SimpleITK image as an array and its geometry."""
-    array = np.ascontiguousarray(SimpleITK.GetArrayViewFromImage(picture).transpose(2, 1, 0))
+    """A SimpleITK image as an array and its geometry.
+
+    The array lies in memory as SimpleITK's does, x first: turning it over costs more than most of
+    what is done with it.
+    """
+    array = SimpleITK.GetArrayFromImage(picture).transpose(2, 1, 0)
     return PlacedImage(array, picture.GetSpacing(), picture.GetOrigin(), picture.GetDirection())
 
 

@@ -1,5 +1,5 @@
 # make demo       the environment, then the main job on phantom data: Table 2 and Figure 2
-# make demo-full  also Tables 5, 6, 7 and Figure 4
+# make demo-full  all three data sets: Tables 2 to 7, Figures 2 to 4
 # make test       the environment, then all tests
 # make lint       what CI checks besides the tests
 # make env        the environment alone, in .venv

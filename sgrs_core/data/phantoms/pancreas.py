@@ -23,10 +23,10 @@ from sgrs_core.data.phantoms.shapes import (
     seeded,
     texture,
 )
+from sgrs_core.data.raw.files import PANCREAS_LABELS, number_of, patient_of
 from sgrs_core.files import atomic
 from sgrs_core.settings import Triple
 
-LABELS_FOLDER = "TCIA_pancreas_labels-02-05-2017"
 HALF = (0.95, 0.95, 0.57)  # of the scan's sides, in body coordinates
 SINK = 0.05  # how far behind the scan's middle the body lies, as on a table set low
 HU_RANGE = (-1024, 3071)  # what a scanner stores in 12 bits
@@ -60,9 +60,8 @@ def write_phantom_pancreas(
     """
     hu, label = phantom_pancreas(name, shape, spacing, seed)
     storage = draw_storage(name, seed)
-    number = name.removeprefix("image")
     series = Series(
-        patient=f"PANCREAS_{number}",
+        patient=patient_of(name),
         key=f"{seed} {name}",
         spacing=spacing,
         origin=storage.origin,
@@ -71,7 +70,7 @@ def write_phantom_pancreas(
         against=storage.against,
     )
     write_series(root / series.patient, hu, series)
-    with atomic(root / LABELS_FOLDER / f"label{number}.nii.gz") as temporary:
+    with atomic(root / PANCREAS_LABELS / f"label{number_of(name)}.nii.gz") as temporary:
         picture = label_picture(label, spacing, storage)
         SimpleITK.WriteImage(picture, str(temporary), imageIO="NiftiImageIO")
 

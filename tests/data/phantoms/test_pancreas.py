@@ -8,11 +8,11 @@ from scipy.ndimage import gaussian_filter
 from scipy.ndimage import label as components
 
 from sgrs_core.data.phantoms.pancreas import (
-    LABELS_FOLDER,
     draw_storage,
     phantom_pancreas,
     write_phantom_pancreas,
 )
+from sgrs_core.data.raw.files import PANCREAS_LABELS
 
 SHAPE, SPACING = (64, 64, 40), (0.8, 0.8, 1.0)
 SMALL, OBLONG = (32, 24, 12), (0.7, 0.9, 2.5)
@@ -41,7 +41,7 @@ def read_series(root: Path, name: str) -> SimpleITK.Image:
 
 def read_label(root: Path, name: str) -> SimpleITK.Image:
     number = name.removeprefix("image")
-    return SimpleITK.ReadImage(str(root / LABELS_FOLDER / f"label{number}.nii.gz"))
+    return SimpleITK.ReadImage(str(root / PANCREAS_LABELS / f"label{number}.nii.gz"))
 
 
 def array(picture: SimpleITK.Image) -> np.ndarray:
@@ -192,7 +192,7 @@ def test_writing_again_gives_the_same_bytes_and_leaves_nothing_else(root, tmp_pa
     files = [path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) == SMALL[2] + 1
     assert all((tmp_path / file).read_bytes() == (root / file).read_bytes() for file in files)
-    assert {path.name for path in tmp_path.iterdir()} == {"PANCREAS_0001", LABELS_FOLDER}
+    assert {path.name for path in tmp_path.iterdir()} == {"PANCREAS_0001", PANCREAS_LABELS}
 
 
 def test_a_failed_write_leaves_the_older_series(tmp_path, monkeypatch):
@@ -205,4 +205,4 @@ def test_a_failed_write_leaves_the_older_series(tmp_path, monkeypatch):
     with pytest.raises(RuntimeError, match="no space left"):
         write_phantom_pancreas(tmp_path, "image0001", SMALL, OBLONG, seed=2)
     assert len(series_files(tmp_path, "image0001")) == SMALL[2]
-    assert {path.name for path in tmp_path.iterdir()} == {"PANCREAS_0001", LABELS_FOLDER}
+    assert {path.name for path in tmp_path.iterdir()} == {"PANCREAS_0001", PANCREAS_LABELS}

@@ -23,3 +23,14 @@ def squared_dice_loss(probability: Tensor, label: Tensor) -> Tensor:
     y = label.float()
     overlap = 2 * torch.sum(probability * y) + 1e-5
     return 1 - overlap / (torch.sum(probability**2) + torch.sum(y**2) + 1e-5)
+
+
+def dice_loss(probability: Tensor, target: Tensor) -> Tensor:
+    """1 - (2 sum p y + e) / (sum p + sum y + e), e = 1e-8, sums over everything.
+
+    probability, target: of one shape, in [0, 1]; the target may be a label or another network's
+    output.
+    """
+    y = target.float()
+    overlap = 2 * torch.sum(probability * y) + 1e-8
+    return 1 - overlap / (torch.sum(probability) + torch.sum(y) + 1e-8)

@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from sgrs_core.config import ConfigError
-from sgrs_core.experiment import Point, check_methods, check_scans, load_plan
+from sgrs_core.experiment import Point
 from sgrs_core.layout import Layout
+from sgrs_core.planning import check_methods, check_scans, load_plan
 
 CONFIG = Path(__file__).parents[1] / "config"
 FILE = CONFIG / "config.yaml"
@@ -323,6 +324,10 @@ def test_one_file_may_hold_a_data_set_and_a_table_of_ones_own():
         (
             lambda values: values["datasets"]["mine"]["nifti"].update(foreground=[0]),
             r"datasets\.mine\.nifti\.foreground = \[0\]: allowed are one or more label values",
+        ),
+        (
+            lambda values: values["datasets"].update({"a|b": values["datasets"]["mine"]}),
+            r"datasets\.a\|b\.\[key\] = 'a\|b': String should match pattern",
         ),
         (
             lambda values: values["datasets"]["mine"].pop("nifti"),

@@ -1,6 +1,7 @@
 """Every mistake is one line that names file, key, value and what is allowed."""
 
 import copy
+import re
 import shutil
 from pathlib import Path
 
@@ -343,3 +344,25 @@ def test_a_mistake_in_ones_own_file_names_it_and_the_key(change, message, tmp_pa
     with pytest.raises(ConfigError, match=message) as raised:
         plan(values, [file])
     assert str(raised.value).startswith(str(file))
+
+
+def merged(values, over):
+    """What Snakemake makes of two config files."""
+    if not isinstance(values, dict) or not isinstance(over, dict):
+        return over
+    return {**values, **{key: merged(values.get(key), value) for key, value in over.items()}}
+
+
+PAGES = ["README.md", "docs/data.md"]
+SHOWN = [
+    yaml.safe_load(block)
+    for page in PAGES
+    for block in re.findall(
+        r"```yaml\n(.*?)```", (CONFIG.parent / page).read_text(encoding="utf-8"), re.DOTALL
+    )
+]
+
+
+@pytest.mark.parametrize("over", SHOWN, ids=str)
+def test_the_settings_that_the_pages_show_are_right(over):
+    plan(merged(shipped("paper"), over))

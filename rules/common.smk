@@ -7,7 +7,7 @@ from typing import get_args
 from snakemake.exceptions import WorkflowError
 
 from sgrs_core.config import ConfigError
-from sgrs_core.experiment import check_methods, check_scans, load_plan
+from sgrs_core.planning import check_methods, check_scans, load_plan
 from sgrs_core.layout import Layout, any_of
 from sgrs_core.settings import Selection
 

@@ -7,7 +7,7 @@ reads these at every start.
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -19,6 +19,8 @@ from sgrs_core.settings import (
     TrainingSettings,
     Triple,
 )
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]  # a folder, and a part of patterns
 
 
 class Strict(BaseModel):
@@ -178,15 +180,15 @@ class Experiment(Strict):
     its weights depend on it.
     """
 
-    experiment: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
+    experiment: Name
     note: str = ""
     data_folder: str = "data"
     training_threads: int = Field(default=1, ge=1)
     seeds: list[int] = Field(min_length=1)
     selections: list[Selection] = Field(min_length=1)
-    datasets: dict[str, Dataset]
-    tables: dict[str, Filter] = {}
-    figures: dict[str, Filter] = {}
+    datasets: dict[Name, Dataset]
+    tables: dict[Name, Filter] = {}
+    figures: dict[Name, Filter] = {}
     headline: list[str] = []
 
 

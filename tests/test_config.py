@@ -1,6 +1,7 @@
 """Every mistake is one line that names file, key, value and what is allowed."""
 
 import copy
+import re
 import shutil
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import pytest
 import yaml
 
 from sgrs_core.config import ConfigError
-from sgrs_core.experiment import Point, check_methods, check_scans, load_plan
+from sgrs_core.experiment import Point
 from sgrs_core.layout import Layout
+from sgrs_core.planning import check_methods, check_scans, load_plan
 
 CONFIG = Path(__file__).parents[1] / "config"
 FILE = CONFIG / "config.yaml"
@@ -69,7 +71,7 @@ def changed(place: str, value):
             "labelled = 8 .row sgrs.: allowed are less than all 8",
         ),
         ("tables.table2.labelled", [5], "tables.table2.labelled = 5: allowed are 4, 8, 80"),
-        ("tables.table2.methods", ["x"], "table2.methods = 'x': allowed are sgrs, sgrs_paper"),
+        ("tables.table2.methods", ["x"], "table2.methods = 'x': allowed are .*sgrs, sgrs_paper"),
         (
             "datasets.brats2019",
             {"source": "raw"},
@@ -123,7 +125,11 @@ def test_a_mistake_in_a_data_sets_own_file_names_that_file(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("method: vnet,", "method: wnet,", r"rows\.method = 'wnet': allowed are sgrs, sgrs_paper"),
+        (
+            "method: vnet,",
+            "method: wnet,",
+            r"rows\.method = 'wnet': allowed are .*sgrs, sgrs_paper",
+        ),
         ("[4, 8, 80]", "[4, 8, 81]", r"labelled = 81 \(row vnet\): allowed are 1 to 80"),
         ("labelled: [4, 8, 80]", "label: [4]", r"rows\.0\.label = \[4\]: unknown key"),
     ],
@@ -325,6 +331,10 @@ def test_one_file_may_hold_a_data_set_and_a_table_of_ones_own():
             r"datasets\.mine\.nifti\.foreground = \[0\]: allowed are one or more label values",
         ),
         (
+            lambda values: values["datasets"].update({"a|b": values["datasets"]["mine"]}),
+            r"datasets\.a\|b\.\[key\] = 'a\|b': String should match pattern",
+        ),
+        (
             lambda values: values["datasets"]["mine"].pop("nifti"),
             r"datasets\.mine\.nifti = None: format = nifti needs this key",
         ),
@@ -338,3 +348,25 @@ def test_a_mistake_in_ones_own_file_names_it_and_the_key(change, message, tmp_pa
     with pytest.raises(ConfigError, match=message) as raised:
         plan(values, [file])
     assert str(raised.value).startswith(str(file))
+
+
+def merged(values, over):
+    """What Snakemake makes of two config files."""
+    if not isinstance(values, dict) or not isinstance(over, dict):
+        return over
+    return {**values, **{key: merged(values.get(key), value) for key, value in over.items()}}
+
+
+PAGES = ["README.md", "docs/data.md"]
+SHOWN = [
+    yaml.safe_load(block)
+    for page in PAGES
+    for block in re.findall(
+        r"```yaml\n(.*?)```", (CONFIG.parent / page).read_text(encoding="utf-8"), re.DOTALL
+    )
+]
+
+
+@pytest.mark.parametrize("over", SHOWN, ids=str)
+def test_the_settings_that_the_pages_show_are_right(over):
+    plan(merged(shipped("paper"), over))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from sgrs_core.losses.segmentation import dice_loss
+from sgrs_core.losses.segmentation import binary_dice_loss
 
 
 def adversarial_dice_loss(
@@ -30,9 +30,11 @@ def adversarial_dice_loss(
         reference = softmax_output(network, images)
     with untracked_statistics(network):
         probe = unit(start).requires_grad_()
-        moved = dice_loss(softmax_output(network, images + xi * probe), reference)
+        moved = binary_dice_loss(softmax_output(network, images + xi * probe), reference)
         (gradient,) = torch.autograd.grad(moved, probe)
-        return dice_loss(softmax_output(network, images + epsilon * unit(gradient)), reference)
+        return binary_dice_loss(
+            softmax_output(network, images + epsilon * unit(gradient)), reference
+        )
 
 
 def unit(directions: Tensor) -> Tensor:

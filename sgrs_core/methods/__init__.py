@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from sgrs_core.methods.mcnet_plus import McNetPlus
 from sgrs_core.methods.method import Method
 from sgrs_core.methods.sgrs import SynergyGuidedRegionalSupervision
 from sgrs_core.methods.ssnet import SmoothnessAndSeparation
@@ -10,5 +11,6 @@ from sgrs_core.methods.vnet import SupervisedVNet
 METHODS: Mapping[str, type[Method]] = {
     "vnet": SupervisedVNet,
     "ssnet": SmoothnessAndSeparation,
+    "mcnet_plus": McNetPlus,
     "sgrs": SynergyGuidedRegionalSupervision,
 }

@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from sgrs_core.losses.adversarial import adversarial_dice_loss
 from sgrs_core.losses.contrast import cosine_distances, rescaled, weighted_mean_distance
-from sgrs_core.losses.segmentation import dice_loss
+from sgrs_core.losses.segmentation import binary_dice_loss
 from sgrs_core.methods.method import Batch, Method, StepOutput
 from sgrs_core.methods.ramp import ramp_up
 from sgrs_core.networks.memory import ClassMemory
@@ -89,7 +89,7 @@ class SmoothnessAndSeparation(Method):
         features_l, features_u = features.split(sizes)
         pseudo_labels = logits_u.argmax(dim=1)
 
-        supervised = dice_loss(torch.softmax(logits_l, dim=1)[:, 1], labels_l)
+        supervised = binary_dice_loss(torch.softmax(logits_l, dim=1)[:, 1], labels_l)
         smoothness = self.smoothness_loss(images)
         self.remember(features_l, logits_l.argmax(dim=1), labels_l)
         contrast_l = self.contrast_loss(features_l, labels_l)

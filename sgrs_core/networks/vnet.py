@@ -5,7 +5,7 @@ Source: Milletari et al., "V-Net", 3DV 2016, in the form the semi-supervised fie
 normalisation, element-wise added skip connections.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
@@ -70,16 +70,23 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """The expanding half: features at five resolutions to logits, skip connections added.
 
-    forward: the encoder's five tensors -> (N, classes, X, Y, Z).
+    forward: the encoder's five tensors -> (N, classes, X, Y, Z). `up` makes the four modules that
+    double the sides, from their input and output channels.
     """
 
-    def __init__(self, classes: int, base_filters: int, dropout: float) -> None:
+    def __init__(
+        self,
+        classes: int,
+        base_filters: int,
+        dropout: float,
+        up: Callable[[int, int], nn.Module] = Up,
+    ) -> None:
         super().__init__()
         f = base_filters
-        self.up5, self.stage6 = Up(16 * f, 8 * f), ConvBlock(3, 8 * f, 8 * f)
-        self.up6, self.stage7 = Up(8 * f, 4 * f), ConvBlock(3, 4 * f, 4 * f)
-        self.up7, self.stage8 = Up(4 * f, 2 * f), ConvBlock(2, 2 * f, 2 * f)
-        self.up8, self.stage9 = Up(2 * f, f), ConvBlock(1, f, f)
+        self.up5, self.stage6 = up(16 * f, 8 * f), ConvBlock(3, 8 * f, 8 * f)
+        self.up6, self.stage7 = up(8 * f, 4 * f), ConvBlock(3, 4 * f, 4 * f)
+        self.up7, self.stage8 = up(4 * f, 2 * f), ConvBlock(2, 2 * f, 2 * f)
+        self.up8, self.stage9 = up(2 * f, f), ConvBlock(1, f, f)
         self.dropout = nn.Dropout3d(dropout)
         self.output = nn.Conv3d(f, classes, 1)
 

@@ -1,8 +1,12 @@
-import pytest
 import torch
 from torch import tensor
 
-from sgrs_core.losses.segmentation import cross_entropy_map, dice_loss, one_hot, squared_dice_loss
+from sgrs_core.losses.segmentation import (
+    binary_dice_loss,
+    cross_entropy_map,
+    one_hot,
+    squared_dice_loss,
+)
 
 
 def test_one_hot_puts_classes_second():
@@ -30,9 +34,13 @@ def test_squared_dice_is_zero_for_a_perfect_prediction_and_an_empty_patch():
     assert squared_dice_loss(torch.zeros(1, 2, 2, 2), torch.zeros(1, 2, 2, 2)) == 0
 
 
-def test_dice_loss_by_hand():
-    probability, label = torch.tensor([0.5, 1.0, 0.0]), torch.tensor([1, 0, 0])
-    # 1 - 2 * 0.5 / (1.5 + 1)
-    assert dice_loss(probability, label).item() == pytest.approx(0.6)
-    assert dice_loss(label.float(), label).item() == pytest.approx(0)
-    assert dice_loss(0 * probability, 0 * label).item() == pytest.approx(0)
+def test_binary_dice_of_a_hand_computed_case():
+    probability, label = tensor([[[[0.5, 1.0]]]]), tensor([[[[1, 0]]]])
+    # overlap 2 * 0.5, sizes 1.5 and 1
+    torch.testing.assert_close(binary_dice_loss(probability, label), tensor(1 - 1 / 2.5))
+
+
+def test_binary_dice_is_zero_for_a_perfect_prediction_and_an_empty_patch():
+    label = torch.randint(2, (2, 4, 4, 4))
+    assert binary_dice_loss(label.float(), label).abs() < 1e-6
+    assert binary_dice_loss(torch.zeros(1, 2, 2, 2), torch.zeros(1, 2, 2, 2)) == 0

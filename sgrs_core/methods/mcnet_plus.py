@@ -1,0 +1,103 @@
+"""MC-Net+: mutual consistency of three decoders (Wu et al., Medical Image Analysis 2022).
+
+One encoder feeds three decoders that differ only in how they double the sides. On labelled patches
+each is trained by a Dice loss; on all patches each must give what the others' sharpened outputs
+say, so the decoders come to agree, and to be sure, where nobody has drawn a label.
+
+Symbols: p_1, p_2, p_3 the decoders' softmax outputs, y the ground truth of the labelled patches,
+s(p) a sharpened output, T its temperature, w(t) the weight of the consistency.
+
+Sources: the paper, and the authors' public code (ycwu1997/MC-Net, its model mcnet3d_v2), whose
+choices are the defaults; docs/methods/mcnet_plus.md says where they matter.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from sgrs_core.losses.mcnet_plus import mutual_consistency
+from sgrs_core.losses.segmentation import binary_dice_loss
+from sgrs_core.methods.method import Batch, Method, StepOutput
+from sgrs_core.methods.ramp import ramp_up
+from sgrs_core.networks.mcnet_plus import ThreeDecoderVNet
+from sgrs_core.settings import TrainingSettings
+
+
+@dataclass(frozen=True)
+class McNetPlusSettings:
+    """Every choice of the method; the defaults are the public code's.
+
+    temperature: T of the sharpening, 0.01 to 1. dice_weight: of the three Dice losses' sum.
+    consistency_weight: w(t) when the ramp is over. targets: whether the gradient also flows through
+    the sharpened outputs (`released`) or they are constants as labels are (`constant`).
+    prediction: the first decoder's probability, or the mean of the three.
+    """
+
+    temperature: float = 0.1
+    dice_weight: float = 0.5
+    consistency_weight: float = 1.0
+    targets: Literal["released", "constant"] = "released"
+    prediction: Literal["first", "mean"] = "first"
+
+    def __post_init__(self) -> None:
+        if not 0.01 <= self.temperature <= 1:
+            raise ValueError(
+                f"temperature = {self.temperature}: allowed are numbers from 0.01 to 1"
+            )
+        for name in ("dice_weight", "consistency_weight"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} = {getattr(self, name)}: allowed are numbers from 0")
+
+
+class McNetPlus(Method):
+    """One network; what it knows is its parameters and batch statistics."""
+
+    Settings = McNetPlusSettings
+    settings: McNetPlusSettings
+    network: ThreeDecoderVNet
+
+    def __init__(self, run: TrainingSettings, settings: McNetPlusSettings | None = None) -> None:
+        super().__init__(run, settings)
+        self.network = ThreeDecoderVNet(base_filters=run.base_filters, dropout=run.dropout)
+
+    def step(self, batch: Batch, iteration: int) -> StepOutput:
+        probabilities = self.probabilities(torch.cat([batch.images_l, batch.images_u]))
+        dice = labelled_dice(probabilities, batch.labels_l)
+        consistency = mutual_consistency(
+            probabilities, self.settings.temperature, self.settings.targets == "released"
+        )
+        weight = self.settings.consistency_weight * ramp_up(iteration, self.run)
+        loss = self.settings.dice_weight * dice + weight * consistency
+
+        unlabelled = probabilities[0][len(batch.images_l) :]
+        terms = {
+            "labelled_dice": dice.detach(),
+            "consistency": consistency.detach(),
+            "weight": loss.new_tensor(weight),
+        }
+        return StepOutput(loss, terms, {"pseudo_labels": unlabelled.detach().argmax(dim=1)})
+
+    def probabilities(self, images: Tensor) -> list[Tensor]:
+        """p_1, p_2, p_3: (B, 1, X, Y, Z) -> three (B, 2, X, Y, Z) float32.
+
+        One pass over labelled and unlabelled patches, so batch statistics are joint.
+        """
+        return [torch.softmax(logits.float(), dim=1) for logits in self.network(images)]
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Foreground probability of the first decoder, or the mean of the three."""
+        if self.settings.prediction == "first":
+            return torch.softmax(self.network.first(images).float(), dim=1)[:, 1]
+        return torch.stack(self.probabilities(images)).mean(dim=0)[:, 1]
+
+
+def labelled_dice(probabilities: Sequence[Tensor], label: Tensor) -> Tensor:
+    """L_dice: the binary Dice losses of all decoders on the labelled patches, added.
+
+    probabilities: (B, 2, X, Y, Z) each, the labelled patches first; label: (L, X, Y, Z), L <= B.
+    """
+    foregrounds = [probability[: len(label), 1] for probability in probabilities]
+    return torch.stack([binary_dice_loss(p, label) for p in foregrounds]).sum()

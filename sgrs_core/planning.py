@@ -1,0 +1,158 @@
+"""From an experiment's files to its checked plan: every mistake is found before a job starts."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sgrs_core.config import (
+    ConfigError,
+    check_settings,
+    is_written_out,
+    load_experiment,
+    load_figure,
+    load_method,
+    load_table,
+)
+from sgrs_core.data.presence import absent_scans, check_presence
+from sgrs_core.data.splits import SplitLists, read_splits
+from sgrs_core.experiment import Entry, Plan, Point, entries_of
+from sgrs_core.schema import Dataset, Experiment, Figure, Filter, Row, Table
+
+
+def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> Plan:
+    """Load and check an experiment and all files it refers to, all but the methods' own settings.
+
+    values: as merged from `files`, of which the last one wins. root: the config folder.
+    Raises ConfigError with one line per mistake.
+    """
+    experiment = load_experiment(values, files, root)
+    file = files[-1]
+    tables = {
+        name: load_table(name, values["tables"][name], root, files) for name in experiment.tables
+    }
+    figures = {
+        name: load_figure(name, values["figures"][name], root, files) for name in experiment.figures
+    }
+    for name in experiment.headline:
+        if name not in tables and name not in figures:
+            allowed = ", ".join([*tables, *figures])
+            raise ConfigError(f"{file}: headline = '{name}': allowed are {allowed}")
+    sheets: dict[str, Table | Figure] = {**tables, **figures}
+    places = {name: _place_of(name, sheet, values, root, file) for name, sheet in sheets.items()}
+    asking = {row.method: places[name] for name, sheet in sheets.items() for row in sheet.rows}
+    methods = {name: load_method(name, root, f"{by}: rows.method") for name, by in asking.items()}
+    splits = {name: _splits(name, dataset, root) for name, dataset in experiment.datasets.items()}
+    rows: dict[Point, Row] = {}
+    for name, sheet in sheets.items():
+        wanted = experiment.tables.get(name) or experiment.figures[name]
+        _check_sheet(name, sheet, wanted, experiment, file)
+        for entry in entries_of(sheet, wanted, experiment.seeds):
+            _check_labelled(entry, sheet, experiment, splits, places[name])
+            rows |= dict.fromkeys(entry.points, entry.row)
+    return Plan(root, experiment, splits, methods, tables, figures, rows, places)
+
+
+def check_scans(plan: Plan, files: Sequence[Path]) -> None:
+    """Check that every scan is where its data set says; `files`: as for `load_plan`."""
+    for name, dataset in plan.experiment.datasets.items():
+        try:
+            check_presence(dataset, plan.splits[name], plan.root)
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{files[-1]}: datasets.{name}.{error}") from None
+
+
+def check_methods(plan: Plan) -> None:
+    """Check every method id and its settings against the methods themselves (imports torch)."""
+    from sgrs_core.methods import METHODS
+
+    for name, method in plan.methods.items():
+        file = plan.root / "methods" / f"{name}.yaml"
+        if method.method not in METHODS:
+            allowed = ", ".join(METHODS)
+            raise ConfigError(f"{file}: method = '{method.method}': allowed are {allowed}")
+        check_settings(METHODS[method.method].Settings, method.settings, file, ("settings",))
+    for name, sheet in plan.sheets.items():
+        for entry in plan.entries(name):
+            _check_row(entry, METHODS, sheet, plan, plan.places[name])
+
+
+def _splits(name: str, dataset: Dataset, root: Path) -> SplitLists:
+    try:
+        lists = read_splits(dataset, root)
+        return lists._replace(absent=absent_scans(dataset, lists, root))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{root / 'datasets' / name}.yaml: splits: {error}") from None
+
+
+def _check_row(
+    entry: Entry, known: Mapping[str, Any], sheet: Table | Figure, plan: Plan, file: str
+) -> None:
+    """The method takes the row's settings, and has the unlabelled scans that it needs."""
+    row, method = entry.row, plan.methods[entry.row.method]
+    kind = known[method.method]
+    settings = {**method.settings, **row.settings}
+    check_settings(kind.Settings, settings, file, ("rows", row.variant, "settings"))
+    scans = len(plan.splits[sheet.dataset].train)
+    if kind.uses_unlabelled and entry.labelled == scans:
+        raise ConfigError(
+            f"{file}: labelled = {scans} (row {row.variant}): allowed are less than all {scans} "
+            f"training scans of {sheet.dataset}, because {method.method} needs unlabelled ones"
+        )
+
+
+def _place_of(
+    name: str, sheet: Table | Figure, values: Mapping[str, Any], root: Path, file: Path
+) -> str:
+    """Where a table or figure is written, as an error begins: its own file, or the experiment's."""
+    group = "tables" if isinstance(sheet, Table) else "figures"
+    if is_written_out(values[group][name]):
+        return f"{file}: {group}.{name}"
+    return str(root / group / f"{name}.yaml")
+
+
+def _check_sheet(
+    name: str, sheet: Table | Figure, wanted: Filter, experiment: Experiment, file: Path
+) -> None:
+    """The data set exists, and the filter asks for something that the rows have."""
+    if sheet.dataset not in experiment.datasets:
+        allowed = ", ".join(experiment.datasets)
+        raise ConfigError(f"{file}: {name} needs datasets.{sheet.dataset}; given are {allowed}")
+    group = "tables" if isinstance(sheet, Table) else "figures"
+    offered: dict[str, set[Any]] = {
+        "labelled": {count for row in sheet.rows for count in row.labelled},
+        "methods": {row.method for row in sheet.rows},
+    }
+    for key, known in offered.items():
+        for value in getattr(wanted, key) or ():
+            if value not in known:
+                allowed = ", ".join(map(str, sorted(known)))
+                raise ConfigError(
+                    f"{file}: {group}.{name}.{key} = {value!r}: allowed are {allowed}"
+                )
+
+
+def _check_labelled(
+    entry: Entry,
+    sheet: Table | Figure,
+    experiment: Experiment,
+    splits: Mapping[str, SplitLists],
+    file: str,
+) -> None:
+    """There are as many training scans as labels are asked for, and enough to hold some out."""
+    scans = len(splits[sheet.dataset].train)
+    if not 1 <= entry.labelled <= scans:
+        raise ConfigError(
+            f"{file}: labelled = {entry.labelled} (row {entry.row.variant}): allowed are 1 to "
+            f"{scans}, the training scans of {sheet.dataset}"
+        )
+    dataset = experiment.datasets[sheet.dataset]
+    selections = dataset.selections or experiment.selections
+    if "best_on_validation" not in selections or splits[sheet.dataset].validation:
+        return
+    held_out = dataset.validation_scans
+    if not 1 <= held_out < entry.labelled:
+        raise ConfigError(
+            f"{file}: with selections = best_on_validation and {entry.labelled} labelled scans, "
+            f"datasets.{sheet.dataset}.validation_scans = {held_out}: allowed are 1 to "
+            f"{entry.labelled - 1}"
+        )

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 
 from sgrs_core.methods.method import Method
 from sgrs_core.methods.sgrs import SynergyGuidedRegionalSupervision
+from sgrs_core.methods.urpc import UncertaintyRectifiedPyramidConsistency
 from sgrs_core.methods.vnet import SupervisedVNet
 
 METHODS: Mapping[str, type[Method]] = {
     "vnet": SupervisedVNet,
+    "urpc": UncertaintyRectifiedPyramidConsistency,
     "sgrs": SynergyGuidedRegionalSupervision,
 }

@@ -14,12 +14,8 @@ from torch.nn import functional
 from sgrs_core.networks.vnet import VNet
 
 SCALES = 4
-DROPOUT_SHARES = (
-    1.0,
-    0.6,
-    0.4,
-    0.2,
-)  # of the deepest level's rate: 0.5, 0.3, 0.2, 0.1 as published
+# Of the deepest decoder level's dropout rate, deepest first: 0.5, 0.3, 0.2, 0.1 as published.
+DROPOUT_SHARES = (1.0, 0.6, 0.4, 0.2)
 
 
 class InstanceNorm(nn.InstanceNorm3d):

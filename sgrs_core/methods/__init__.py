@@ -6,10 +6,12 @@ from sgrs_core.methods.mcnet_plus import McNetPlus
 from sgrs_core.methods.method import Method
 from sgrs_core.methods.sgrs import SynergyGuidedRegionalSupervision
 from sgrs_core.methods.ssnet import SmoothnessAndSeparation
+from sgrs_core.methods.urpc import UncertaintyRectifiedPyramidConsistency
 from sgrs_core.methods.vnet import SupervisedVNet
 
 METHODS: Mapping[str, type[Method]] = {
     "vnet": SupervisedVNet,
+    "urpc": UncertaintyRectifiedPyramidConsistency,
     "ssnet": SmoothnessAndSeparation,
     "mcnet_plus": McNetPlus,
     "sgrs": SynergyGuidedRegionalSupervision,

@@ -90,13 +90,17 @@ class Decoder(nn.Module):
         self.dropout = nn.Dropout3d(dropout)
         self.output = nn.Conv3d(f, classes, 1)
 
+    def pyramid(self, encoded: Sequence[Tensor]) -> list[Tensor]:
+        """The features of stages 6 to 9, (N, f 2^k, X/2^k, Y/2^k, Z/2^k), k = 3..0."""
+        x1, x2, x3, x4, x5 = encoded
+        x6 = self.stage6(self.up5(x5) + x4)
+        x7 = self.stage7(self.up6(x6) + x3)
+        x8 = self.stage8(self.up7(x7) + x2)
+        return [x6, x7, x8, self.stage9(self.up8(x8) + x1)]
+
     def features(self, encoded: Sequence[Tensor]) -> Tensor:
         """The last features before dropout and output convolution, (N, f, X, Y, Z)."""
-        x1, x2, x3, x4, x5 = encoded
-        x = self.stage6(self.up5(x5) + x4)
-        x = self.stage7(self.up6(x) + x3)
-        x = self.stage8(self.up7(x) + x2)
-        return self.stage9(self.up8(x) + x1)
+        return self.pyramid(encoded)[-1]
 
     def forward(self, encoded: Sequence[Tensor]) -> Tensor:
         return self.output(self.dropout(self.features(encoded)))

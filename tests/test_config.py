@@ -71,7 +71,7 @@ def changed(place: str, value):
             "labelled = 8 .row sgrs.: allowed are less than all 8",
         ),
         ("tables.table2.labelled", [5], "tables.table2.labelled = 5: allowed are 4, 8, 80"),
-        ("tables.table2.methods", ["x"], "table2.methods = 'x': allowed are sgrs, sgrs_paper"),
+        ("tables.table2.methods", ["x"], "table2.methods = 'x': allowed are .*sgrs, sgrs_paper"),
         (
             "datasets.brats2019",
             {"source": "raw"},
@@ -125,7 +125,7 @@ def test_a_mistake_in_a_data_sets_own_file_names_that_file(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("method: vnet,", "method: wnet,", r"rows\.method = 'wnet': allowed are sgrs, sgrs_paper"),
+        ("method: vnet,", "method: wnet,", r"rows\.method = 'wnet': allowed are .*sgrs_paper"),
         ("[4, 8, 80]", "[4, 8, 81]", r"labelled = 81 \(row vnet\): allowed are 1 to 80"),
         ("labelled: [4, 8, 80]", "label: [4]", r"rows\.0\.label = \[4\]: unknown key"),
     ],

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 
+from sgrs_core.methods.dtc import DualTaskConsistency
 from sgrs_core.methods.method import Method
 from sgrs_core.methods.sgrs import SynergyGuidedRegionalSupervision
 from sgrs_core.methods.vnet import SupervisedVNet
 
 METHODS: Mapping[str, type[Method]] = {
     "vnet": SupervisedVNet,
+    "dtc": DualTaskConsistency,
     "sgrs": SynergyGuidedRegionalSupervision,
 }

@@ -67,13 +67,13 @@ class Encoder(nn.Module):
         return [x1, x2, x3, x4, x5]
 
 
-class Decoder(nn.Module):
-    """The expanding half: features at five resolutions to logits, skip connections added.
+class FeatureDecoder(nn.Module):
+    """The expanding half up to what heads read, skip connections added.
 
-    forward: the encoder's five tensors -> (N, classes, X, Y, Z).
+    forward: the encoder's five tensors -> the last features after dropout, (N, f, X, Y, Z).
     """
 
-    def __init__(self, classes: int, base_filters: int, dropout: float) -> None:
+    def __init__(self, base_filters: int, dropout: float) -> None:
         super().__init__()
         f = base_filters
         self.up5, self.stage6 = Up(16 * f, 8 * f), ConvBlock(3, 8 * f, 8 * f)
@@ -81,10 +81,9 @@ class Decoder(nn.Module):
         self.up7, self.stage8 = Up(4 * f, 2 * f), ConvBlock(2, 2 * f, 2 * f)
         self.up8, self.stage9 = Up(2 * f, f), ConvBlock(1, f, f)
         self.dropout = nn.Dropout3d(dropout)
-        self.output = nn.Conv3d(f, classes, 1)
 
     def features(self, encoded: Sequence[Tensor]) -> Tensor:
-        """The last features before dropout and output convolution, (N, f, X, Y, Z)."""
+        """The last features before dropout, (N, f, X, Y, Z)."""
         x1, x2, x3, x4, x5 = encoded
         x = self.stage6(self.up5(x5) + x4)
         x = self.stage7(self.up6(x) + x3)
@@ -92,7 +91,18 @@ class Decoder(nn.Module):
         return self.stage9(self.up8(x) + x1)
 
     def forward(self, encoded: Sequence[Tensor]) -> Tensor:
-        return self.output(self.dropout(self.features(encoded)))
+        return self.dropout(self.features(encoded))
+
+
+class Decoder(FeatureDecoder):
+    """The whole expanding half: the encoder's five tensors -> logits (N, classes, X, Y, Z)."""
+
+    def __init__(self, classes: int, base_filters: int, dropout: float) -> None:
+        super().__init__(base_filters, dropout)
+        self.output = nn.Conv3d(base_filters, classes, 1)
+
+    def forward(self, encoded: Sequence[Tensor]) -> Tensor:
+        return self.output(super().forward(encoded))
 
 
 class VNet(nn.Module):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from sgrs_core.methods.dtc import DualTaskConsistency
 from sgrs_core.methods.mcnet_plus import McNetPlus
 from sgrs_core.methods.method import Method
 from sgrs_core.methods.sgrs import SynergyGuidedRegionalSupervision
@@ -11,6 +12,7 @@ from sgrs_core.methods.vnet import SupervisedVNet
 
 METHODS: Mapping[str, type[Method]] = {
     "vnet": SupervisedVNet,
+    "dtc": DualTaskConsistency,
     "urpc": UncertaintyRectifiedPyramidConsistency,
     "ssnet": SmoothnessAndSeparation,
     "mcnet_plus": McNetPlus,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from sgrs_core.methods.bcp import BidirectionalCopyPaste
 from sgrs_core.methods.dtc import DualTaskConsistency
 from sgrs_core.methods.mcnet_plus import McNetPlus
 from sgrs_core.methods.method import Method
@@ -16,5 +17,6 @@ METHODS: Mapping[str, type[Method]] = {
     "urpc": UncertaintyRectifiedPyramidConsistency,
     "ssnet": SmoothnessAndSeparation,
     "mcnet_plus": McNetPlus,
+    "bcp": BidirectionalCopyPaste,
     "sgrs": SynergyGuidedRegionalSupervision,
 }

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from sgrs_core.inference import largest_component
+from sgrs_core.components import largest_component
 from sgrs_core.losses.dtc import distance_to_mask, signed_distance
 from sgrs_core.losses.segmentation import squared_dice_loss
 from sgrs_core.methods.method import Batch, Method, StepOutput

@@ -8,7 +8,8 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
-from sgrs_core.inference import foreground_score, largest_component, segment
+from sgrs_core.components import largest_component
+from sgrs_core.inference import foreground_score, segment
 from sgrs_core.losses.dtc import distance_to_mask, signed_distance
 from sgrs_core.methods.dtc import DtcSettings, DualTaskConsistency
 from sgrs_core.methods.method import Batch

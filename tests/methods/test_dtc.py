@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import tensor
 
+from sgrs_core.components import largest_component
 from sgrs_core.data.volumes import Volume
 from sgrs_core.evaluation import predict_mask
-from sgrs_core.inference import largest_component
 from sgrs_core.losses.dtc import distance_to_mask, signed_distance
 from sgrs_core.methods.dtc import DtcSettings, DualTaskConsistency
 from sgrs_core.methods.method import Batch

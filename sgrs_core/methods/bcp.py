@@ -1,0 +1,186 @@
+"""BCP: bidirectional copy-paste (Bai et al., CVPR 2023).
+
+A box cut out of one scan is filled from another: an unlabelled scan's inside a labelled one
+(inward), a labelled scan's inside an unlabelled one (outward). The student is supervised on each
+side of the box by the label of the scan it came from: the ground truth, or the pseudo label of the
+teacher, its moving average. A first stage pastes labelled scans into each other.
+
+Symbols: A, B labelled patches, U_A, U_B unlabelled ones, M the region outside the box, alpha the
+weight of pseudo labels, L_in and L_out the losses of the two directions.
+
+Sources: the paper, and the authors' public code (DeepMed-Lab-ECNU/BCP), whose choices are the
+defaults; it holds two recipes, and docs/methods/bcp.md says how they differ from paper and from
+each other.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.optim import Adam, Optimizer
+
+from sgrs_core.components import Neighbours, largest_components
+from sgrs_core.losses.bcp import mixed_loss, region_loss
+from sgrs_core.methods.copy_paste import pairing, paste, random_box
+from sgrs_core.methods.method import Batch, Method, StepOutput
+from sgrs_core.networks.bcp import instance_norm_vnet
+from sgrs_core.networks.ema import average_into
+from sgrs_core.networks.vnet import VNet
+from sgrs_core.settings import TrainingSettings
+
+ADAM_LEARNING_RATE = 1e-3  # of the recipe `pancreas`
+NEIGHBOURS: dict[str, Neighbours] = {"la": 26, "pancreas": 18}
+
+
+@dataclass(frozen=True)
+class BcpSettings:
+    """Every choice of the method; the defaults are the public code's on LA.
+
+    recipe: `la` has batch norm, dropout, SGD that starts afresh in the second stage, its rate
+    falling there, and components of 26 neighbours; `pancreas` has instance norm, no dropout, Adam
+    at one rate throughout, and components of 18 neighbours.
+    box: side of the box over side of the patch, between 0 and 1. alpha: weight of pseudo labels.
+    decay: of the teacher's moving average. pretraining: the first stage's share of all iterations.
+    rate_levels: the second stage falls into so many equal parts, the rate a tenth at each new one;
+    1 leaves it constant. component: keep only the largest component of a pseudo label.
+    teacher_mode: `train` (active dropout, batch statistics), or `eval`, and then the teacher's
+    running statistics follow the student's.
+    """
+
+    recipe: Literal["la", "pancreas"] = "la"
+    box: float = 2 / 3
+    alpha: float = 0.5
+    decay: float = 0.99
+    pretraining: float = 2 / 17
+    rate_levels: int = 6
+    component: bool = True
+    teacher_mode: Literal["train", "eval"] = "train"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.box < 1:
+            raise ValueError(f"box = {self.box}: allowed are numbers between 0 and 1")
+        if self.alpha < 0:
+            raise ValueError(f"alpha = {self.alpha}: allowed are numbers from 0")
+        if not 0 <= self.decay <= 1:
+            raise ValueError(f"decay = {self.decay}: allowed are numbers from 0 to 1")
+        if not 0 <= self.pretraining < 1:
+            raise ValueError(
+                f"pretraining = {self.pretraining}: allowed are numbers from 0 to below 1"
+            )
+        if self.rate_levels < 1:
+            raise ValueError(f"rate_levels = {self.rate_levels}: allowed are whole numbers from 1")
+
+
+class BidirectionalCopyPaste(Method):
+    """Student (`network`, which predicts) and its moving average, the teacher."""
+
+    Settings = BcpSettings
+    settings: BcpSettings
+
+    def __init__(self, run: TrainingSettings, settings: BcpSettings | None = None) -> None:
+        super().__init__(run, settings)
+        self.network = self.new_vnet()
+        self.teacher = self.new_vnet().requires_grad_(False)
+        share = self.settings.pretraining
+        self.pretraining = min(round(share * run.iterations), run.iterations - 1)
+        self.given_optimizers: list[Optimizer] = []
+        self.teacher.load_state_dict(self.network.state_dict())
+
+    def new_vnet(self) -> VNet:
+        """The recipe's network."""
+        if self.settings.recipe == "pancreas":
+            return instance_norm_vnet(base_filters=self.run.base_filters)
+        return super().new_vnet()
+
+    def step(self, batch: Batch, iteration: int) -> StepOutput:
+        if len(batch.images_u) != len(batch.images_l):
+            raise ValueError(
+                f"{len(batch.images_l)} labelled and {len(batch.images_u)} unlabelled patches in a "
+                "step: allowed for copy-paste are equal numbers (labelled_patches, "
+                "unlabelled_patches), and there must be unlabelled scans"
+            )
+        outside = random_box(batch.images_l, self.settings.box)  # M
+        if iteration <= self.pretraining:
+            return self.pretrain(batch, outside)
+        return self.self_train(batch, outside)
+
+    def pretrain(self, batch: Batch, outside: Tensor) -> StepOutput:
+        """The first stage: B inside A, the whole patch against the ground truth pasted alike."""
+        images, labels = batch.images_l, batch.labels_l
+        first, second = pairing(len(images))
+        logits = self.network(paste(images[first], images[second], outside)).float()
+        label = paste(labels[first], labels[second], outside)
+        loss = region_loss(logits, label, torch.ones_like(outside))
+        no_pseudo_labels = torch.zeros_like(batch.images_u[:, 0], dtype=torch.int64)
+        zero = loss.new_zeros(())
+        return output_of(loss, zero, zero, no_pseudo_labels)
+
+    def self_train(self, batch: Batch, outside: Tensor) -> StepOutput:
+        """The second stage: both directions, each in a pass of its own."""
+        first, second = pairing(len(batch.images_l))
+        a, y_a, u_a = batch.images_l[first], batch.labels_l[first], batch.images_u[first]
+        b, y_b, u_b = batch.images_l[second], batch.labels_l[second], batch.images_u[second]
+        pseudo = torch.cat([self.pseudo_label(u) for u in batch.images_u.split(len(first))])
+
+        inward = self.network(paste(a, u_a, outside)).float()
+        outward = self.network(paste(u_b, b, outside)).float()
+        alpha = self.settings.alpha
+        loss_in = mixed_loss(inward, y_a, pseudo[first], outside, 1.0, alpha)
+        loss_out = mixed_loss(outward, pseudo[second], y_b, outside, alpha, 1.0)
+        return output_of(loss_in.new_zeros(()), loss_in, loss_out, pseudo)
+
+    @torch.no_grad()
+    def pseudo_label(self, images: Tensor) -> Tensor:
+        """The teacher's foreground (probability of at least 0.5), its largest component.
+
+        images: (B, 1, X, Y, Z) -> (B, X, Y, Z) int64.
+        """
+        self.teacher.train(self.training and self.settings.teacher_mode == "train")
+        foreground = torch.softmax(self.teacher(images).float(), dim=1)[:, 1] >= 0.5
+        if self.settings.component:
+            foreground = largest_components(foreground, NEIGHBOURS[self.settings.recipe])
+        return foreground.long()
+
+    def optimizers(self) -> list[Optimizer]:
+        """The recipe's; the method keeps them at hand to lower their rate."""
+        if self.settings.recipe == "pancreas":
+            self.given_optimizers = [Adam(self.network.parameters(), ADAM_LEARNING_RATE)]
+        else:
+            self.given_optimizers = super().optimizers()
+        return self.given_optimizers
+
+    def after_step(self, iteration: int) -> None:
+        """The teacher follows; or the second stage starts. Then the next iteration's rate."""
+        if iteration > self.pretraining:
+            buffers = self.settings.teacher_mode == "eval"
+            average_into(self.teacher, self.network, self.settings.decay, buffers)
+        elif iteration == self.pretraining:
+            self.start_second_stage()
+        if self.settings.recipe == "la":
+            for optimizer in self.given_optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = self.learning_rate(iteration + 1)
+
+    def start_second_stage(self) -> None:
+        """The teacher becomes the student's copy, and SGD forgets its momentum."""
+        self.teacher.load_state_dict(self.network.state_dict())
+        if self.settings.recipe == "la":
+            for optimizer in self.given_optimizers:
+                optimizer.state.clear()
+
+    def learning_rate(self, iteration: int) -> float:
+        """Of SGD: constant in the first stage, a tenth at every new part of the second."""
+        elapsed = max(iteration - self.pretraining - 1, 0)
+        level = elapsed * self.settings.rate_levels // (self.run.iterations - self.pretraining)
+        return self.run.learning_rate * 0.1**level
+
+
+def output_of(pretraining: Tensor, inward: Tensor, outward: Tensor, pseudo: Tensor) -> StepOutput:
+    """L, the sum; both stages log the same terms, those of the other stage as 0.
+
+    The first stage has no pseudo labels and shows empty ones.
+    """
+    terms = {"pretraining": pretraining, "inward": inward, "outward": outward}
+    detached = {name: term.detach() for name, term in terms.items()}
+    return StepOutput(pretraining + inward + outward, detached, {"pseudo_labels": pseudo})

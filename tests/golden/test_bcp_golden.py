@@ -1,0 +1,410 @@
+"""BCP equals its public code: boxes, losses, pseudo labels, networks, inference, whole steps."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from torch import nn
+
+from sgrs_core.components import largest_component, largest_components
+from sgrs_core.data.sampling import Sample, Scan, TwoStreamSampler, padding
+from sgrs_core.inference import foreground_score, segment
+from sgrs_core.losses.bcp import mixed_loss, region_cross_entropy, region_dice, region_loss
+from sgrs_core.methods import bcp
+from sgrs_core.methods.bcp import BcpSettings, BidirectionalCopyPaste
+from sgrs_core.methods.copy_paste import random_box
+from sgrs_core.methods.method import Batch, StepOutput
+from sgrs_core.networks.bcp import instance_norm_vnet
+from sgrs_core.networks.vnet import VNet
+from sgrs_core.settings import TrainingSettings
+from sgrs_core.training import take_step
+
+TOLERANCE = 1e-4
+GRADIENT_TOLERANCE = 1e-3
+
+
+@pytest.fixture(scope="module")
+def arrays(golden):
+    stored = golden("bcp")
+    return {name: torch.from_numpy(a) for name, a in stored.items() if a.dtype.kind in "fi"}
+
+
+def close(actual: torch.Tensor, expected: torch.Tensor, tolerance: float = TOLERANCE) -> None:
+    scale = float(expected.abs().max())
+    assert_allclose(actual.detach(), expected, rtol=tolerance, atol=tolerance * scale)
+
+
+def same_gradient(actual: torch.Tensor, expected: torch.Tensor) -> None:
+    near_zero = min(1e-6, 1e-3 * float(expected.abs().max()))
+    assert_allclose(actual, expected, rtol=GRADIENT_TOLERANCE, atol=near_zero)
+
+
+def numbered(arrays, prefix: str) -> list[torch.Tensor]:
+    """prefix000, prefix001, ..."""
+    names = [name for name in arrays if name.startswith(prefix) and name[len(prefix) :].isdigit()]
+    return [arrays[name] for name in sorted(names)]
+
+
+def filled(network: VNet, parameters, buffers=()) -> VNet:
+    for mine, stored in zip(network.parameters(), parameters, strict=True):
+        mine.data.copy_(stored)
+    for mine, stored in zip(network.buffers(), buffers, strict=True):
+        mine.copy_(stored)
+    return network
+
+
+# Boxes
+
+
+@pytest.mark.parametrize(("recipe", "patch"), [("la", (112, 112, 80)), ("pancreas", (96, 96, 96))])
+def test_sides_and_places_of_the_boxes(recipe, patch, arrays):
+    stored = arrays[f"{recipe}_mask_boxes"].view(-1, 3, 2)
+    sides = (stored[:, :, 1] - stored[:, :, 0]).unique(dim=0)
+    assert len(sides) == 1
+    for seed in range(5):
+        torch.manual_seed(seed)
+        inside = (~random_box(torch.empty(1, 1, *patch), BcpSettings().box)).nonzero()
+        lowest, highest = inside.amin(0), inside.amax(0)
+        assert len(inside) == sides.prod()
+        assert (highest + 1 - lowest).tolist() == sides[0].tolist()
+
+
+def test_the_range_of_the_corners(arrays, monkeypatch):
+    bounds = []
+    monkeypatch.setattr(torch, "randint", lambda high, size: bounds.append(high) or 0)
+    random_box(torch.empty(112, 112, 80), BcpSettings().box)
+    assert arrays["la_mask_corner_min"].tolist() == [0, 0, 0]
+    assert arrays["la_mask_corner_max"].tolist() == [bound - 1 for bound in bounds]
+
+
+# Losses
+
+
+def test_the_losses_of_both_directions_and_of_pretraining(arrays):
+    label, pseudo, outside = arrays["label"], arrays["pseudo_label"], arrays["mask"] == 1
+    logits_l, logits_u = (arrays[f"logits_{s}"].clone().requires_grad_() for s in "lu")
+    inward = mixed_loss(logits_l, label[:2], pseudo[:2], outside, 1.0, 0.5)
+    outward = mixed_loss(logits_u, pseudo[2:], label[2:], outside, 0.5, 1.0)
+    everywhere = torch.ones_like(outside)
+    pretraining = region_loss(logits_l, label[:2], everywhere)
+    (inward + outward).backward()
+    assert_allclose(inward.item(), arrays["loss_l"], TOLERANCE)
+    assert_allclose(outward.item(), arrays["loss_u"], TOLERANCE)
+    assert_allclose(pretraining.item(), arrays["loss_pretrain"], TOLERANCE)
+    same_gradient(logits_l.grad, arrays["grad_logits_l"])
+    same_gradient(logits_u.grad, arrays["grad_logits_u"])
+
+
+@pytest.fixture
+def given(arrays) -> SimpleNamespace:
+    """The logits of the section on losses, with their labels and M."""
+    return SimpleNamespace(
+        logits=arrays["loss_logits"].clone().requires_grad_(),
+        label=arrays["loss_label"],
+        pseudo=arrays["loss_pseudo"].long(),
+        outside=arrays["loss_mask"] == 1,
+    )
+
+
+@pytest.mark.parametrize("name", ["loss_inward", "loss_outward", "loss_all_ones_mask"])
+def test_mixed_losses_and_their_gradients(name, given, arrays):
+    outside = torch.ones_like(given.outside) if name == "loss_all_ones_mask" else given.outside
+    if name == "loss_outward":
+        loss = mixed_loss(given.logits, given.pseudo, given.label, outside, 0.5, 1.0)
+    else:
+        loss = mixed_loss(given.logits, given.label, given.pseudo, outside, 1.0, 0.5)
+    loss.backward()
+    assert_allclose(loss.item(), arrays[name], TOLERANCE)
+    same_gradient(given.logits.grad, arrays[f"{name}_grad"])
+
+
+def test_the_terms_of_the_inward_loss(given, arrays):
+    probability = torch.softmax(given.logits, dim=1)
+    for label, where, region in (
+        (given.label, "label_in_mask", given.outside),
+        (given.pseudo, "pseudo_out_of_mask", ~given.outside),
+    ):
+        dice = region_dice(probability, label, region)
+        cross_entropy = region_cross_entropy(given.logits, label, region)
+        assert_allclose(dice.item(), arrays[f"dice_{where}"], TOLERANCE)
+        assert_allclose(cross_entropy.item(), arrays[f"ce_{where}"], TOLERANCE)
+
+
+def test_the_loss_of_pretraining_its_terms_and_its_gradient(given, arrays):
+    everywhere = torch.ones_like(given.outside)
+    dice = region_dice(torch.softmax(given.logits, dim=1), given.label, everywhere)
+    cross_entropy = region_cross_entropy(given.logits, given.label, everywhere)
+    loss = region_loss(given.logits, given.label, everywhere)
+    loss.backward()
+    assert_allclose(dice.item(), arrays["pretrain_dice"], TOLERANCE)
+    assert_allclose(cross_entropy.item(), arrays["pretrain_ce"], TOLERANCE)
+    assert_allclose(loss.item(), arrays["pretrain_loss"], TOLERANCE)
+    same_gradient(given.logits.grad, arrays["pretrain_grad"])
+
+
+# Pseudo labels
+
+
+class Recorded(nn.Module):
+    """Stands for a network: whatever the images, the recorded logits."""
+
+    def __init__(self, logits: torch.Tensor) -> None:
+        super().__init__()
+        self.logits = logits
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.logits
+
+
+@pytest.mark.parametrize("recipe", ["la", "pancreas"])
+def test_pseudo_labels(recipe, arrays):
+    for component, expected in ((True, f"pseudo_{recipe}"), (False, "pseudo_threshold")):
+        settings = BcpSettings(recipe=recipe, component=component)
+        method = BidirectionalCopyPaste(TrainingSettings(base_filters=1), settings)
+        method.teacher = Recorded(arrays["pseudo_logits"])
+        assert torch.equal(method.pseudo_label(arrays["pseudo_logits"]), arrays[expected])
+    neighbours = bcp.NEIGHBOURS[recipe]
+    kept = largest_components(arrays["pseudo_threshold"] == 1, neighbours)
+    assert torch.equal(kept.long(), arrays[f"pseudo_{recipe}"])
+
+
+# Augmentation and crops
+
+
+class Draws:
+    """Stands for the generator: the given numbers in turn; keeps the upper bounds asked for."""
+
+    def __init__(self, *numbers: int) -> None:
+        self.numbers, self.bounds = list(numbers), []
+
+    def integers(self, bound: int) -> int:
+        self.bounds.append(bound)
+        return self.numbers.pop(0)
+
+
+def draw_patch(scan: Scan, size, augmentation: str, draws: Draws) -> Scan:
+    run = SimpleNamespace(patch=tuple(size), augmentation=augmentation)
+    return TwoStreamSampler([], [], run, 0, torch.device("cpu")).patch(scan, draws)
+
+
+def test_turns_and_flips(arrays):
+    scan = Scan(arrays["aug_image"], arrays["aug_label"])
+    for index, (image, label) in enumerate(
+        zip(arrays["aug_images"], arrays["aug_labels"], strict=True)
+    ):
+        turns, axis = divmod(index, 2)
+        patch = draw_patch(scan, scan.image.shape, "rotate_flip", Draws(turns, axis, 0, 0, 0))
+        assert torch.equal(patch.image, image)
+        assert torch.equal(patch.label, label)
+
+
+@pytest.mark.parametrize("name", ["crop_la_corner1", "crop_la_padded"])
+def test_crops_and_the_range_of_their_corners(name, arrays):
+    image, expected = arrays["crop_image"], arrays[name]
+    padded = nn.functional.pad(image, padding(image.shape, tuple(expected.shape)))
+    draws = Draws(1, 1, 1)
+    patch = draw_patch(Scan(padded, padded), expected.shape, "none", draws)
+    assert torch.equal(patch.image, expected)
+    assert draws.bounds == arrays[f"{name}_upper"].tolist()
+
+
+# Networks
+
+
+class Factors(nn.Module):
+    """Stands for a channel dropout: multiplies each channel by a recorded factor."""
+
+    def __init__(self, factors: torch.Tensor) -> None:
+        super().__init__()
+        self.factors = factors[:, :, None, None, None]
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return features * self.factors
+
+
+@pytest.fixture
+def la_network(arrays) -> VNet:
+    parameters = numbered(arrays, "p")
+    base_filters, in_channels = parameters[0].shape[:2]
+    network = VNet(in_channels, len(parameters[-1]), base_filters)
+    return filled(network, parameters, numbered(arrays, "b"))
+
+
+@pytest.fixture
+def pancreas_network(arrays) -> VNet:
+    parameters = numbered(arrays, "pancreas_p")
+    base_filters, in_channels = parameters[0].shape[:2]
+    return filled(instance_norm_vnet(in_channels, len(parameters[-1]), base_filters), parameters)
+
+
+def test_the_network_of_la_in_eval_and_in_train_mode(la_network, arrays):
+    close(la_network.eval()(arrays["net_input"]), arrays["net_la_output_eval"])
+    la_network.encoder.dropout = Factors(arrays["net_la_dropout_bottleneck"])
+    la_network.decoder.dropout = Factors(arrays["net_la_dropout_output"])
+    close(la_network.train()(arrays["net_input"]), arrays["net_la_output_train"])
+
+
+def test_the_network_of_pancreas_is_the_same_in_both_modes(pancreas_network, arrays):
+    assert not list(pancreas_network.buffers())
+    for network in (pancreas_network.train(), pancreas_network.eval()):
+        close(network(arrays["net_input"]), arrays["net_pancreas_output"])
+
+
+def test_both_recipes_networks_have_the_published_sizes():
+    for recipe, tensors, numbers in (("la", 118, 9_448_866), ("pancreas", 60, 9_443_266)):
+        method = BidirectionalCopyPaste(TrainingSettings(), BcpSettings(recipe=recipe))
+        parameters = list(method.network.parameters())
+        assert len(parameters) == tensors
+        assert sum(parameter.numel() for parameter in parameters) == numbers
+
+
+# Inference
+
+
+@pytest.mark.parametrize(
+    ("recipe", "patch", "stride"),
+    [("la", (16, 16, 16), (6, 6, 4)), ("pancreas", (32, 16, 16), (9, 9, 5))],
+)
+def test_scores_and_labels_of_a_scan(recipe, patch, stride, request, arrays):
+    network = request.getfixturevalue(f"{recipe}_network")
+    method = BidirectionalCopyPaste(TrainingSettings(base_filters=1), BcpSettings(recipe=recipe))
+    method.network = network
+    if recipe == "la":
+        network.decoder.output.bias.data.copy_(arrays["infer_la_output_bias"])
+    method.eval()
+    image = arrays[f"infer_{recipe}_image"].numpy()
+    score = foreground_score(method.predict, image, patch, stride)
+    expected = arrays[f"infer_{recipe}_score"].numpy()
+    assert_allclose(score, expected, rtol=0, atol=1e-5)
+    sure = np.abs(expected - 0.5) >= 1e-5
+    label = arrays[f"infer_{recipe}_label"].numpy()
+    assert_array_equal(segment(score)[sure], label[sure] == 1)
+    if recipe == "la":
+        component = largest_component(label == 1, bcp.NEIGHBOURS[recipe])
+        assert_array_equal(component, arrays["infer_la_label_lcc"].numpy())
+
+
+# Three iterations of each recipe
+
+
+def flattened(values) -> torch.Tensor:
+    return torch.cat([v.detach().flatten() for v in values if v.is_floating_point()])
+
+
+def sample(arrays, prefix: str, swap: bool) -> Sample:
+    """The stored patches as a step's; swap: U_B before U_A."""
+    images, labels = arrays[f"{prefix}_images"], arrays[f"{prefix}_labels"]
+    images_l = images[: len(labels)]
+    images_u = images[len(labels) :] if len(images) > len(labels) else torch.zeros_like(images_l)
+    if swap:
+        images_u = images_u.roll(len(images_u) // 2, 0)
+    return Sample(Batch(images_l, labels, images_u), torch.zeros_like(labels))
+
+
+class Training:
+    """A method on its way through the stored iterations, by the loop's own `take_step`."""
+
+    def __init__(self, arrays, recipe: str, monkeypatch) -> None:
+        self.arrays, self.swap = arrays, recipe == "pancreas"
+        self.prefix = {"la": "step", "pancreas": "pstep"}[recipe]
+        parameters = numbered(arrays, f"{self.prefix}_p")
+        self.run = TrainingSettings(
+            iterations=3, base_filters=len(parameters[0]), dropout=0, channels_last=False
+        )
+        settings = BcpSettings(recipe=recipe, pretraining=1 / 3, rate_levels=1)
+        self.method = BidirectionalCopyPaste(self.run, settings)
+        filled(self.method.network, parameters, numbered(arrays, f"{self.prefix}_b"))
+        self.optimizers = self.method.optimizers()
+        self.monkeypatch = monkeypatch
+
+    def step(self, number: int) -> StepOutput:
+        stored = f"{self.prefix}{number}"
+        outside = self.arrays[f"{stored}_mask"] == 1
+        self.monkeypatch.setattr(bcp, "random_box", lambda like, share: outside)
+        patches = sample(self.arrays, stored, self.swap)
+        return take_step(self.method, self.optimizers, patches, number + 1, self.run)
+
+    def check_pseudo_labels(self, number: int, output: StepOutput) -> None:
+        stored = [self.arrays[f"{self.prefix}{number}_pseudo_{half}"] for half in "ab"]
+        expected = torch.cat(stored[::-1] if self.swap else stored)
+        assert (output.observed["pseudo_labels"] != expected).sum() <= 5
+
+
+@pytest.fixture
+def la(arrays, monkeypatch) -> Training:
+    return Training(arrays, "la", monkeypatch)
+
+
+@pytest.fixture
+def pancreas(arrays, monkeypatch) -> Training:
+    return Training(arrays, "pancreas", monkeypatch)
+
+
+@pytest.mark.parametrize("recipe", ["la", "pancreas"])
+def test_the_terms_of_an_iteration_of_pretraining(recipe, request, arrays):
+    training = request.getfixturevalue(recipe)
+    stored = f"{training.prefix}0"
+    outside = arrays[f"{stored}_mask"] == 1
+    images, labels = arrays[f"{stored}_images"], arrays[f"{stored}_labels"]
+    half = len(labels) // 2
+    mixed = torch.where(outside, images[:half], images[half:])
+    label = torch.where(outside, labels[:half], labels[half:])
+    logits = training.method.network(mixed)
+    everywhere = torch.ones_like(outside)
+    dice = region_dice(torch.softmax(logits, dim=1), label, everywhere)
+    assert_allclose(dice.item(), arrays[f"{stored}_dice"], TOLERANCE)
+    cross_entropy = region_cross_entropy(logits, label, everywhere)
+    assert_allclose(cross_entropy.item(), arrays[f"{stored}_ce"], TOLERANCE)
+
+
+def test_three_iterations_of_la(la, arrays):
+    output = la.step(0)
+    assert_allclose(output.loss.item(), arrays["step0_loss"], TOLERANCE)
+    close(flattened(la.method.network.buffers()), arrays["step0_student_buffers"])
+
+    passes = []
+    la.method.network.register_forward_hook(lambda m, args, out: passes.append(out.detach()))
+    for number, tolerance in ((1, 1e-4), (2, 1e-3)):
+        output = la.step(number)
+        la.check_pseudo_labels(number, output)
+        assert_allclose(output.terms["inward"], arrays[f"step{number}_loss_l"], tolerance)
+        assert_allclose(output.terms["outward"], arrays[f"step{number}_loss_u"], tolerance)
+        assert_allclose(output.loss.item(), arrays[f"step{number}_loss"], tolerance)
+    assert_allclose(passes[0], arrays["step1_logits_l"], rtol=0, atol=1e-3)
+
+    for name, network in (("student", la.method.network), ("teacher", la.method.teacher)):
+        for kind in ("params", "buffers"):
+            mine = flattened(network.parameters() if kind == "params" else network.buffers())
+            difference = (mine - arrays[f"step2_{name}_{kind}"]).abs()
+            assert (difference <= 1e-4).float().mean() >= 0.999
+
+
+def test_three_iterations_of_pancreas(pancreas, arrays):
+    """The stored x_1 is outward (U_A, B) and x_2 inward (A, U_B)."""
+    assert_allclose(pancreas.step(0).loss.item(), arrays["pstep0_loss"], TOLERANCE)
+    for number, tolerance in ((1, 1e-4), (2, 1e-3)):
+        output = pancreas.step(number)
+        pancreas.check_pseudo_labels(number, output)
+        assert_allclose(output.terms["outward"], arrays[f"pstep{number}_loss_1"], tolerance)
+        assert_allclose(output.terms["inward"], arrays[f"pstep{number}_loss_2"], tolerance)
+        assert_allclose(output.loss.item(), arrays[f"pstep{number}_loss"], tolerance)
+
+    student, teacher = pancreas.method.network, pancreas.method.teacher
+    felt = [  # a bias before an instance norm has no effect, and Adam moves it by rounding alone
+        torch.full_like(value, name.endswith("weight") or name == "decoder.output.bias").bool()
+        for name, value in student.named_parameters()
+    ]
+    felt = torch.cat([each.flatten() for each in felt])
+    for network, name, share in ((student, "student", 0.99), (teacher, "teacher", 1)):
+        difference = flattened(network.parameters()) - arrays[f"pstep2_{name}_params"]
+        assert (difference[felt].abs() <= 1e-4).float().mean() >= share
+
+
+def test_the_learning_rate_of_the_second_stage(arrays):
+    """The published 2,000 + 15,000 iterations."""
+    method = BidirectionalCopyPaste(TrainingSettings(iterations=17_000, base_filters=1))
+    assert method.pretraining == 2_000
+    rates = [method.learning_rate(2_000 + int(n)) for n in arrays["lr_iterations"]]
+    assert_allclose(rates, arrays["lr_values"], TOLERANCE)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from sgrs_core.methods.mcf import MutualCorrection
 from sgrs_core.methods.mcnet_plus import McNetPlus
 from sgrs_core.methods.method import Method
 from sgrs_core.methods.sgrs import SynergyGuidedRegionalSupervision
@@ -9,6 +10,7 @@ from sgrs_core.methods.vnet import SupervisedVNet
 
 METHODS: Mapping[str, type[Method]] = {
     "vnet": SupervisedVNet,
+    "mcf": MutualCorrection,
     "mcnet_plus": McNetPlus,
     "sgrs": SynergyGuidedRegionalSupervision,
 }

@@ -28,7 +28,8 @@ def squared_dice_loss(probability: Tensor, label: Tensor) -> Tensor:
 def binary_dice_loss(probability: Tensor, label: Tensor) -> Tensor:
     """1 - (2 sum p y + e) / (sum p + sum y + e), e = 1e-8, sums over the whole batch.
 
-    probability: foreground, (B, X, Y, Z) in [0, 1]; label: (B, X, Y, Z), 0 or 1.
+    probability: foreground, (B, X, Y, Z) in [0, 1]; label: (B, X, Y, Z), 0 or 1. Or both of any
+    one shape: SS-Net compares two softmax outputs over all classes.
     """
     y = label.float()
     overlap = 2 * torch.sum(probability * y) + 1e-8

@@ -2,15 +2,21 @@
 
 from collections.abc import Mapping
 
+from sgrs_core.methods.dtc import DualTaskConsistency
 from sgrs_core.methods.mcf import MutualCorrection
 from sgrs_core.methods.mcnet_plus import McNetPlus
 from sgrs_core.methods.method import Method
 from sgrs_core.methods.sgrs import SynergyGuidedRegionalSupervision
+from sgrs_core.methods.ssnet import SmoothnessAndSeparation
+from sgrs_core.methods.urpc import UncertaintyRectifiedPyramidConsistency
 from sgrs_core.methods.vnet import SupervisedVNet
 
 METHODS: Mapping[str, type[Method]] = {
     "vnet": SupervisedVNet,
-    "mcf": MutualCorrection,
+    "dtc": DualTaskConsistency,
+    "urpc": UncertaintyRectifiedPyramidConsistency,
+    "ssnet": SmoothnessAndSeparation,
     "mcnet_plus": McNetPlus,
+    "mcf": MutualCorrection,
     "sgrs": SynergyGuidedRegionalSupervision,
 }

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
@@ -76,6 +78,10 @@ class Method(nn.Module):
     def predict(self, images: Tensor) -> Tensor:
         """Foreground probability: (B, 1, X, Y, Z) -> (B, X, Y, Z) in [0, 1]."""
         return torch.softmax(self.network(images).float(), dim=1)[:, 1]
+
+    def postprocess(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """What becomes of a whole scan's predicted mask, (X, Y, Z); default: it stays."""
+        return mask
 
     def new_vnet(self) -> VNet:
         """A V-Net of this run's size: 1 input channel, 2 classes."""

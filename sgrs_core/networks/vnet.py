@@ -67,19 +67,15 @@ class Encoder(nn.Module):
         return [x1, x2, x3, x4, x5]
 
 
-class Decoder(nn.Module):
-    """The expanding half: features at five resolutions to logits, skip connections added.
+class FeatureDecoder(nn.Module):
+    """The expanding half up to what heads read, skip connections added.
 
-    forward: the encoder's five tensors -> (N, classes, X, Y, Z). `up` makes the four modules that
-    double the sides, from their input and output channels.
+    forward: the encoder's five tensors -> the last features after dropout, (N, f, X, Y, Z). `up`
+    makes the four modules that double the sides, from their input and output channels.
     """
 
     def __init__(
-        self,
-        classes: int,
-        base_filters: int,
-        dropout: float,
-        up: Callable[[int, int], nn.Module] = Up,
+        self, base_filters: int, dropout: float, up: Callable[[int, int], nn.Module] = Up
     ) -> None:
         super().__init__()
         f = base_filters
@@ -88,18 +84,38 @@ class Decoder(nn.Module):
         self.up7, self.stage8 = up(4 * f, 2 * f), ConvBlock(2, 2 * f, 2 * f)
         self.up8, self.stage9 = up(2 * f, f), ConvBlock(1, f, f)
         self.dropout = nn.Dropout3d(dropout)
-        self.output = nn.Conv3d(f, classes, 1)
+
+    def pyramid(self, encoded: Sequence[Tensor]) -> list[Tensor]:
+        """The features of stages 6 to 9, (N, f 2^k, X/2^k, Y/2^k, Z/2^k), k = 3..0."""
+        x1, x2, x3, x4, x5 = encoded
+        x6 = self.stage6(self.up5(x5) + x4)
+        x7 = self.stage7(self.up6(x6) + x3)
+        x8 = self.stage8(self.up7(x7) + x2)
+        return [x6, x7, x8, self.stage9(self.up8(x8) + x1)]
 
     def features(self, encoded: Sequence[Tensor]) -> Tensor:
-        """The last features before dropout and output convolution, (N, f, X, Y, Z)."""
-        x1, x2, x3, x4, x5 = encoded
-        x = self.stage6(self.up5(x5) + x4)
-        x = self.stage7(self.up6(x) + x3)
-        x = self.stage8(self.up7(x) + x2)
-        return self.stage9(self.up8(x) + x1)
+        """The last features before dropout, (N, f, X, Y, Z)."""
+        return self.pyramid(encoded)[-1]
 
     def forward(self, encoded: Sequence[Tensor]) -> Tensor:
-        return self.output(self.dropout(self.features(encoded)))
+        return self.dropout(self.features(encoded))
+
+
+class Decoder(FeatureDecoder):
+    """The whole expanding half: the encoder's five tensors -> logits (N, classes, X, Y, Z)."""
+
+    def __init__(
+        self,
+        classes: int,
+        base_filters: int,
+        dropout: float,
+        up: Callable[[int, int], nn.Module] = Up,
+    ) -> None:
+        super().__init__(base_filters, dropout, up)
+        self.output = nn.Conv3d(base_filters, classes, 1)
+
+    def forward(self, encoded: Sequence[Tensor]) -> Tensor:
+        return self.output(super().forward(encoded))
 
 
 class VNet(nn.Module):

@@ -1,0 +1,136 @@
+"""DTC: dual-task consistency (Luo et al., AAAI 2021).
+
+One network says of each voxel how probably it is foreground and how far it lies from the object's
+boundary. Labelled patches supervise both; on all patches the mask that follows from the distance
+has to agree with the predicted mask.
+
+Symbols: y the mask of a labelled patch, S its signed distance map, q the mask head's foreground
+probability, d the distance head's output, m the mask that follows from d, k the slope of that way
+back, w(t) the weight of the consistency loss.
+
+Sources: the paper, and its authors' public code (HiLab-git/DTC), which differs from it in the
+points of docs/methods/dtc.md.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+from torch.optim import Optimizer
+
+from sgrs_core.inference import largest_component
+from sgrs_core.losses.dtc import distance_to_mask, signed_distance
+from sgrs_core.losses.segmentation import squared_dice_loss
+from sgrs_core.methods.method import Batch, Method, StepOutput
+from sgrs_core.methods.ramp import ramp_up
+from sgrs_core.networks.dtc import DualTaskVNet
+from sgrs_core.settings import TrainingSettings
+
+
+@dataclass(frozen=True)
+class DtcSettings:
+    """Every choice of the method; the defaults are the public code's.
+
+    slope: k. transform: the sign of its exponent; with the paper's, sigmoid(+k d), and distances
+    negative inside, the mask that follows from the distances is the background's.
+    distance_weight, consistency_weight: of the distance loss, and w(t)'s last value.
+    rate_factor: the learning rate is multiplied by it after 5/12 and 10/12 of the iterations.
+    largest_component: keep only a scan's largest connected component, as the public test script
+    does and tables of comparison do not.
+    """
+
+    slope: float = 1500.0
+    transform: Literal["paper", "released"] = "released"
+    distance_weight: float = 0.3
+    consistency_weight: float = 1.0
+    rate_factor: float = 0.1
+    largest_component: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.slope > 0:
+            raise ValueError(f"slope = {self.slope}: allowed are numbers above 0")
+        if not 0 < self.rate_factor <= 1:
+            raise ValueError(
+                f"rate_factor = {self.rate_factor}: allowed are numbers above 0, up to 1"
+            )
+
+
+class DualTaskConsistency(Method):
+    """One network with two heads; the mask head predicts."""
+
+    Settings = DtcSettings
+    settings: DtcSettings
+    network: DualTaskVNet
+
+    def __init__(self, run: TrainingSettings, settings: DtcSettings | None = None) -> None:
+        super().__init__(run, settings)
+        self.network = DualTaskVNet(base_filters=run.base_filters, dropout=run.dropout)
+        self.scheduled: list[Optimizer] = []
+
+    def step(self, batch: Batch, iteration: int) -> StepOutput:
+        d, logit = self.network(torch.cat([batch.images_l, batch.images_u]))
+        supervised, terms = self.labelled_loss(d, logit, batch.labels_l)
+        consistency = self.consistency(d, logit)
+        weight = self.weight(iteration)
+        loss = supervised + weight * consistency
+
+        terms = terms | {"consistency": consistency, "weight": loss.new_tensor(weight)}
+        return StepOutput(loss, {name: term.detach() for name, term in terms.items()})
+
+    def labelled_loss(
+        self, d: Tensor, logit: Tensor, label: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Dice loss of q and weighted mean square of d - S, on the first, labelled patches.
+
+        d, logit: (B, X, Y, Z); label: (L, X, Y, Z), L <= B. The cross-entropy of q is for the log.
+        """
+        d, logit = d[: len(label)], logit[: len(label)]
+        dice = squared_dice_loss(torch.sigmoid(logit), label)
+        distance = functional.mse_loss(d, signed_distance(label))
+        with torch.no_grad():
+            entropy = functional.binary_cross_entropy_with_logits(logit, label.float())
+        loss = dice + self.settings.distance_weight * distance
+        return loss, {"dice": dice, "distance": distance, "cross_entropy": entropy}
+
+    def consistency(self, d: Tensor, logit: Tensor) -> Tensor:
+        """Mean square of m - q over all patches; its gradient reaches both heads."""
+        sign = 1 if self.settings.transform == "released" else -1
+        m = distance_to_mask(d, sign * self.settings.slope)
+        return functional.mse_loss(m, torch.sigmoid(logit))
+
+    def weight(self, iteration: int) -> float:
+        """w(t) = exp(-5 (1 - t / T)^2), T the whole run, in blocks of `ramp_block` iterations.
+
+        t counts from 0, as in the public code, so that even the last block is below 1.
+        """
+        block = self.run.ramp_block
+        whole_run = block * max(1, self.run.iterations // block)
+        ramp = ramp_up(iteration - 1, replace(self.run, ramp_iterations=whole_run))
+        return self.settings.consistency_weight * ramp
+
+    def learning_rate(self, iteration: int) -> float:
+        """Of the step of an iteration: the run's, lowered at 5/12 and 10/12 of the run."""
+        falls = [round(twelfths * self.run.iterations / 12) for twelfths in (5, 10)]
+        passed = sum(iteration > fall for fall in falls)
+        return self.run.learning_rate * self.settings.rate_factor**passed
+
+    def optimizers(self) -> list[Optimizer]:
+        """The default SGD, whose learning rate `after_step` sets for the step to come."""
+        self.scheduled = super().optimizers()
+        return self.scheduled
+
+    def after_step(self, iteration: int) -> None:
+        for optimizer in self.scheduled:
+            for group in optimizer.param_groups:
+                group["lr"] = self.learning_rate(iteration + 1)
+
+    def predict(self, images: Tensor) -> Tensor:
+        """q of the mask head: (B, 1, X, Y, Z) -> (B, X, Y, Z) in [0, 1]."""
+        return torch.sigmoid(self.network(images).logit)
+
+    def postprocess(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        return largest_component(mask) if self.settings.largest_component else mask

@@ -1,0 +1,161 @@
+"""SS-Net: smoothness of voxels and separation of classes (MICCAI 2022).
+
+Voxels: the worst perturbation of an image should not change its segmentation. Classes: the features
+of a class should lie close to a small memory of that class's features which were segmented
+correctly.
+
+Symbols: x all patches, p the softmax output, d a perturbation's direction, f the embedded features
+of one class, M the memory of that class, a and b the learned weights of the rows f and columns M,
+w(t) the warm-up.
+
+Sources: Wu et al., "Exploring Smoothness and Class-Separation for Semi-supervised Medical Image
+Segmentation", and the authors' public code (ycwu1997/SS-Net), which differs from it in the points
+numbered in docs/methods/ssnet.md.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from sgrs_core.losses.adversarial import adversarial_dice_loss
+from sgrs_core.losses.contrast import cosine_distances, rescaled, weighted_mean_distance
+from sgrs_core.losses.segmentation import binary_dice_loss
+from sgrs_core.methods.method import Batch, Method, StepOutput
+from sgrs_core.methods.ramp import ramp_up
+from sgrs_core.networks.memory import ClassMemory
+from sgrs_core.networks.ssnet import EMBEDDING, SeparatingVNet, score
+from sgrs_core.settings import TrainingSettings
+
+CLASSES = 2
+
+
+@dataclass(frozen=True)
+class SsnetSettings:
+    """Every choice of the method; the defaults are the public code's.
+
+    xi, epsilon: lengths of the perturbation that probes and of the one that is trained on.
+    contrast_weight: of both contrast losses beside the smoothness. memory_size: vectors per class.
+    The last three are the numbered differences between idea and public code.
+    """
+
+    xi: float = 10.0
+    epsilon: float = 10.0
+    contrast_weight: float = 0.1
+    memory_size: int = 32
+    memory_ranking: Literal["lowest", "highest"] = "lowest"  # 1
+    memory_weights: Literal["ones", "learned"] = "ones"  # 2
+    memory_classes: Literal["foreground", "all"] = "foreground"  # 3
+
+    def __post_init__(self) -> None:
+        for name in ("xi", "epsilon"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} = {getattr(self, name)}: allowed are lengths above 0")
+        if self.memory_size < 2:
+            raise ValueError(
+                f"memory_size = {self.memory_size}: allowed are whole numbers from 2, because a "
+                "class with a single vector is left out of the contrast"
+            )
+
+
+class SmoothnessAndSeparation(Method):
+    """A V-Net with heads (`network`), and a memory of correctly segmented voxels of each class."""
+
+    Settings = SsnetSettings
+    settings: SsnetSettings
+    network: SeparatingVNet
+
+    def __init__(self, run: TrainingSettings, settings: SsnetSettings | None = None) -> None:
+        super().__init__(run, settings)
+        self.network = SeparatingVNet(CLASSES, run.base_filters, run.dropout)
+        self.memory = ClassMemory(CLASSES, self.settings.memory_size, EMBEDDING)
+        self.freeze_unused_selectors()
+
+    def freeze_unused_selectors(self) -> None:
+        """Selectors that no loss reaches under these settings are not trained."""
+        for c in range(CLASSES):
+            has_memory = c > 0 or self.settings.memory_classes == "all"
+            learned = has_memory and self.settings.memory_weights == "learned"
+            self.network.selectors[c].requires_grad_(has_memory)
+            self.network.memory_selectors[c].requires_grad_(learned)
+
+    def step(self, batch: Batch, iteration: int) -> StepOutput:
+        images, labels_l = torch.cat([batch.images_l, batch.images_u]), batch.labels_l
+        sizes = [len(batch.images_l), len(batch.images_u)]
+        logits, features = self.network.with_features(images)
+        logits_l, logits_u = logits.float().split(sizes)
+        features_l, features_u = features.split(sizes)
+        pseudo_labels = logits_u.argmax(dim=1)
+
+        supervised = binary_dice_loss(torch.softmax(logits_l, dim=1)[:, 1], labels_l)
+        smoothness = self.smoothness_loss(images)
+        self.remember(features_l, logits_l.argmax(dim=1), labels_l)
+        contrast_l = self.contrast_loss(features_l, labels_l)
+        contrast_u = self.contrast_loss(features_u, pseudo_labels)
+        weight = ramp_up(iteration, self.run)
+        contrast = self.settings.contrast_weight * (contrast_l + contrast_u)
+        loss = supervised + weight * (smoothness + contrast)
+
+        terms = {
+            "dice": supervised,
+            "smoothness": smoothness,
+            "contrast_labelled": contrast_l,
+            "contrast_unlabelled": contrast_u,
+            "weight": loss.new_tensor(weight),
+        }
+        detached = {name: term.detach() for name, term in terms.items()}
+        return StepOutput(loss, detached, {"pseudo_labels": pseudo_labels})
+
+    def smoothness_loss(self, images: Tensor) -> Tensor:
+        """L_vat on all patches; the first direction is uniform in [-0.5, 0.5]."""
+        start = torch.rand_like(images) - 0.5
+        xi, epsilon = self.settings.xi, self.settings.epsilon
+        return adversarial_dice_loss(self.network, images, start, xi, epsilon)
+
+    @torch.no_grad()
+    def remember(self, features: Tensor, predicted: Tensor, label: Tensor) -> None:
+        """Replace the memory by projected features of correctly segmented labelled voxels.
+
+        features (B, f, X, Y, Z), predicted and label (B, X, Y, Z) int64. A class without such
+        voxels keeps its memory. In float32: a lower precision would round scores to ties.
+        """
+        correct = predicted == label
+        with torch.autocast(features.device.type, enabled=False):
+            for c in range(1 if self.settings.memory_classes == "foreground" else 0, CLASSES):
+                vectors = features.movedim(1, -1)[correct & (label == c)].float()
+                if len(vectors):
+                    self.memory.store(c, self.select(c, self.network.project_for_memory(vectors)))
+
+    def select(self, c: int, vectors: Tensor) -> Tensor:
+        """At most `memory_size` of (N, 32), ranked by the class's selector: difference 1."""
+        size = self.settings.memory_size
+        if len(vectors) <= size:
+            return vectors
+        scores = score(self.network.selectors[c], vectors)
+        order = scores.argsort(descending=self.settings.memory_ranking == "highest", stable=True)
+        return vectors[order[:size]]
+
+    def contrast_loss(self, features: Tensor, label: Tensor) -> Tensor:
+        """L_contrast: the mean over the classes of weighted distances between f and M.
+
+        features (B, f, X, Y, Z), label (B, X, Y, Z) int64. A class with fewer than 2 voxels or 2
+        memory vectors contributes 0.
+        """
+        embedded = self.network.embed(features.movedim(1, -1).flatten(0, -2)).float()
+        loss = embedded.new_zeros(())
+        for c in range(CLASSES):
+            memory, f = self.memory.recall(c), embedded[label.flatten() == c]
+            if memory is not None and len(memory) > 1 and len(f) > 1:
+                loss = loss + self.class_distance(c, f, memory)
+        return loss / CLASSES
+
+    def class_distance(self, c: int, f: Tensor, memory: Tensor) -> Tensor:
+        """mean_ij a_i b_j (1 - cos(f_i, M_j)) of one class; difference 2: all b_j = 1."""
+        a = rescaled(score(self.network.selectors[c], f.detach()))
+        b = None
+        if self.settings.memory_weights == "learned":
+            unit_memory = functional.normalize(memory, dim=1)
+            b = rescaled(score(self.network.memory_selectors[c], unit_memory))
+        return weighted_mean_distance(cosine_distances(f, memory), a, b)

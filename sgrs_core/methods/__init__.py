@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from sgrs_core.methods.bcp import BidirectionalCopyPaste
 from sgrs_core.methods.dtc import DualTaskConsistency
+from sgrs_core.methods.mcf import MutualCorrection
 from sgrs_core.methods.mcnet_plus import McNetPlus
 from sgrs_core.methods.method import Method
 from sgrs_core.methods.sgrs import SynergyGuidedRegionalSupervision
@@ -18,5 +19,6 @@ METHODS: Mapping[str, type[Method]] = {
     "ssnet": SmoothnessAndSeparation,
     "mcnet_plus": McNetPlus,
     "bcp": BidirectionalCopyPaste,
+    "mcf": MutualCorrection,
     "sgrs": SynergyGuidedRegionalSupervision,
 }

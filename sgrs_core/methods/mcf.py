@@ -1,0 +1,166 @@
+"""MCF: mutual correction of two different networks (Wang et al., CVPR 2023).
+
+A V-Net and a ResNet-34 learn side by side on the same patches. Where they disagree on labelled
+voxels, both are corrected once more; on unlabelled patches the one that is better at the moment
+teaches the other. At test time they vote.
+
+Symbols: V, R the two networks, p_V, p_R their softmax outputs, y the ground truth of the labelled
+patches, D the voxels where V and R differ, t the better one's sharpened output on the unlabelled
+patches, T the temperature, n the iteration counted from 0, N the run's iterations, w(n) the weight.
+
+Sources: the paper, and the authors' public code (WYC-321/MCF), whose choices are the defaults;
+docs/methods/mcf.md says where they matter.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from sgrs_core.losses.mcf import (
+    difference_region,
+    rectification,
+    sharpened_softmax,
+    squared_difference,
+)
+from sgrs_core.losses.segmentation import cross_entropy_map, squared_dice_loss
+from sgrs_core.methods.method import Batch, Method, StepOutput
+from sgrs_core.networks.initialisation import he_normal
+from sgrs_core.networks.resnet import ResNet34VNet, zero_residual_norms
+from sgrs_core.settings import TrainingSettings
+
+PUBLISHED_ITERATIONS = 6_000  # the run in which the schedules below are counted
+RAMP_BLOCKS = 40
+
+
+@dataclass(frozen=True)
+class McfSettings:
+    """Every choice of the method; the defaults are the public code's.
+
+    temperature: T of the sharpening, 0.01 to 1. rectification_weight: of L_rect.
+    consistency_weight: w(n) when the ramp is over. drop_every: iterations, of a run of 6,000, after
+    which the learning rate is multiplied by drop_factor; stretched to the run's length.
+    learning_rate_drops: at multiples of drop_every (`punctual`), or one iteration later
+    (`released`). residual_norms: the last norm of each residual block starts at 1 (`released`) or,
+    as the encoder's constructor meant it, at 0 (`zero`).
+    prediction: the mean probability of both networks, or one network's.
+    """
+
+    temperature: float = 0.1
+    rectification_weight: float = 0.5
+    consistency_weight: float = 0.1
+    drop_every: int = 2_500
+    drop_factor: float = 0.1
+    learning_rate_drops: Literal["released", "punctual"] = "released"
+    residual_norms: Literal["released", "zero"] = "released"
+    prediction: Literal["mean", "vnet", "resnet"] = "mean"
+
+    def __post_init__(self) -> None:
+        if not 0.01 <= self.temperature <= 1:
+            raise ValueError(
+                f"temperature = {self.temperature}: allowed are numbers from 0.01 to 1"
+            )
+        for name in ("rectification_weight", "consistency_weight"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} = {getattr(self, name)}: allowed are numbers from 0")
+        if self.drop_every < 1:
+            raise ValueError(f"drop_every = {self.drop_every}: allowed are whole numbers from 1")
+        if not 0 < self.drop_factor <= 1:
+            raise ValueError(
+                f"drop_factor = {self.drop_factor}: allowed are numbers above 0, up to 1"
+            )
+
+
+class MutualCorrection(Method):
+    """Two networks of equal rank; neither is an average of the other."""
+
+    Settings = McfSettings
+    settings: McfSettings
+
+    def __init__(self, run: TrainingSettings, settings: McfSettings | None = None) -> None:
+        super().__init__(run, settings)
+        self.vnet = self.new_vnet()
+        self.resnet = ResNet34VNet(base_filters=run.base_filters, dropout=run.dropout)
+        for network in (self.vnet, self.resnet):
+            he_normal(network)
+        if self.settings.residual_norms == "zero":
+            zero_residual_norms(self.resnet)
+        self.scheduled: list[Optimizer] = []
+
+    def step(self, batch: Batch, iteration: int) -> StepOutput:
+        count, images = len(batch.images_l), torch.cat([batch.images_l, batch.images_u])
+        logits_v, logits_r = self.vnet(images).float(), self.resnet(images).float()
+
+        region = difference_region(logits_v[:count], logits_r[:count])  # D
+        loss_v, terms_v = self.supervised(logits_v[:count], batch.labels_l, region)
+        loss_r, terms_r = self.supervised(logits_r[:count], batch.labels_l, region)
+
+        vnet_is_better = bool(terms_v["dice"] < terms_r["dice"])  # of equals, the ResNet
+        better, other = (logits_v, logits_r) if vnet_is_better else (logits_r, logits_v)
+        target = sharpened_softmax(better[count:].detach(), self.settings.temperature)  # t
+        consistency = squared_difference(torch.softmax(other[count:], dim=1), target)
+        weight = self.weight(iteration)
+        loss = loss_v + loss_r + weight * consistency  # no gradient meets the other network's
+
+        terms = {f"vnet_{name}": term for name, term in terms_v.items()}
+        terms |= {f"resnet_{name}": term for name, term in terms_r.items()}
+        terms |= {
+            "consistency": consistency.detach(),
+            "weight": loss.new_tensor(weight),
+            "vnet_is_better": loss.new_tensor(float(vnet_is_better)),
+            "learning_rate": loss.new_tensor(self.learning_rate(iteration)),
+        }
+        return StepOutput(loss, terms, {"pseudo_labels": target.argmax(dim=1)})
+
+    def supervised(
+        self, logits: Tensor, label: Tensor, region: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """L_sup = L_ce + L_dice + 0.5 L_rect of one network, and its detached parts.
+
+        logits (L, 2, X, Y, Z), label (L, X, Y, Z) 0 or 1, region (L, X, Y, Z) bool.
+        """
+        foreground = torch.softmax(logits, dim=1)[:, 1]
+        cross_entropy = cross_entropy_map(logits, label).mean()
+        dice = squared_dice_loss(foreground, label)
+        rectified = rectification(foreground, label, region)
+        loss = cross_entropy + dice + self.settings.rectification_weight * rectified
+        parts = {"cross_entropy": cross_entropy, "dice": dice, "rectification": rectified}
+        return loss, {name: part.detach() for name, part in parts.items()}
+
+    def weight(self, iteration: int) -> float:
+        """w(n) = 0.1 exp(-5 (1 - b / 40)^2), b = floor(40 n / N): rises over the whole run."""
+        block = min(RAMP_BLOCKS * (iteration - 1) // self.run.iterations, RAMP_BLOCKS)
+        return self.settings.consistency_weight * math.exp(-5 * (1 - block / RAMP_BLOCKS) ** 2)
+
+    def learning_rate(self, iteration: int) -> float:
+        """That of an iteration: the run's, times 0.1 after each 2,500 / 6,000 of the run."""
+        late = 1 if self.settings.learning_rate_drops == "released" else 0
+        passed = max(iteration - 1 - late, 0)
+        drops = passed * PUBLISHED_ITERATIONS // (self.settings.drop_every * self.run.iterations)
+        return self.run.learning_rate * self.settings.drop_factor**drops
+
+    def optimizers(self) -> list[Optimizer]:
+        """One SGD over both networks, which computes what one for each would."""
+        self.scheduled = super().optimizers()
+        return self.scheduled
+
+    def after_step(self, iteration: int) -> None:
+        """The learning rate of the next iteration."""
+        for optimizer in self.scheduled:
+            for group in optimizer.param_groups:
+                group["lr"] = self.learning_rate(iteration + 1)
+
+    def predict(self, images: Tensor) -> Tensor:
+        """The mean of both networks' foreground probabilities, or that of one."""
+        networks: dict[str, tuple[nn.Module, ...]] = {
+            "mean": (self.vnet, self.resnet),
+            "vnet": (self.vnet,),
+            "resnet": (self.resnet,),
+        }
+        chosen = networks[self.settings.prediction]
+        return torch.stack(
+            [torch.softmax(network(images).float(), dim=1)[:, 1] for network in chosen]
+        ).mean(dim=0)

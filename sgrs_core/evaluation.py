@@ -59,7 +59,7 @@ def predict_mask(
     patch, batch = run.training.patch, run.inference.batch
     with autocast(device, run.training):
         probability = foreground_score(method.predict, volume.image, patch, stride, batch, device)
-    return segment(probability)
+    return method.postprocess(segment(probability))
 
 
 def write_scores(path: Path, lines: Mapping[str, Mapping[str, float | bool]]) -> None:

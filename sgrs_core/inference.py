@@ -6,6 +6,7 @@ from itertools import product
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
@@ -47,6 +48,18 @@ def foreground_score(
 def segment(score: NDArray[np.float32]) -> NDArray[np.bool_]:
     """The published rule: foreground where the mean probability is above 0.5."""
     return score > 0.5
+
+
+def largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The largest group of voxels joined by faces, edges or corners; an empty mask stays empty.
+
+    Of groups of the same size, the one with the first voxel in the array's order.
+    """
+    components, count = ndimage.label(mask, structure=np.ones((3, 3, 3)))
+    if count == 0:
+        return mask
+    sizes = np.bincount(components.ravel())[1:]
+    return components == 1 + np.argmax(sizes)
 
 
 def window_starts(side: int, patch: int, stride: int) -> list[int]:

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
@@ -54,6 +56,7 @@ class Method(nn.Module):
     uses_unlabelled: ClassVar[bool] = True
 
     network: nn.Module
+    labelled_scans: int = 0  # of the run: `new_method` fills it in; 0: not known
 
     def __init__(self, run: TrainingSettings, settings: Any = None) -> None:
         super().__init__()
@@ -76,6 +79,10 @@ class Method(nn.Module):
     def predict(self, images: Tensor) -> Tensor:
         """Foreground probability: (B, 1, X, Y, Z) -> (B, X, Y, Z) in [0, 1]."""
         return torch.softmax(self.network(images).float(), dim=1)[:, 1]
+
+    def postprocess(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """What becomes of a whole scan's predicted mask, (X, Y, Z); default: it stays."""
+        return mask
 
     def new_vnet(self) -> VNet:
         """A V-Net of this run's size: 1 input channel, 2 classes."""

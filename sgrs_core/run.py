@@ -56,7 +56,9 @@ def new_method(run: Run) -> Method:
     """The run's method at its first weights, which depend on the seed alone."""
     seed_everything(run.seed, 0)
     kind = METHODS[run.method]
-    return kind(run.training, kind.Settings(**run.settings))
+    method = kind(run.training, kind.Settings(**run.settings))
+    method.labelled_scans = len(run.labelled)
+    return method
 
 
 def seed_everything(seed: int, iteration: int) -> None:

@@ -25,12 +25,12 @@ def squared_dice_loss(probability: Tensor, label: Tensor) -> Tensor:
     return 1 - overlap / (torch.sum(probability**2) + torch.sum(y**2) + 1e-5)
 
 
-def binary_dice_loss(probability: Tensor, label: Tensor) -> Tensor:
-    """1 - (2 sum p y + e) / (sum p + sum y + e), e = 1e-8, sums over the whole batch.
+def binary_dice_loss(probability: Tensor, label: Tensor, smooth: float = 1e-8) -> Tensor:
+    """1 - (2 sum p y + e) / (sum p + sum y + e), e = smooth, sums over the whole batch.
 
     probability: foreground, (B, X, Y, Z) in [0, 1]; label: (B, X, Y, Z), 0 or 1. Or both of any
     one shape: SS-Net compares two softmax outputs over all classes.
     """
     y = label.float()
-    overlap = 2 * torch.sum(probability * y) + 1e-8
-    return 1 - overlap / (torch.sum(probability) + torch.sum(y) + 1e-8)
+    overlap = 2 * torch.sum(probability * y) + smooth
+    return 1 - overlap / (torch.sum(probability) + torch.sum(y) + smooth)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from sgrs_core.methods.bcp import BidirectionalCopyPaste
+from sgrs_core.methods.cobionet import CoBioNet
 from sgrs_core.methods.dtc import DualTaskConsistency
 from sgrs_core.methods.mcf import MutualCorrection
 from sgrs_core.methods.mcnet_plus import McNetPlus
@@ -18,6 +19,7 @@ METHODS: Mapping[str, type[Method]] = {
     "urpc": UncertaintyRectifiedPyramidConsistency,
     "ssnet": SmoothnessAndSeparation,
     "mcnet_plus": McNetPlus,
+    "cobionet": CoBioNet,
     "bcp": BidirectionalCopyPaste,
     "mcf": MutualCorrection,
     "sgrs": SynergyGuidedRegionalSupervision,

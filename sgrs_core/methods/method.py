@@ -56,6 +56,7 @@ class Method(nn.Module):
     uses_unlabelled: ClassVar[bool] = True
 
     network: nn.Module
+    labelled_scans: int = 0  # of the run: `new_method` fills it in; 0: not known
 
     def __init__(self, run: TrainingSettings, settings: Any = None) -> None:
         super().__init__()

@@ -1,0 +1,200 @@
+"""Co-BioNet: uncertainty-guided dual views (Peiris et al., Nature Machine Intelligence 2023).
+
+Two V-Nets, two views of the same scans, learn from labelled patches and, on unlabelled ones, from
+each other's soft outputs. Each has a critic, meant to tell where its outputs look like labels: the
+other network should trust it there, and it should be moved to look so everywhere.
+
+Symbols: k = 1, 2 the networks; l_k, u_k, g_k network k's foreground probability on the labelled,
+the unlabelled and all patches; y the labels; t_m the threshold of trust, m_k the voxels where
+network k trusts the other's output, kappa_k their share; lambda, w(t) and mu weights.
+
+Sources: the paper, and the authors' public code (himashi92/Co-BioNet), whose choices are the
+defaults, the defects that shaped its numbers among them: in it the critics never learn. See
+docs/methods/cobionet.md.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim import SGD, AdamW, Optimizer
+
+from sgrs_core.components import largest_component
+from sgrs_core.losses import cobionet as losses
+from sgrs_core.methods.method import Batch, Method, StepOutput
+from sgrs_core.methods.ramp import ramp_up
+from sgrs_core.networks.critic import Critic, constant_verdict, verdict
+from sgrs_core.networks.vnet import VNet
+from sgrs_core.settings import TrainingSettings
+
+CRITICS_LEARNING_RATE = 1e-4
+
+
+@dataclass(frozen=True)
+class CoBioNetSettings:
+    """Every choice of the method; the defaults are the public code's on LA.
+
+    supervised_weight: lambda. threshold: t_m. generator_weight: mu. mutual_weight: w(t) when the
+    ramp is over. critics: whether they keep their first weights. mask: whether m_k scales the whole
+    loss or selects voxels. difference: whether L_dif is trained on, or only logged. schedule: the
+    learning rate's cosine turns round about once an epoch (`published`), or falls once in the run.
+    prediction: which network's probability, or the mean of both. largest_component: keep only a
+    scan's largest connected component, as the public test script does.
+    """
+
+    supervised_weight: float = 0.7
+    threshold: float = 0.4
+    generator_weight: float = 0.01
+    mutual_weight: float = 1.0
+    critics: Literal["frozen", "trained"] = "frozen"
+    mask: Literal["scalar", "voxel"] = "scalar"
+    difference: Literal["logged", "trained"] = "logged"
+    schedule: Literal["published", "once"] = "published"
+    prediction: Literal["ensemble", "first", "second"] = "ensemble"
+    largest_component: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold < 1:
+            raise ValueError(f"threshold = {self.threshold}: allowed are numbers from 0 to below 1")
+        for name in ("supervised_weight", "generator_weight", "mutual_weight"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} = {getattr(self, name)}: allowed are numbers from 0")
+
+
+class View(NamedTuple):
+    """A network's foreground probabilities, (B, X, Y, Z) float32, from three passes, and a critic.
+
+    labelled: l_k. unlabelled: u_k. everything: g_k, labelled patches first.
+    """
+
+    labelled: Tensor
+    unlabelled: Tensor
+    everything: Tensor
+    critic: nn.Module
+
+
+class CoBioNet(Method):
+    """Two V-Nets of one output channel, and a critic for each."""
+
+    Settings = CoBioNetSettings
+    settings: CoBioNetSettings
+
+    def __init__(self, run: TrainingSettings, settings: CoBioNetSettings | None = None) -> None:
+        super().__init__(run, settings)
+        self.networks = nn.ModuleList(
+            VNet(classes=1, base_filters=run.base_filters, dropout=run.dropout) for _ in range(2)
+        )
+        self.critics = nn.ModuleList(Critic() for _ in range(2))
+        self.critics.requires_grad_(self.settings.critics == "trained")
+        self.scheduled: Optimizer | None = None
+
+    def step(self, batch: Batch, iteration: int) -> StepOutput:
+        first, second = self.views(batch)
+        weight = self.settings.mutual_weight * ramp_up(iteration, self.run)
+        loss = torch.zeros((), device=batch.images_l.device)
+        terms: dict[str, Tensor] = {}
+        observed = {"pseudo_labels": ((first.unlabelled + second.unlabelled) / 2 > 0.5).long()}
+        for k, (view, other) in enumerate(((first, second), (second, first)), start=1):
+            trusted = self.trusts(other)
+            mine = {
+                "supervised": losses.supervised_loss(view.labelled, batch.labels_l),
+                "difference": self.difference(view, other),
+                "masked": self.masked(view, other, trusted),
+                "generator": losses.generator_loss(constant_verdict(view.critic, view.everything)),
+                "critic": critics_own_loss(view, batch.labels_l),
+            }
+            loss = loss + self.total(mine, weight)
+            terms |= {f"{name}{k}": term.detach() for name, term in mine.items()}
+            observed[f"region_trusted{k}"] = trusted
+
+        terms["weight"] = loss.new_tensor(weight)
+        terms["learning_rate"] = loss.new_tensor(self.learning_rate(iteration))
+        return StepOutput(loss, terms, observed)
+
+    def views(self, batch: Batch) -> list[View]:
+        """l_k, u_k and g_k: three passes a network, each with batch statistics of its own."""
+        everything = torch.cat([batch.images_l, batch.images_u])
+        parts = [
+            [foreground(network, images) for images in (batch.images_l, batch.images_u)]
+            for network in self.networks
+        ]
+        return [
+            View(part[0], part[1], foreground(network, everything), critic)
+            for part, network, critic in zip(parts, self.networks, self.critics, strict=True)
+        ]
+
+    @torch.no_grad()
+    def trusts(self, other: View) -> Tensor:
+        """m_k: where the other network's critic gives its output more than t_m, bool."""
+        return verdict(other.critic, other.unlabelled) > self.settings.threshold
+
+    def difference(self, view: View, other: View) -> Tensor:
+        """L_dif; as released it counts in the loss's value and has no gradient."""
+        loss = losses.difference_loss(view.unlabelled, other.unlabelled)
+        return loss.detach() if self.settings.difference == "logged" else loss
+
+    def masked(self, view: View, other: View, trusted: Tensor) -> Tensor:
+        """L_mask: u_k against the other's output, where m_k says so, or times its share kappa_k."""
+        by_voxel = self.settings.mask == "voxel"
+        loss = losses.voxel_masked_loss if by_voxel else losses.scalar_masked_loss
+        return loss(view.unlabelled, other.unlabelled, trusted)
+
+    def total(self, terms: dict[str, Tensor], weight: float) -> Tensor:
+        """L_k = lambda L_sup + w(t) (L_dif + L_mask + mu L_gen), and L_crit where critics learn."""
+        mutual = terms["difference"] + terms["masked"]
+        mutual = mutual + self.settings.generator_weight * terms["generator"]
+        total = self.settings.supervised_weight * terms["supervised"] + weight * mutual
+        return total + terms["critic"] if self.settings.critics == "trained" else total
+
+    def learning_rate(self, iteration: int) -> float:
+        """r/2 (1 + cos(pi (t - 1) / T)), r the run's rate; it falls for T steps, then rises again.
+
+        T is the run's iterations over an epoch's, plus 1: a cosine meant to be advanced once an
+        epoch, and advanced in each iteration. `once`: T = the run's iterations.
+        """
+        period = self.run.iterations
+        if self.settings.schedule == "published":
+            period = period // max(1, self.labelled_scans // self.run.labelled_patches) + 1
+        return self.run.learning_rate / 2 * (1 + math.cos(math.pi * (iteration - 1) / period))
+
+    def optimizers(self) -> list[Optimizer]:
+        """SGD for both networks, at a rate that `after_step` sets; AdamW for critics that learn."""
+        run = self.run
+        self.scheduled = SGD(
+            self.networks.parameters(),
+            run.learning_rate,
+            run.momentum,
+            weight_decay=run.weight_decay,
+        )
+        if self.settings.critics == "frozen":
+            return [self.scheduled]
+        return [self.scheduled, AdamW(self.critics.parameters(), CRITICS_LEARNING_RATE)]
+
+    def after_step(self, iteration: int) -> None:
+        """The learning rate of the step to come."""
+        if self.scheduled is not None:
+            for group in self.scheduled.param_groups:
+                group["lr"] = self.learning_rate(iteration + 1)
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Foreground probability: the mean of both networks', or one's."""
+        chosen = {"ensemble": (0, 1), "first": (0,), "second": (1,)}[self.settings.prediction]
+        return torch.stack([foreground(self.networks[k], images) for k in chosen]).mean(dim=0)
+
+    def postprocess(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        return largest_component(mask) if self.settings.largest_component else mask
+
+
+def foreground(network: nn.Module, images: Tensor) -> Tensor:
+    """sigmoid of a network's one channel: (B, 1, X, Y, Z) -> (B, X, Y, Z) float32 in [0, 1]."""
+    return torch.sigmoid(network(images)[:, 0].float())
+
+
+def critics_own_loss(view: View, label: Tensor) -> Tensor:
+    """L_crit: the critic on labels and on the network's outputs, which get no gradient from it."""
+    on_outputs = verdict(view.critic, view.everything.detach())
+    return losses.critic_loss(verdict(view.critic, label.float()), on_outputs)

@@ -1,0 +1,156 @@
+"""Co-BioNet equals its public code: critics, every loss term, and the step with its gradients."""
+
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from torch import nn
+
+from sgrs_core.losses import cobionet as losses
+from sgrs_core.methods.cobionet import CoBioNet, CoBioNetSettings
+from sgrs_core.methods.method import Batch
+from sgrs_core.networks.critic import Critic, verdict
+from sgrs_core.settings import TrainingSettings
+
+TOLERANCE = 1e-4
+GRADIENT_TOLERANCE = 1e-3
+TERMS = {
+    "supervised": "supervised",
+    "difference": "difference",
+    "masked": "mask",
+    "generator": "generator",
+    "critic": "critic",
+}
+BOTH = pytest.mark.parametrize("k", [1, 2])
+
+
+@pytest.fixture(scope="module")
+def arrays(golden):
+    stored = golden("cobionet")
+    return {name: torch.from_numpy(a) for name, a in stored.items() if a.dtype.kind in "fi"}
+
+
+@pytest.fixture
+def logits(arrays):
+    return [arrays[f"logits{k}"].clone().requires_grad_() for k in (1, 2)]
+
+
+@pytest.fixture
+def probabilities(logits):
+    return [torch.sigmoid(each[:, 0]) for each in logits]
+
+
+@pytest.fixture
+def critics(arrays) -> list[Critic]:
+    """Both critics with their recorded parameters, in train mode."""
+    critics = [Critic(), Critic()]
+    for k, critic in enumerate(critics, start=1):
+        for i, parameter in enumerate(critic.parameters()):
+            parameter.data.copy_(arrays[f"critic{k}_p{i:03}"])
+    return critics
+
+
+def test_the_critics_size(critics, arrays):
+    for critic in critics:
+        parameters = list(critic.parameters())
+        assert sum(parameter.numel() for parameter in parameters) == arrays["critic_n_parameters"]
+        assert len(parameters) == arrays["critic_n_tensors"]
+    recorded = sum(name.startswith("critic1_p") for name in arrays)
+    assert recorded == arrays["critic_n_tensors"]
+
+
+@BOTH
+def test_supervised_loss(k, probabilities, arrays):
+    loss = losses.supervised_loss(probabilities[k - 1][:2], arrays["label"][:2])
+    assert_allclose(loss.item(), arrays[f"loss_supervised{k}"], TOLERANCE)
+
+
+@BOTH
+def test_difference_loss(k, probabilities, arrays):
+    mine, other = probabilities[k - 1][2:], probabilities[2 - k][2:]
+    loss = losses.difference_loss(mine, other)
+    assert_allclose(loss.item(), arrays[f"loss_difference{k}"], TOLERANCE)
+
+
+@BOTH
+def test_masked_cross_supervision(k, probabilities, critics, arrays):
+    mine, other = probabilities[k - 1][2:], probabilities[2 - k][2:]
+    trusted = verdict(critics[2 - k], other) > CoBioNetSettings().threshold
+    loss = losses.scalar_masked_loss(mine, other, trusted)
+    assert_allclose(loss.item(), arrays[f"loss_mask{k}"], TOLERANCE)
+
+
+@BOTH
+def test_generator_and_critic_loss(k, probabilities, critics, arrays):
+    outputs, label = probabilities[k - 1], arrays["label"][:2].float()
+    on_outputs = verdict(critics[k - 1], outputs)
+    generator = losses.generator_loss(on_outputs)
+    assert_allclose(generator.item(), arrays[f"loss_generator{k}"], TOLERANCE)
+    critic = losses.critic_loss(verdict(critics[k - 1], label), on_outputs)
+    assert_allclose(critic.item(), arrays[f"loss_critic{k}"], TOLERANCE)
+
+
+class Recorded(nn.Module):
+    """Stands for a network: a patch full of i gives the recorded logits of patch i."""
+
+    def __init__(self, logits: torch.Tensor) -> None:
+        super().__init__()
+        self.logits = logits
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.logits[images[:, 0, 0, 0, 0].long()]
+
+
+def numbered_patches(arrays) -> Batch:
+    """Patch i is full of i; the first two are labelled."""
+    labels = arrays["label"]
+    number = torch.arange(len(labels), dtype=torch.float32).view(-1, 1, 1, 1, 1)
+    images = number.expand(-1, 1, *labels.shape[1:])
+    return Batch(images[:2], labels[:2], images[2:])
+
+
+def recorded_method(logits, recorded_critics, **settings) -> CoBioNet:
+    """With w(t) = 0.5 at the ramp's end, as for the recorded gradients."""
+    run = TrainingSettings(base_filters=2)
+    method = CoBioNet(run, CoBioNetSettings(mutual_weight=0.5, **settings))
+    method.networks = nn.ModuleList(Recorded(each) for each in logits)
+    for mine, critic in zip(method.critics, recorded_critics, strict=True):
+        mine.load_state_dict(critic.state_dict())
+    return method
+
+
+def check_gradients(logits, arrays) -> None:
+    for k, tensor in enumerate(logits, start=1):
+        recorded = arrays[f"grad_logits{k}"]
+        near_zero = min(1e-6, 1e-3 * float(recorded.abs().max()))
+        assert_allclose(tensor.grad, recorded, rtol=GRADIENT_TOLERANCE, atol=near_zero)
+
+
+@pytest.mark.parametrize("critics_are", ["frozen", "trained"])
+def test_the_step_of_the_method_and_its_gradients(critics_are, logits, critics, arrays):
+    """Recorded: gradients of 0.7 supervised + 0.5 (difference + mask + 0.01 generator).
+
+    One backward pass of both networks' sum gives them; critics that learn change nothing in them.
+    """
+    method = recorded_method(logits, critics, critics=critics_are)
+    output = method.step(numbered_patches(arrays), method.run.ramp_iterations)
+    output.loss.backward()
+    expected = torch.zeros(())
+    for k in (1, 2):
+        recorded = {name: arrays[f"loss_{stored}{k}"] for name, stored in TERMS.items()}
+        for name, value in recorded.items():
+            assert_allclose(output.terms[f"{name}{k}"], value, TOLERANCE)
+        mutual = recorded["difference"] + recorded["masked"] + 0.01 * recorded["generator"]
+        expected = expected + 0.7 * recorded["supervised"] + 0.5 * mutual
+        if critics_are == "trained":
+            expected = expected + recorded["critic"]
+    assert_allclose(output.loss.item(), expected, TOLERANCE)
+    check_gradients(logits, arrays)
+
+
+def test_a_trained_difference_has_the_recorded_loss_and_other_gradients(logits, critics, arrays):
+    method = recorded_method(logits, critics, difference="trained")
+    output = method.step(numbered_patches(arrays), method.run.ramp_iterations)
+    output.loss.backward()
+    assert_allclose(output.terms["difference1"], arrays["loss_difference1"], TOLERANCE)
+    unlike = (logits[0].grad[2:] - arrays["grad_logits1"][2:]).abs().max()
+    assert unlike > 0.1 * arrays["grad_logits1"].abs().max()

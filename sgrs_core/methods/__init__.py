@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from sgrs_core.methods.caml import CorrelationAwareMutualLearning
 from sgrs_core.methods.mcnet_plus import McNetPlus
 from sgrs_core.methods.method import Method
 from sgrs_core.methods.sgrs import SynergyGuidedRegionalSupervision
@@ -10,5 +11,6 @@ from sgrs_core.methods.vnet import SupervisedVNet
 METHODS: Mapping[str, type[Method]] = {
     "vnet": SupervisedVNet,
     "mcnet_plus": McNetPlus,
+    "caml": CorrelationAwareMutualLearning,
     "sgrs": SynergyGuidedRegionalSupervision,
 }

@@ -64,7 +64,7 @@ class TwoStreamSampler:
         patches_u = [self.patch(self.unlabelled[i], generator) for i in indices_u]
         images_l, labels_l = self.stack(patches_l)
         images_u, labels_u = self.stack(patches_u)
-        return Sample(Batch(images_l, labels_l, images_u), labels_u)
+        return Sample(Batch(images_l, labels_l, images_u, indices_l), labels_u)
 
     def indices(self, stream: int, scans: int, per_step: int, iteration: int) -> list[int]:
         """The scans of one stream at one iteration; none where the stream has no scans."""

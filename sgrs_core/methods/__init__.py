@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from sgrs_core.methods.bcp import BidirectionalCopyPaste
+from sgrs_core.methods.caml import CorrelationAwareMutualLearning
 from sgrs_core.methods.cobionet import CoBioNet
 from sgrs_core.methods.dtc import DualTaskConsistency
 from sgrs_core.methods.mcf import MutualCorrection
@@ -19,6 +20,7 @@ METHODS: Mapping[str, type[Method]] = {
     "urpc": UncertaintyRectifiedPyramidConsistency,
     "ssnet": SmoothnessAndSeparation,
     "mcnet_plus": McNetPlus,
+    "caml": CorrelationAwareMutualLearning,
     "cobionet": CoBioNet,
     "bcp": BidirectionalCopyPaste,
     "mcf": MutualCorrection,

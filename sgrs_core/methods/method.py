@@ -5,7 +5,7 @@ To add a method: a file here with a subclass of `Method`, one line in
 inference, metrics and tables need no change: none of them knows which method it serves.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -20,11 +20,16 @@ from sgrs_core.settings import TrainingSettings
 
 
 class Batch(NamedTuple):
-    """The patches of one step. There is no field for the labels of unlabelled scans."""
+    """The patches of one step. There is no field for the labels of unlabelled scans.
+
+    scans_l: for methods that remember scans, the number of each labelled patch's scan among the
+    run's labelled ones, from 0; a batch made by hand may leave it empty.
+    """
 
     images_l: Tensor  # (L, 1, X, Y, Z) float32, z-scored
     labels_l: Tensor  # (L, X, Y, Z) int64, 0 or 1
     images_u: Tensor  # (U, 1, X, Y, Z) float32, z-scored
+    scans_l: Sequence[int] = ()  # L whole numbers
 
 
 class StepOutput(NamedTuple):

@@ -136,3 +136,10 @@ def test_a_supervised_run_has_no_unlabelled_patches(sampler):
     batch, labels_u = sampler(unlabelled=0).draw(1)
     assert batch.images_u.shape == (0, 1, 16, 16, 16)
     assert labels_u.shape == (0, 16, 16, 16)
+
+
+def test_a_batch_says_which_labelled_scans_its_patches_are_from(sampler):
+    source = sampler(labelled=5)
+    for iteration in range(1, 8):
+        batch, _ = source.draw(iteration)
+        assert list(batch.scans_l) == scans_in(batch.images_l)

@@ -1,0 +1,202 @@
+"""CAML: correlation-aware mutual learning (Gao et al., MICCAI 2023).
+
+Two V-Nets see the same patches and teach each other. The auxiliary one also lets the patches of a
+batch attend to each other, in training only; the vanilla one predicts. A memory holds features of
+labelled voxels that both get right; an unlabelled voxel is described by its correlation with a
+sample of that memory, once by each network, and both descriptions must agree.
+
+Symbols: v and a the vanilla and the auxiliary network, p their softmax outputs, e their voxel
+features, y the ground truth of the labelled patches, M_c the memory's sample of class c, A the
+correlation of a voxel with all M_c, w(t) the weight of what unlabelled patches bring.
+
+Sources: the paper, and the authors' public code (Herschel555/CAML), whose choices are the defaults;
+docs/methods/caml.md says where they matter.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from sgrs_core.losses.caml import correlations, most_confident, omni_correlation
+from sgrs_core.losses.mcnet_plus import mutual_consistency
+from sgrs_core.methods.mcnet_plus import labelled_dice
+from sgrs_core.methods.method import Batch, Method, StepOutput
+from sgrs_core.methods.ramp import ramp_up
+from sgrs_core.networks.caml import AuxiliaryVNet, Heads, View, view
+from sgrs_core.networks.scan_memory import ScanMemory
+from sgrs_core.networks.vnet import VNet
+from sgrs_core.settings import TrainingSettings
+
+CLASSES = 2
+MemoryLayout = Literal["published", "corrected"]
+
+
+@dataclass(frozen=True)
+class CamlSettings:
+    """Every choice of the method; the defaults are the public code's.
+
+    supervised_weight: of the two Dice losses' sum (the paper's formula has 1). consistency_weight,
+    correlation_weight: before w(t). temperature: of the sharpening, 0.01 to 1;
+    correlation_temperature: of the correlation's softmax. memory_number: vectors drawn of each
+    class; voxel_number: unlabelled voxels compared of each class. width: of a memory vector.
+    memory_layout: how the auxiliary network's features are read for the memory, see `rows_as_read`.
+    attention_dropout: in the attention layers. ramp_share: of the run's ramp_iterations; the
+    authors' runs on LA have 1 with 4 labelled scans, 0.5 with 8, 0.375 with 16.
+    """
+
+    supervised_weight: float = 0.5
+    consistency_weight: float = 1.0
+    correlation_weight: float = 0.05
+    temperature: float = 0.1
+    correlation_temperature: float = 0.1
+    memory_number: int = 256
+    voxel_number: int = 12_800
+    width: int = 32
+    memory_layout: MemoryLayout = "published"
+    attention_dropout: float = 0.5
+    ramp_share: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0.01 <= self.temperature <= 1:
+            raise ValueError(
+                f"temperature = {self.temperature}: allowed are numbers from 0.01 to 1"
+            )
+        for name in ("correlation_temperature", "ramp_share"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} = {getattr(self, name)}: allowed are numbers above 0")
+        for name in ("supervised_weight", "consistency_weight", "correlation_weight"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} = {getattr(self, name)}: allowed are numbers from 0")
+        for name in ("memory_number", "voxel_number", "width"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} = {getattr(self, name)}: allowed are whole numbers from 1"
+                )
+        if not 0 <= self.attention_dropout < 1:
+            raise ValueError(
+                f"attention_dropout = {self.attention_dropout}: allowed are numbers from 0 to "
+                "below 1"
+            )
+
+
+class CorrelationAwareMutualLearning(Method):
+    """Vanilla network (`network`, which predicts), its partner, their heads, and the memory."""
+
+    Settings = CamlSettings
+    settings: CamlSettings
+    network: VNet
+
+    def __init__(self, run: TrainingSettings, settings: CamlSettings | None = None) -> None:
+        super().__init__(run, settings)
+        filters, width = run.base_filters, self.settings.width
+        self.network = self.new_vnet()
+        self.auxiliary = AuxiliaryVNet(
+            base_filters=filters,
+            dropout=run.dropout,
+            attention_dropout=self.settings.attention_dropout,
+        )
+        self.heads_v, self.heads_a = Heads(filters, width), Heads(filters, width)
+        self.memory = ScanMemory(CLASSES, self.settings.memory_number, width)
+
+    def step(self, batch: Batch, iteration: int) -> StepOutput:
+        views = self.views(torch.cat([batch.images_l, batch.images_u]))
+        labelled = len(batch.images_l)
+        probabilities = [torch.softmax(each.logits, dim=1) for each in views]
+        supervised = labelled_dice(probabilities, batch.labels_l)
+        consistency = mutual_consistency(probabilities, self.settings.temperature, True)
+        with torch.autocast(batch.images_l.device.type, enabled=False):
+            self.remember(batch, views)
+            memories = self.memory.sample(self.settings.memory_number)
+            confidence, label = probabilities[0][labelled:].detach().max(dim=1)
+            agree = label == views[1].logits[labelled:].argmax(dim=1)
+            vectors = self.describe([each.features[labelled:] for each in views], agree)
+            correlation = self.omni_correlation(vectors, confidence[agree], label[agree], memories)
+        weight = self.weight(iteration)
+        unsupervised = (
+            self.settings.consistency_weight * consistency
+            + self.settings.correlation_weight * correlation
+        )
+        loss = self.settings.supervised_weight * supervised + weight * unsupervised
+
+        terms = {
+            "labelled_dice": supervised.detach(),
+            "consistency": consistency.detach(),
+            "correlation": correlation.detach(),
+            "weight": loss.new_tensor(weight),
+        }
+        return StepOutput(loss, terms, {"pseudo_labels": label, "region_agreement": agree})
+
+    def views(self, images: Tensor) -> list[View]:
+        """Logits and features of both networks, each in one pass over all patches of the batch."""
+        return [view(self.network, images), view(self.auxiliary, images)]
+
+    @torch.no_grad()
+    def remember(self, batch: Batch, views: Sequence[View]) -> None:
+        """Replace the batch's labelled scans in the memory by the voxels that both get right.
+
+        A voxel's vector is (P_v(e_v) + P_a(e_a)) / 2, P the projections in eval mode.
+        """
+        scans, y = batch.scans_l or range(len(batch.labels_l)), batch.labels_l
+        vanilla, auxiliary = (each.features[: len(y)] for each in views)
+        rows_v = rows(vanilla).unflatten(0, y.shape)
+        rows_a = rows_as_read(auxiliary, self.settings.memory_layout).unflatten(0, y.shape)
+        correct = torch.stack([each.logits[: len(y)].argmax(dim=1) == y for each in views]).all(0)
+        for b, scan in enumerate(scans):
+            for c in range(CLASSES):
+                mask = (correct[b] & (y[b] == c)).flatten()
+                chosen = self.memory.choose(mask)
+                projected_v = self.heads_v.project(rows_v[b].flatten(0, 2)[chosen])
+                projected_a = self.heads_a.project(rows_a[b].flatten(0, 2)[chosen])
+                self.memory.store(scan, c, (projected_v + projected_a) / 2, int(mask.sum()))
+
+    def describe(self, features: Sequence[Tensor], agree: Tensor) -> list[Tensor]:
+        """Both networks' vectors of the voxels in `agree`: (n, width) each, with gradient.
+
+        Projection and prediction in train mode, so their batch norms take these n voxels'
+        statistics and follow them. Fewer than 2 voxels have no statistics: none is described.
+        """
+        if int(agree.sum()) < 2:
+            return [each.new_zeros(0, self.settings.width) for each in features]
+        kept = [rows(each)[agree.flatten()] for each in features]
+        return [self.heads_v(kept[0]), self.heads_a(kept[1])]
+
+    def omni_correlation(
+        self,
+        vectors: Sequence[Tensor],
+        confidence: Tensor,
+        label: Tensor,
+        memories: Sequence[Tensor | None],
+    ) -> Tensor:
+        """L_o of the voxels that the vanilla network is most confident of, class by class.
+
+        vectors: (n, width) of each network; confidence: (n,); label: (n,), their common class.
+        """
+        if not len(vectors[0]):
+            return confidence.new_zeros(())
+        chosen = most_confident(confidence, label, CLASSES, self.settings.voxel_number)
+        temperature = self.settings.correlation_temperature
+        a_v, a_a = correlations([each[chosen] for each in vectors], memories, temperature)
+        return omni_correlation(a_v, a_a)
+
+    def weight(self, iteration: int) -> float:
+        """w(t), with the ramp shortened or stretched by `ramp_share` in whole blocks."""
+        block = self.run.ramp_block
+        blocks = max(round(self.settings.ramp_share * self.run.ramp_iterations / block), 1)
+        return ramp_up(iteration, replace(self.run, ramp_iterations=blocks * block))
+
+
+def rows(features: Tensor) -> Tensor:
+    """One row of channels for each voxel, row-major: (B, C, X, Y, Z) -> (B X Y Z, C)."""
+    return features.movedim(1, -1).flatten(0, -2)
+
+
+def rows_as_read(features: Tensor, layout: MemoryLayout) -> Tensor:
+    """The auxiliary features of labelled voxels as the memory gets them: (B X Y Z, C).
+
+    `corrected`: each voxel's own channels. `published`: the public code leaves the channel axis
+    where it is, so voxel number n gets numbers n C to n C + C - 1 of the whole tensor.
+    """
+    return rows(features) if layout == "corrected" else features.reshape(-1, features.shape[1])

@@ -1,0 +1,80 @@
+"""CAML's networks: a plain V-Net and an auxiliary one, and the heads that describe their voxels.
+
+Source: Gao et al., "Correlation-aware mutual learning for semi-supervised medical image
+segmentation", MICCAI 2023, in the form that its public code computes.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from sgrs_core.networks.attention import CrossSampleAttention
+from sgrs_core.networks.mcnet_plus import TRILINEAR
+from sgrs_core.networks.vnet import Decoder, VNet
+
+
+class View(NamedTuple):
+    """What one network makes of the patches.
+
+    logits: (B, classes, X, Y, Z). features: (B, base_filters, X, Y, Z), what the output convolution
+    sees, dropout included.
+    """
+
+    logits: Tensor
+    features: Tensor
+
+
+class AuxiliaryVNet(VNet):
+    """The V-Net with attention after stage 4 and a decoder that doubles the sides by interpolation.
+
+    forward: as VNet's. The attended features of stage 4 are also the decoder's skip connection. In
+    eval mode there is no attention: this network is a partner in training, not a predictor.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        classes: int = 2,
+        base_filters: int = 16,
+        dropout: float = 0.5,
+        attention_dropout: float = 0.5,
+    ) -> None:
+        super().__init__(in_channels, classes, base_filters, dropout)
+        self.encoder.stage4.append(CrossSampleAttention(8 * base_filters, attention_dropout))
+        self.decoder = Decoder(classes, base_filters, dropout, TRILINEAR)
+
+
+def view(network: VNet, images: Tensor) -> View:
+    """Logits and voxel features of a V-Net in one pass, in float32."""
+    decoder = network.decoder
+    features = decoder.dropout(decoder.features(network.encoder(images)))
+    return View(decoder.output(features).float(), features.float())
+
+
+class Head(nn.Sequential):
+    """Linear, batch norm, ReLU, linear: (n, cin) -> (n, cout). In train mode n is at least 2."""
+
+    def __init__(self, cin: int, cout: int) -> None:
+        super().__init__(
+            nn.Linear(cin, cout), nn.BatchNorm1d(cout), nn.ReLU(), nn.Linear(cout, cout)
+        )
+
+
+class Heads(nn.Module):
+    """Projection, and prediction after it: voxel features (n, cin) -> vectors (n, width)."""
+
+    def __init__(self, cin: int, width: int) -> None:
+        super().__init__()
+        self.projection, self.prediction = Head(cin, width), Head(width, width)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.prediction(self.projection(features))
+
+    @torch.no_grad()
+    def project(self, features: Tensor) -> Tensor:
+        """The projection alone, in eval mode: it uses the running statistics, and leaves them."""
+        mode = self.projection.training
+        projected: Tensor = self.projection.eval()(features)
+        self.projection.train(mode)
+        return projected

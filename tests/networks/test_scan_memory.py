@@ -91,6 +91,12 @@ def test_draws_are_as_likely_as_from_whole_entries_though_a_part_is_kept():
     assert all(abs(count - expected) < 5 * expected**0.5 for count in places.values())
 
 
+def test_successive_draws_take_different_ones_of_the_kept_part():
+    memory = memory_of([60, 60], capacity=6)
+    seen = {value for _ in range(60) for value in drawn(memory, 4)}
+    assert len(seen) == 12
+
+
 def test_more_than_the_capacity_cannot_be_drawn():
     with pytest.raises(ValueError, match="number = 5: allowed are at most capacity = 4"):
         memory_of([9], capacity=4).sample(5)

@@ -1,4 +1,4 @@
-"""V-Net, the 3D encoder-decoder behind every row of the paper's tables.
+"""V-Net, the 3D encoder-decoder behind every row of the paper's tables but URPC's.
 
 Source: Milletari et al., "V-Net", 3DV 2016, in the form the semi-supervised field settled on
 (UA-MT and its descendants): plain convolution blocks without residual connections, batch

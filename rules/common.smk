@@ -20,7 +20,8 @@ CONFIGFILES = [Path(file) for file in workflow.configfiles]
 
 try:
     PLAN = load_plan(config, CONFIGFILES, CONFIG)
-    if workflow.is_main_process:  # jobs need not import torch and look for files to check again
+    # Jobs need not import torch and look for files to check again.
+    if workflow.is_main_process:
         check_methods(PLAN)
         check_scans(PLAN, CONFIGFILES)
         for line in PLAN.warnings():

@@ -74,7 +74,7 @@ class Plan:
 
     def selections(self, name: str) -> list[Selection]:
         """The ways of choosing a checkpoint on a data set."""
-        return self.dataset(name).selections or self.experiment.selections
+        return self.experiment.selections_on(name)
 
     def preparation(self, name: str) -> dict[str, Any]:
         """How a data set's scans are prepared: whatever changes this prepares them anew."""

@@ -58,7 +58,7 @@ class Layout:
         dataset, folder = self.plan.dataset(name), self.source_folder(name)
         if dataset.source == "phantom":
             return [folder]
-        if dataset.source == "mirror" or dataset.downloads_originals:
+        if dataset.is_downloaded:
             return [f"{folder}/complete.txt"]
         return files_of(dataset, scan)
 
@@ -67,7 +67,7 @@ class Layout:
         dataset = self.plan.dataset(name)
         if dataset.source == "phantom":
             return self.phantoms.format(dataset=name)
-        if dataset.source == "mirror" or dataset.downloads_originals:
+        if dataset.is_downloaded:
             return self.downloads.format(dataset=name, source=dataset.source)
         return str(dataset.folder)
 

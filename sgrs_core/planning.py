@@ -145,11 +145,10 @@ def _check_labelled(
             f"{file}: labelled = {entry.labelled} (row {entry.row.variant}): allowed are 1 to "
             f"{scans}, the training scans of {sheet.dataset}"
         )
-    dataset = experiment.datasets[sheet.dataset]
-    selections = dataset.selections or experiment.selections
+    selections = experiment.selections_on(sheet.dataset)
     if "best_on_validation" not in selections or splits[sheet.dataset].validation:
         return
-    held_out = dataset.validation_scans
+    held_out = experiment.datasets[sheet.dataset].validation_scans
     if not 1 <= held_out < entry.labelled:
         raise ConfigError(
             f"{file}: with selections = best_on_validation and {entry.labelled} labelled scans, "

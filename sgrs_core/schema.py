@@ -143,6 +143,11 @@ class Dataset(Strict):
         return self
 
     @property
+    def is_downloaded(self) -> bool:
+        """Whether its source files are fetched, from a mirror or from their owner."""
+        return self.source == "mirror" or self.downloads_originals
+
+    @property
     def downloads_originals(self) -> bool:
         """Whether the original files are fetched from their owner."""
         return self.source == "raw" and self.folder is None and self.tcia is not None
@@ -190,6 +195,10 @@ class Experiment(Strict):
     tables: dict[Name, Filter] = {}
     figures: dict[Name, Filter] = {}
     headline: list[str] = []
+
+    def selections_on(self, dataset: str) -> list[Selection]:
+        """The ways of choosing a checkpoint on a data set."""
+        return self.datasets[dataset].selections or self.selections
 
 
 class MethodFile(Strict):

@@ -24,6 +24,7 @@ from sgrs_core.components import Neighbours, largest_components
 from sgrs_core.losses.bcp import mixed_loss, region_loss
 from sgrs_core.methods.copy_paste import pairing, paste, random_box
 from sgrs_core.methods.method import Batch, Method, StepOutput
+from sgrs_core.methods.rate import set_learning_rate
 from sgrs_core.networks.bcp import instance_norm_vnet
 from sgrs_core.networks.ema import average_into
 from sgrs_core.networks.vnet import VNet
@@ -158,9 +159,7 @@ class BidirectionalCopyPaste(Method):
         elif iteration == self.pretraining:
             self.start_second_stage()
         if self.settings.recipe == "la":
-            for optimizer in self.given_optimizers:
-                for group in optimizer.param_groups:
-                    group["lr"] = self.learning_rate(iteration + 1)
+            set_learning_rate(self.given_optimizers, self.learning_rate(iteration + 1))
 
     def start_second_stage(self) -> None:
         """The teacher becomes the student's copy, and SGD forgets its momentum."""

@@ -27,6 +27,7 @@ from sgrs_core.components import largest_component
 from sgrs_core.losses import cobionet as losses
 from sgrs_core.methods.method import Batch, Method, StepOutput
 from sgrs_core.methods.ramp import ramp_up
+from sgrs_core.methods.rate import set_learning_rate
 from sgrs_core.networks.critic import Critic, constant_verdict, verdict
 from sgrs_core.networks.vnet import VNet
 from sgrs_core.settings import TrainingSettings
@@ -177,8 +178,7 @@ class CoBioNet(Method):
     def after_step(self, iteration: int) -> None:
         """The learning rate of the step to come."""
         if self.scheduled is not None:
-            for group in self.scheduled.param_groups:
-                group["lr"] = self.learning_rate(iteration + 1)
+            set_learning_rate([self.scheduled], self.learning_rate(iteration + 1))
 
     def predict(self, images: Tensor) -> Tensor:
         """Foreground probability: the mean of both networks', or one's."""

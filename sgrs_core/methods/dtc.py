@@ -27,6 +27,7 @@ from sgrs_core.losses.dtc import distance_to_mask, signed_distance
 from sgrs_core.losses.segmentation import squared_dice_loss
 from sgrs_core.methods.method import Batch, Method, StepOutput
 from sgrs_core.methods.ramp import ramp_up
+from sgrs_core.methods.rate import set_learning_rate
 from sgrs_core.networks.dtc import DualTaskVNet
 from sgrs_core.settings import TrainingSettings
 
@@ -124,9 +125,7 @@ class DualTaskConsistency(Method):
         return self.scheduled
 
     def after_step(self, iteration: int) -> None:
-        for optimizer in self.scheduled:
-            for group in optimizer.param_groups:
-                group["lr"] = self.learning_rate(iteration + 1)
+        set_learning_rate(self.scheduled, self.learning_rate(iteration + 1))
 
     def predict(self, images: Tensor) -> Tensor:
         """q of the mask head: (B, 1, X, Y, Z) -> (B, X, Y, Z) in [0, 1]."""

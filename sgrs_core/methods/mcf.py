@@ -28,6 +28,7 @@ from sgrs_core.losses.mcf import (
 )
 from sgrs_core.losses.segmentation import cross_entropy_map, squared_dice_loss
 from sgrs_core.methods.method import Batch, Method, StepOutput
+from sgrs_core.methods.rate import set_learning_rate
 from sgrs_core.networks.initialisation import he_normal
 from sgrs_core.networks.resnet import ResNet34VNet, zero_residual_norms
 from sgrs_core.settings import TrainingSettings
@@ -149,9 +150,7 @@ class MutualCorrection(Method):
 
     def after_step(self, iteration: int) -> None:
         """The learning rate of the next iteration."""
-        for optimizer in self.scheduled:
-            for group in optimizer.param_groups:
-                group["lr"] = self.learning_rate(iteration + 1)
+        set_learning_rate(self.scheduled, self.learning_rate(iteration + 1))
 
     def predict(self, images: Tensor) -> Tensor:
         """The mean of both networks' foreground probabilities, or that of one."""

@@ -24,6 +24,7 @@ from sgrs_core.losses import urpc as losses
 from sgrs_core.losses.segmentation import cross_entropy_map
 from sgrs_core.methods.method import Batch, Method, StepOutput
 from sgrs_core.methods.ramp import ramp_up
+from sgrs_core.methods.rate import set_learning_rate
 from sgrs_core.networks.urpc import PyramidUNet, PyramidVNet
 from sgrs_core.settings import TrainingSettings
 
@@ -131,8 +132,7 @@ class UncertaintyRectifiedPyramidConsistency(Method):
 
     def after_step(self, iteration: int) -> None:
         """The next iteration's learning rate; the optimiser's state keeps it in checkpoints."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate(iteration + 1)
+        set_learning_rate([self.optimizer], self.learning_rate(iteration + 1))
 
     def learning_rate(self, iteration: int) -> float:
         """base_rate (1 - max(t - lag, 0) / N)^0.9: the rate that this iteration's step uses."""

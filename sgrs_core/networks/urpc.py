@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sgrs_core.networks.initialisation import he_normal
 from sgrs_core.networks.vnet import VNet
 
 SCALES = 4
@@ -70,9 +71,7 @@ class PyramidUNet(nn.Module):
         self.decoder = nn.ModuleList(Block(f[k] + f[k + 1], f[k]) for k in deepest_first)
         self.heads = nn.ModuleList(nn.Conv3d(f[k], classes, 1) for k in deepest_first)
         self.dropouts = nn.ModuleList(nn.Dropout3d(share * dropout) for share in DROPOUT_SHARES)
-        for module in self.modules():
-            if isinstance(module, nn.Conv3d):
-                nn.init.kaiming_normal_(module.weight)
+        he_normal(self)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         x, skips = images, []

@@ -176,13 +176,12 @@ def test_a_checkpoint_of_other_settings_is_not_continued(run, tmp_path, monkeypa
 
 
 def test_bfloat16_is_another_arithmetic_of_the_same_run(run, tmp_path):
-    # With 2 filters, torch's bfloat16 convolutions on a CPU now and then give gradients that are
-    # not finite, and other ones each time; not with 8.
-    training = replace(
-        run.training, patch=(32, 32, 16), base_filters=8, iterations=3, precision="bfloat16"
-    )
+    training = replace(run.training, patch=(32, 32, 16), iterations=3, precision="bfloat16")
     low = replace(run, training=training, selection_scans={"last": ()})
-    trained = train(low, read, tmp_path)
+    # oneDNN's bfloat16 convolutions of few channels now and then give gradients that are not
+    # finite, and other ones each time; torch's own kernels do not.
+    with torch.backends.mkldnn.flags(enabled=False):
+        trained = train(low, read, tmp_path)
     assert all(math.isfinite(row["loss"]) for row in trained.rows)
     assert all(
         value.dtype == torch.float32

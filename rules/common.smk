@@ -1,15 +1,27 @@
 # The checked experiment (PLAN) and its paths (LAYOUT).
 
+import gc
 import os
+import signal
+from contextlib import ExitStack
 from pathlib import Path
 from typing import get_args
 
 from snakemake.exceptions import WorkflowError
 
+from sgrs_core.clock import bring_back
 from sgrs_core.config import ConfigError
+from sgrs_core.data.digests import remove_if_incomplete
+from sgrs_core.data.splits import PARTS
+from sgrs_core.files import held_alone
 from sgrs_core.planning import check_methods, check_scans, load_plan
 from sgrs_core.layout import Layout, any_of
+from sgrs_core.report.contents import contents_of, files_of_runs, pages_of
 from sgrs_core.settings import Selection
+
+# A planned experiment is very many objects that all stay. Looking through them for garbage as often
+# as Python does by default takes an eighth of the time in which the paper's is planned.
+gc.set_threshold(50_000)
 
 CONFIG = Path(workflow.basedir) / "config"
 # Jobs in environments of their own (conda, containers) find sgrs_core here.
@@ -31,9 +43,26 @@ except ConfigError as error:
 
 LAYOUT = Layout(PLAN)
 
+if workflow.is_main_process:
+    bring_back([Path(LAYOUT.results), Path(PLAN.experiment.data_folder)])
+    for file in LAYOUT.prepared_lists():
+        remove_if_incomplete(Path(file))
+
+# Schedulers warn a job's processes with SIGUSR1 before its time is over. Snakemake, which would die
+# of it, is not meant: training notes it and saves.
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+ALONE = ExitStack()  # what this process holds until it ends
+
+
+onstart:
+    # Two Snakemakes would delete each other's unfinished files.
+    ALONE.enter_context(held_alone(Path(LAYOUT.results)))
+
 
 wildcard_constraints:
     dataset=any_of(PLAN.experiment.datasets),
+    part=any_of(PARTS),
     labelled=r"\d+",
     seed=r"\d+",
     selection=any_of(get_args(Selection)),

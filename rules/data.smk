@@ -74,3 +74,23 @@ rule prepare:
         how=lambda wildcards: PLAN.preparation(wildcards.dataset),
     script:
         "../workflow_scripts/prepare.py"
+
+
+# What training and evaluation depend on: a file for all training scans, one for all test scans,
+# instead of hundreds for each of hundreds of runs, at which Snakemake would look at every start.
+
+
+rule list_prepared:
+    input:
+        volumes=lambda wildcards: LAYOUT.volumes_of_part(
+            wildcards.dataset, wildcards.part
+        ),
+    output:
+        digests=LAYOUT.prepared,
+    log:
+        f"{LAYOUT.logs}/{{dataset}}/list_prepared_{{part}}.log",
+    localrule: True
+    conda:
+        "../envs/data.yaml"
+    script:
+        "../workflow_scripts/list_prepared.py"

@@ -4,18 +4,24 @@ A mistake is reported in one line that names the file, the key, the value and wh
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from sgrs_core.schema import Experiment, Figure, MethodFile, Table
+from sgrs_core.schema import NAME, Experiment, Figure, MethodFile, Table
+from sgrs_core.settings import is_plain
 
 Model = TypeVar("Model", bound=BaseModel)
 Key = tuple[Any, ...]
+
+TEMPLATE = "__use_yte__"  # makes Snakemake's reader, which comes first, run what stands in a file
 
 
 class ConfigError(ValueError):
@@ -102,20 +108,16 @@ def load_method(name: str, root: Path, asked: str) -> MethodFile:
     return _load(MethodFile, name, root / "methods", asked)
 
 
+def written_by(files: Sequence[Path], place: Key, otherwise: Path) -> Path:
+    """The last file that writes something at a place; `otherwise` where none does."""
+    return next((file for file in reversed(files) if _holds(_read(file), place)), otherwise)
+
+
 def check_settings(kind: type, settings: Mapping[str, Any], file: Path | str, where: Key) -> None:
     """Check a method's settings against its settings class."""
-    # A model around the dataclass, so that strictness reaches the dataclass itself.
-    wrapper = type(
-        "Settings",
-        (BaseModel,),
-        {
-            "__annotations__": {"settings": kind},
-            "model_config": ConfigDict(extra="forbid", strict=True),
-            "__module__": __name__,
-        },
-    )
+    wrapper = _settings_model(kind)
     try:
-        TypeAdapter(wrapper).validate_json(_as_json({"settings": dict(settings)}))
+        wrapper.model_validate_json(_as_json({"settings": dict(settings)}))
     except ValidationError as error:
         raise ConfigError(
             "\n".join(
@@ -124,13 +126,26 @@ def check_settings(kind: type, settings: Mapping[str, Any], file: Path | str, wh
         ) from None
 
 
+@cache
+def _settings_model(kind: type) -> type[BaseModel]:
+    """A model around a settings dataclass, so that strictness reaches the dataclass itself."""
+    namespace = {
+        "__annotations__": {"settings": kind},
+        "model_config": ConfigDict(extra="forbid", strict=True),
+        "__module__": __name__,
+    }
+    return type("Settings", (BaseModel,), namespace)
+
+
 def _layered_dataset(name: str, over: Any, root: Path, origins: Origins) -> Any:
+    if not re.fullmatch(NAME, name):
+        return over  # the schema will say so
     base = root / "datasets" / f"{name}.yaml"
     if not base.is_file() and isinstance(over, Mapping) and "format" in over:
         return over  # a data set of one's own, written out in the experiment
     if not base.is_file():
         file, known = origins.of(("datasets", name)), _names(root / "datasets")
-        raise ConfigError(f"{file}: datasets = '{name}': allowed are {known}")
+        raise ConfigError(f"{file}: datasets = {name!r}: allowed are {known}")
     if not isinstance(over, Mapping):
         return over  # the schema will say what is wrong with it
     return _merge(_read(base), over, base, origins.defaults, ("datasets", name))
@@ -166,7 +181,7 @@ def _load_sheet(
 def _load(model: type[Model], name: str, folder: Path, asked: str) -> Model:
     file = folder / f"{name}.yaml"
     if not file.is_file():
-        raise ConfigError(f"{asked} = '{name}': allowed are {_names(folder)} (files in {folder})")
+        raise ConfigError(f"{asked} = {name!r}: allowed are {_names(folder)} (files in {folder})")
     values = _read(file)
     return _check(model, values, Origins([(file, values)]))
 
@@ -174,11 +189,33 @@ def _load(model: type[Model], name: str, folder: Path, asked: str) -> Model:
 def _read(file: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: not readable as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{file}: must hold keys and values, holds {values!r}")
+    if TEMPLATE in values:
+        raise ConfigError(
+            f"{file}: {TEMPLATE} = {values[TEMPLATE]!r}: templates run code, so they are not "
+            "allowed; write the values themselves"
+        )
+    for place, text in _texts(values):
+        if any(unicodedata.category(character) == "Cs" for character in text):
+            key = ".".join(map(str, place))
+            raise ConfigError(f"{file}: {key!r} = {text!r}: allowed are whole characters")
     return values
+
+
+def _texts(values: Any, place: Key = ()) -> Iterator[tuple[Key, str]]:
+    """Every text in nested mappings and lists, keys included, and where it stands."""
+    if isinstance(values, str):
+        yield place, values
+    elif isinstance(values, Mapping):
+        for key, value in values.items():
+            yield from _texts(key, (*place, "[key]"))
+            yield from _texts(value, (*place, key))
+    elif isinstance(values, Sequence):
+        for number, value in enumerate(values):
+            yield from _texts(value, (*place, number))
 
 
 def _check(model: type[Model], values: Mapping[str, Any], origins: Origins, at: Key = ()) -> Model:
@@ -217,7 +254,8 @@ def _holds(values: Any, place: Key) -> bool:
 
 def _line(model: type, item: Mapping[str, Any], file: Path | str, place: Key) -> str:
     """One mistake as: file: key = value: what is allowed."""
-    key = ".".join(map(str, place))
+    # A key with an end of line in it must not tear the line apart.
+    key = ".".join(text if is_plain(text) else repr(text) for text in map(str, place))
     if item["type"] == "value_error":
         return f"{file}: {key + '.' if key else ''}{item['ctx']['error']}"
     value = repr(item["input"]) if item["type"] != "missing" else "(missing)"

@@ -22,6 +22,10 @@ from sgrs_core.schema import (
 )
 from sgrs_core.settings import Selection
 
+# Tables about the tables: no table or figure of an experiment has these names.
+COST = "cost"
+SELECTION_GAIN = "selection_gain"
+
 
 class Point(NamedTuple):
     """One run. variant: the method's name, then the settings that differ from its file's."""
@@ -51,7 +55,9 @@ class Plan:
     tables: Mapping[str, Table]
     figures: Mapping[str, Figure]
     rows: Mapping[Point, Row]
-    places: Mapping[str, str]  # of tables and figures, for errors: the file, and the key in it
+    # For errors, the file and the key in it: of tables and figures by name, and of
+    # `datasets.<name>.methods.<name>`.
+    places: Mapping[str, str]
 
     @property
     def sheets(self) -> dict[str, Table | Figure]:
@@ -89,6 +95,25 @@ class Plan:
                 "axes": dataset.prepared_axes,
             }
         return {**how, "downsample": dataset.downsample}
+
+    def preparation_of_new(self, name: str) -> dict[str, Any]:
+        """What a model must know of a data set to predict scans that the set does not hold.
+
+        geometry: whether its prepared scans carry their own; see `preparation_of`.
+        """
+        dataset = self.dataset(name)
+        own = dataset.nifti if dataset.format == "nifti" else None
+        return {
+            "format": dataset.format,
+            "geometry": dataset.source in ("phantom", "raw"),
+            "downsample": dataset.downsample,
+            "nifti": asdict(own) if own else {},
+        }
+
+    def settings(self, dataset: str, row: Row) -> dict[str, Any]:
+        """What a row's method is told on a data set: its file's settings, the set's, the row's."""
+        here = self.dataset(dataset).methods.get(row.method, {})
+        return {**self.methods[row.method].settings, **here, **row.settings}
 
     def note(self, name: str) -> str:
         """What is printed with every table and figure of a data set."""
@@ -128,7 +153,7 @@ class Plan:
         judges = {"last": (), "best_on_test": test, "best_on_validation": validation}
         return {
             "method": method.method,
-            "settings": {**method.settings, **row.settings},
+            "settings": self.settings(point.dataset, row),
             "training": asdict(dataset.training),
             "inference": asdict(dataset.inference),
             "seed": point.seed,
@@ -150,6 +175,9 @@ def entries_of(sheet: Table | Figure, wanted: Filter, seeds: list[int]) -> Itera
 
 
 def variant_of(row: Row) -> str:
-    """A folder name: `sgrs`, `sgrs,delta=con,theta=con`."""
+    """A folder name: `sgrs`, `sgrs+delta=con+theta=con`.
+
+    Snakemake hands it to the jobs of a cluster as one of several values between commas.
+    """
     settings = (f"{key}={value}" for key, value in sorted(row.settings.items()))
-    return ",".join([row.method, *settings])
+    return "+".join([row.method, *settings])

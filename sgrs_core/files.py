@@ -1,12 +1,15 @@
 """Files that a reader never sees half of, folders with one worker, digests."""
 
 import hashlib
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -20,11 +23,26 @@ def atomic(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
+        _to_disk(temporary)
         temporary.replace(path)
+        _to_disk(path.parent)  # the new name, too, must outlive a power cut
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text as UTF-8, whole or not at all."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until what was written to a file, or a folder's list of names, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sha256_of(path: Path) -> str:
@@ -33,18 +51,32 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def sha256_of_all(files: Mapping[str, Path]) -> str:
+    """One SHA-256 for files under their names, in whatever order they are given."""
+    digests = {name: sha256_of(path) for name, path in files.items()}
+    return hashlib.sha256(repr(sorted(digests.items())).encode()).hexdigest()
+
+
 @contextmanager
-def held_alone(folder: Path) -> Iterator[None]:
+def held_alone(folder: Path, wait: bool = False) -> Iterator[None]:
     """Keep every other process out of `folder` until the block ends or this process dies.
 
     The operating system lets go of the lock with the process, so a crash leaves nothing to clear.
-    Raises RuntimeError, naming the folder, if another process holds it.
+    Where another process holds it: wait until it does not, saying so in the log, or raise
+    RuntimeError naming the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "lock")
     try:
-        with FileLock(folder / "lock", timeout=0):
-            yield
+        lock.acquire(timeout=0)
     except Timeout:
-        raise RuntimeError(
-            f"{folder}: another process works on this run; wait for it, or stop it and start again"
-        ) from None
+        if not wait:
+            raise RuntimeError(
+                f"{folder}: another process works here; wait for it, or stop it and start again"
+            ) from None
+        logger.warning("%s: another process works here; waiting until it has ended", folder)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

@@ -12,11 +12,22 @@ from sgrs_core.config import (
     load_figure,
     load_method,
     load_table,
+    written_by,
 )
 from sgrs_core.data.presence import absent_scans, check_presence
 from sgrs_core.data.splits import SplitLists, read_splits
-from sgrs_core.experiment import Entry, Plan, Point, entries_of
-from sgrs_core.schema import Dataset, Experiment, Figure, Filter, Row, Table
+from sgrs_core.experiment import COST, SELECTION_GAIN, Entry, Plan, Point, entries_of
+from sgrs_core.figures.choice import MEDIAN
+from sgrs_core.schema import (
+    CHOICE,
+    SHOWING_SCANS,
+    Dataset,
+    Experiment,
+    Figure,
+    Filter,
+    Row,
+    Table,
+)
 
 
 def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> Plan:
@@ -31,17 +42,31 @@ def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> P
         name: load_table(name, values["tables"][name], root, files) for name in experiment.tables
     }
     figures = {
-        name: load_figure(name, values["figures"][name], root, files) for name in experiment.figures
+        name: load_figure(name, values["figures"][name], root, files).with_choice_of(wanted)
+        for name, wanted in experiment.figures.items()
     }
     for name in experiment.headline:
         if name not in tables and name not in figures:
             allowed = ", ".join([*tables, *figures])
-            raise ConfigError(f"{file}: headline = '{name}': allowed are {allowed}")
+            raise ConfigError(f"{file}: headline = {name!r}: allowed are {allowed}")
+    _check_sheet_names(experiment, file)
     sheets: dict[str, Table | Figure] = {**tables, **figures}
     places = {name: _place_of(name, sheet, values, root, file) for name, sheet in sheets.items()}
-    asking = {row.method: places[name] for name, sheet in sheets.items() for row in sheet.rows}
-    methods = {name: load_method(name, root, f"{by}: rows.method") for name, by in asking.items()}
-    splits = {name: _splits(name, dataset, root) for name, dataset in experiment.datasets.items()}
+    asking = {
+        row.method: f"{places[name]}: rows.method"
+        for name, sheet in sheets.items()
+        for row in sheet.rows
+    }
+    for name, dataset in experiment.datasets.items():
+        for method in dataset.methods:
+            place = ("datasets", name, "methods", method)
+            writer = str(written_by(files, place, root / "datasets" / f"{name}.yaml"))
+            places[".".join(place)] = writer
+            asking.setdefault(method, f"{writer}: datasets.{name}.methods")
+    methods = {name: load_method(name, root, by) for name, by in asking.items()}
+    splits = {
+        name: _splits(name, dataset, root, files) for name, dataset in experiment.datasets.items()
+    }
     rows: dict[Point, Row] = {}
     for name, sheet in sheets.items():
         wanted = experiment.tables.get(name) or experiment.figures[name]
@@ -49,6 +74,8 @@ def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> P
         for entry in entries_of(sheet, wanted, experiment.seeds):
             _check_labelled(entry, sheet, experiment, splits, places[name])
             rows |= dict.fromkeys(entry.points, entry.row)
+    for name, figure in figures.items():
+        _check_choice(name, figure, experiment, splits[figure.dataset], files, places[name])
     return Plan(root, experiment, splits, methods, tables, figures, rows, places)
 
 
@@ -69,19 +96,26 @@ def check_methods(plan: Plan) -> None:
         file = plan.root / "methods" / f"{name}.yaml"
         if method.method not in METHODS:
             allowed = ", ".join(METHODS)
-            raise ConfigError(f"{file}: method = '{method.method}': allowed are {allowed}")
+            raise ConfigError(f"{file}: method = {method.method!r}: allowed are {allowed}")
         check_settings(METHODS[method.method].Settings, method.settings, file, ("settings",))
+    for dataset, settings in plan.experiment.datasets.items():
+        for name, given in settings.methods.items():
+            place = ("datasets", dataset, "methods", name)
+            kind = METHODS[plan.methods[name].method]
+            check_settings(kind.Settings, given, plan.places[".".join(place)], place)
     for name, sheet in plan.sheets.items():
         for entry in plan.entries(name):
             _check_row(entry, METHODS, sheet, plan, plan.places[name])
 
 
-def _splits(name: str, dataset: Dataset, root: Path) -> SplitLists:
+def _splits(name: str, dataset: Dataset, root: Path, files: Sequence[Path]) -> SplitLists:
     try:
         lists = read_splits(dataset, root)
         return lists._replace(absent=absent_scans(dataset, lists, root))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{root / 'datasets' / name}.yaml: splits: {error}") from None
+        own = root / "datasets" / f"{name}.yaml"
+        file = written_by(files, ("datasets", name, "splits"), own)
+        raise ConfigError(f"{file}: splits: {error}") from None
 
 
 def _check_row(
@@ -90,8 +124,9 @@ def _check_row(
     """The method takes the row's settings, and has the unlabelled scans that it needs."""
     row, method = entry.row, plan.methods[entry.row.method]
     kind = known[method.method]
-    settings = {**method.settings, **row.settings}
-    check_settings(kind.Settings, settings, file, ("rows", row.variant, "settings"))
+    check_settings(
+        kind.Settings, plan.settings(sheet.dataset, row), file, ("rows", row.variant, "settings")
+    )
     scans = len(plan.splits[sheet.dataset].train)
     if kind.uses_unlabelled and entry.labelled == scans:
         raise ConfigError(
@@ -108,6 +143,22 @@ def _place_of(
     if is_written_out(values[group][name]):
         return f"{file}: {group}.{name}"
     return str(root / group / f"{name}.yaml")
+
+
+def _check_sheet_names(experiment: Experiment, file: Path) -> None:
+    """No two tables or figures share a name: rules, logs and targets know them by it."""
+    for group, names in (("tables", experiment.tables), ("figures", experiment.figures)):
+        for name in (COST, SELECTION_GAIN):
+            if name in names:
+                raise ConfigError(
+                    f"{file}: {group} = {name!r}: the workflow has a table of this name; "
+                    "give yours another one"
+                )
+    twice = sorted(set(experiment.tables) & set(experiment.figures))
+    if twice:
+        raise ConfigError(
+            f"{file}: figures = {twice[0]!r}: a table has this name; give one of them another"
+        )
 
 
 def _check_sheet(
@@ -129,6 +180,46 @@ def _check_sheet(
                 raise ConfigError(
                     f"{file}: {group}.{name}.{key} = {value!r}: allowed are {allowed}"
                 )
+
+
+def _check_choice(
+    name: str,
+    figure: Figure,
+    experiment: Experiment,
+    lists: SplitLists,
+    files: Sequence[Path],
+    own: str,
+) -> None:
+    """The case is a test scan, chosen by a row that the figure shows; and the kind shows scans.
+
+    own: where the figure itself is written; an experiment's choice stands in one of its `files`.
+    """
+    wanted = experiment.figures[name]
+
+    def mistake(key: str, allowed: str) -> ConfigError:
+        place = f"{own}: {key}"
+        if getattr(wanted, key) is not None:
+            file = written_by(files, ("figures", name, key), files[-1])
+            place = f"{file}: figures.{name}.{key}"
+        return ConfigError(f"{place} = {getattr(figure, key)!r}: {allowed}")
+
+    given = [key for key in CHOICE if getattr(figure, key) != Figure.model_fields[key].default]
+    if given and figure.kind not in SHOWING_SCANS:
+        kinds = " and ".join(SHOWING_SCANS)
+        raise mistake(given[0], f"allowed for kind = {kinds}, not for {figure.kind}")
+    scans = (MEDIAN, *lists.present(lists.test))
+    if figure.case not in scans:
+        raise mistake("case", f"allowed are {', '.join(scans)}")
+    shown: dict[int, list[str]] = {}
+    for entry in entries_of(figure, wanted, experiment.seeds):
+        shown.setdefault(entry.labelled, []).append(entry.row.variant)
+    judges = [
+        variant
+        for variant in dict.fromkeys(row.variant for row in figure.rows)
+        if all(variant in variants for variants in shown.values())
+    ]
+    if figure.median_of is not None and figure.median_of not in judges:
+        raise mistake("median_of", f"allowed are {', '.join(judges)}")
 
 
 def _check_labelled(

@@ -3,6 +3,9 @@
 config/<experiment>.yaml -> `Experiment`; config/datasets/ -> `Dataset`; config/methods/ ->
 `MethodFile`; config/tables/ -> `Table`; config/figures/ -> `Figure`. No torch here: the workflow
 reads these at every start.
+
+What a key means stands in its class's docstring, `key: meaning.`, from which
+sgrs_core/configuration_page.py makes docs/configuration.md.
 """
 
 from dataclasses import asdict
@@ -12,15 +15,19 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sgrs_core.data.raw.files import ORIGINAL_FILES, Format, LabelOrigin, LabelPlacement
+from sgrs_core.figures.choice import MEDIAN, Slices
 from sgrs_core.settings import (
+    SCAN,
     InferenceSettings,
     NiftiSettings,
     Selection,
     TrainingSettings,
     Triple,
+    check_path,
 )
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]  # a folder, and a part of patterns
+NAME = r"^[A-Za-z0-9_-]{1,100}$"
+Name = Annotated[str, Field(pattern=NAME)]  # a folder, and a part of patterns
 
 
 class Strict(BaseModel):
@@ -30,9 +37,10 @@ class Strict(BaseModel):
 
 
 class Mirror(Strict):
-    """Prepared h5 files on a public server: base address, and a list of digests and names.
+    """Prepared h5 files on a public server.
 
-    Each line is `<digest>  <name>`: 64 hex digits are a SHA-256, 40 a git blob's id.
+    url: base address. digests: a text file, relative to the config folder, with a line for each
+    file, `<digest>  <name>`, of which 64 hex digits are a SHA-256, 40 a git blob's id.
     """
 
     url: str
@@ -40,9 +48,10 @@ class Mirror(Strict):
 
 
 class Tcia(Strict):
-    """A collection of The Cancer Imaging Archive: the NBIA API's base address, and the labels' zip.
+    """A collection of The Cancer Imaging Archive.
 
-    labels_sha256: of the zip; None accepts any sound one.
+    api: the NBIA API's base address. collection: its name there. labels: address of the labels'
+    zip. labels_sha256: of that zip; null accepts any sound one.
     """
 
     api: str
@@ -54,7 +63,9 @@ class Tcia(Strict):
 class Phantom(Strict):
     """Made-up scans in the data set's original format.
 
-    spacing: mm per voxel, where the format's is not fixed.
+    train_scans, test_scans, validation_scans: how many. shape: voxels along x, y, z. spacing: mm
+    per voxel, where the format's is not fixed. seed: everything follows from it and the scan's
+    name.
     """
 
     train_scans: int = Field(ge=1)
@@ -68,7 +79,9 @@ class Phantom(Strict):
 class Splits(Strict):
     """Scan names: text files relative to the config folder, one name a line, or the names.
 
-    counts: how many names each list must have, so that a damaged list is noticed.
+    train: in the published order; the labelled scans are the first ones. test: scored. validation:
+    for `best_on_validation`. counts: how many names each list must have, so that a damaged list is
+    noticed.
     """
 
     train: str | list[str]
@@ -78,7 +91,10 @@ class Splits(Strict):
 
 
 class Withdrawn(Strict):
-    """Scans of the published lists that their owner no longer distributes."""
+    """Scans of the published lists that their owner no longer distributes.
+
+    scans: their names. why: printed with the data set's tables.
+    """
 
     scans: list[str] = Field(min_length=1)
     why: str
@@ -87,16 +103,22 @@ class Withdrawn(Strict):
 class Dataset(Strict):
     """One data set: where its scans come from, how they are prepared and trained on.
 
-    format: of the owners' original files; `nifti` is a data set of one's own, see `nifti`.
-    source: `phantom` makes scans up; `raw` reads the original files from `folder`, or downloads
-    them where `tcia` says how; `local` reads prepared h5 files from `folder`; `mirror` downloads
-    those. access: what to tell a user who has to get the original files by hand. prepared_file:
-    where `local` and `mirror` have a scan; prepared_axes: the order in which they store its axes.
-    spacing: mm, for files without geometry. label_origin, label_placement: of `pancreas`, see
-    sgrs_core/data/raw/pancreas.py. downsample: block averaging factor. selections: in place of the
-    experiment's. validation_scans: how many of the labelled training scans are held out to choose
-    checkpoints (needed by `best_on_validation` where the data set has no validation list). note:
-    printed with its tables.
+    title: as tables and figures call it. note: printed with its tables. format: of the owners'
+    original files; `nifti` is a data set of one's own, see `nifti`. source: `phantom` makes scans
+    up; `raw` reads the original files from `folder`, or downloads them where `tcia` says how;
+    `local` reads prepared h5 files from `folder`; `mirror` downloads those. folder: where the files
+    of `raw` or `local` lie. access: what to tell a user who has to get the original files by hand.
+    mirror, tcia, phantom, nifti: what these sources need to know. prepared_file: where `local` and
+    `mirror` have a scan; prepared_axes: the order in which they store its axes. label_origin: of
+    `pancreas`; `ignored` puts a label whose origin is not its CT's on the CT's voxels, where
+    `checked` refuses the scan. label_placement: of `pancreas`; `logged` notes a label that lies on
+    no pancreas, where `checked` refuses the scan. splits: which scans are for what. withdrawn:
+    scans that no longer exist. spacing: mm, for files without geometry. downsample: block averaging
+    factor. selections: in place of the experiment's. validation_scans: how many of the labelled
+    training scans are held out to choose checkpoints (needed by `best_on_validation` where the data
+    set has no validation list). training, inference: how its runs train and predict. methods:
+    settings of methods here, by the name of a file in config/methods; over that file's, under a
+    row's.
     """
 
     title: str
@@ -121,10 +143,14 @@ class Dataset(Strict):
     validation_scans: int = Field(default=0, ge=0)
     training: TrainingSettings
     inference: InferenceSettings
+    methods: dict[Name, dict[str, Any]] = {}
 
     @model_validator(mode="after")
     def source_is_described(self) -> Self:
-        """Each source needs its own key."""
+        """Each source needs its own key, and paths are plain ones."""
+        if self.folder is not None:
+            check_path("folder", self.folder)
+        check_path("prepared_file", self.prepared_file, SCAN)
         needed = {"phantom": "phantom", "mirror": "mirror", "raw": "folder", "local": "folder"}
         key = needed[self.source]
         if getattr(self, key) is None and not self.downloads_originals:
@@ -160,7 +186,7 @@ class Dataset(Strict):
 
     def prepared_file_of(self, scan: str) -> str:
         """Where `local` and `mirror` have a scan, below their folder or address."""
-        return self.prepared_file.replace("{scan}", scan)
+        return self.prepared_file.replace(SCAN, scan)
 
     def options(self) -> dict[str, Any]:
         """What the preparation of an original scan must know besides its files."""
@@ -170,31 +196,62 @@ class Dataset(Strict):
 
 
 class Filter(Strict):
-    """Which part of a table or figure an experiment runs; None is all of it."""
+    """Which part of a table or figure an experiment runs.
+
+    labelled: rows with so many labelled scans. methods: rows of these files of config/methods;
+    null is all of them.
+    """
 
     labelled: list[int] | None = None
     methods: list[str] | None = None
 
 
+class FigureFilter(Filter):
+    """The same for a figure, and what else to show of it in place of what its file says.
+
+    labelled: as for a table. methods: as for a table. case: as in a figure written out. median_of:
+    as there. slices: as there.
+    """
+
+    case: str | None = None
+    median_of: str | None = None
+    slices: Slices | None = None
+
+
 class Experiment(Strict):
     """One results folder: data sets, seeds, and the tables and figures wanted.
 
-    note: printed with every table and figure (say what is not the paper's setting). headline: the
-    tables and figures that `snakemake headline` makes. data_folder: for downloads and raw scans,
-    shared between experiments. training_threads: CPU threads of one training run; the last bits of
-    its weights depend on it.
+    experiment: its name; results go to results/<name>. note: printed with every table and figure
+    (say what is not the paper's setting). data_folder: for downloads and raw scans, shared between
+    experiments. training_threads: CPU threads of one training run; the last bits of its weights
+    depend on it. runs_per_card: how many jobs may share a graphics card. tensorboard: each run
+    writes its log's rows as TensorBoard's event files, too; trains nothing anew. seeds: of the
+    runs, one run each. selections: ways of choosing a checkpoint, each evaluated: the `last`, or
+    the best by its Dice on the test scans or on validation scans. datasets: by name; what is given
+    here goes over config/datasets/<name>.yaml, and null leaves the set out. tables, figures: by
+    name; {} is all of config/tables/<name>.yaml or config/figures/<name>.yaml, a filter is a part
+    of it, one with `rows` is a new one, and null leaves it out. headline: the tables and figures
+    that the target `headline` makes.
     """
 
     experiment: Name
     note: str = ""
     data_folder: str = "data"
     training_threads: int = Field(default=1, ge=1)
-    seeds: list[int] = Field(min_length=1)
+    runs_per_card: int = Field(default=1, ge=1)
+    tensorboard: bool = False
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
     selections: list[Selection] = Field(min_length=1)
     datasets: dict[Name, Dataset]
     tables: dict[Name, Filter] = {}
-    figures: dict[Name, Filter] = {}
+    figures: dict[Name, FigureFilter] = {}
     headline: list[str] = []
+
+    @model_validator(mode="after")
+    def paths_are_plain(self) -> Self:
+        """The folder for downloads is a path, not a pattern."""
+        check_path("data_folder", self.data_folder)
+        return self
 
     def selections_on(self, dataset: str) -> list[Selection]:
         """The ways of choosing a checkpoint on a data set."""
@@ -202,7 +259,11 @@ class Experiment(Strict):
 
 
 class MethodFile(Strict):
-    """A named way of running a method: its id in METHODS, and settings that differ from its own."""
+    """A named way of running a method.
+
+    method: its id in sgrs_core/methods/__init__.py. title: in figures. settings: those that differ
+    from the method's own defaults.
+    """
 
     method: str
     title: str
@@ -210,16 +271,25 @@ class MethodFile(Strict):
 
 
 class Row(Strict):
-    """A row: its name in the published table, and what we run for it over the method's file."""
+    """A row: its name in the published table, and what we run for it.
+
+    variant: its name in config/published.csv, or any. method: a file of config/methods, and a part
+    of its runs' folder. settings: over that file's; part of the folder's name, too. labelled: with
+    how many labelled scans it is run, a run for each.
+    """
 
     variant: str
-    method: str
+    method: Name
     settings: dict[str, Any] = {}
     labelled: list[int] = Field(min_length=1)
 
 
 class Table(Strict):
-    """A table: the published one it stands beside (None: ours alone), and the rows we run."""
+    """A table, and the rows we run for it.
+
+    title: its heading. published_table: the number of the paper's that it stands beside; null: ours
+    alone. dataset: a data set of the experiment. rows: its lines.
+    """
 
     title: str
     published_table: int | None = None
@@ -228,12 +298,32 @@ class Table(Strict):
 
 
 class Figure(Strict):
-    """A figure: what kind, and the rows whose runs it shows.
+    """A figure, and the rows whose runs it shows.
 
-    segmentations: predictions against ground truth. threshold: scores over each row's `tau`.
+    title: its heading. kind: `segmentations` (predictions against ground truth), `error_maps` (what
+    each method finds, adds and misses), `threshold` (scores over each row's `tau`),
+    `training_curves` (what the runs' logs show over iterations) or `paired_scores` (each test
+    scan's Dice under each method). dataset: a data set of the experiment. rows: of which the first
+    selection and seed are shown.
+
+    For the kinds that show scans. case: a test scan's name, or `median`, the one with the median
+    Dice of the row `median_of`. median_of: a row's variant, or None, the mean over all rows.
+    slices: None leaves them to the figure's kind.
     """
 
     title: str
-    kind: Literal["segmentations", "threshold"]
+    kind: Literal["segmentations", "error_maps", "threshold", "training_curves", "paired_scores"]
     dataset: str
     rows: list[Row] = Field(min_length=1)
+    case: str = MEDIAN
+    median_of: str | None = None
+    slices: Slices | None = None
+
+    def with_choice_of(self, wanted: FigureFilter) -> "Figure":
+        """The figure with the case and the slices that an experiment wants."""
+        over = {key: getattr(wanted, key) for key in CHOICE}
+        return self.model_copy(update={key: one for key, one in over.items() if one is not None})
+
+
+CHOICE = ("case", "median_of", "slices")  # what only figures that show scans have
+SHOWING_SCANS = ("segmentations", "error_maps")

@@ -4,6 +4,7 @@ Standard library only: the workflow reads these without importing torch, and a m
 trains needs no validation library. `sgrs_core.config` fills and checks them from the YAML files.
 """
 
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,7 +12,10 @@ from typing import Literal
 Triple = tuple[int, int, int]
 Selection = Literal["last", "best_on_test", "best_on_validation"]
 Scoring = Literal["published", "strict"]
+Precision = Literal["strict", "float32", "tensorfloat32", "bfloat16"]
 
+SCAN = "{scan}"  # stands for a scan's name in a path
+UNSEEN = {"Cc", "Cs", "Zl", "Zp"}  # Unicode's control characters, halves of others, ends of lines
 SIDE_DIVISOR = 16  # the V-Net halves each side four times
 
 
@@ -21,11 +25,14 @@ class TrainingSettings:
 
     iterations: optimiser steps. patch: voxels along x, y, z. labelled_patches and
     unlabelled_patches: per step. base_filters, dropout: of the V-Net. learning_rate, momentum,
-    weight_decay: of SGD. ramp_iterations: until the pseudo-label weight is 1; ramp_block: the
-    weight changes once in so many iterations (the released code's 150).
+    weight_decay: of SGD. ramp_iterations: until the pseudo-label weight is 1, a multiple of
+    ramp_block; ramp_block: the weight changes once in so many iterations (the released code's 150).
     augmentation: `rotate_flip` turns patches by multiples of 90 degrees in the x-y plane and flips
     them along x or y; `none` leaves the random crop alone.
-    precision: of the networks' arithmetic; losses are always float32. channels_last: memory layout.
+    precision: of the networks' arithmetic; losses are always float32. `strict`: float32 and
+    deterministic, the same bits on the same hardware; `tensorfloat32`: as float32 but for
+    convolutions on a CUDA device. compile: fuse networks' layers, and SGRS-Net's losses, by
+    torch.compile, which takes minutes at the start. channels_last: memory layout.
     device: `auto` takes a CUDA device if there is one. checkpoint_every, log_every,
     selection_every: in iterations. selection_from: first iteration at which checkpoints compete.
     """
@@ -42,7 +49,8 @@ class TrainingSettings:
     ramp_iterations: int = 6_000
     ramp_block: int = 150
     augmentation: Literal["rotate_flip", "none"] = "rotate_flip"
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
+    compile: bool = False
     channels_last: bool = True
     device: Literal["auto", "cpu", "cuda"] = "auto"
     checkpoint_every: int = 200
@@ -72,9 +80,10 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class InferenceSettings:
-    """Sliding-window inference: stride in voxels along x, y, z; windows per network call.
+    """Sliding-window inference.
 
-    selection_stride: the (usually wider) stride of the passes that choose a checkpoint.
+    stride: in voxels along x, y, z. selection_stride: the (usually wider) stride of the passes that
+    choose a checkpoint. batch: windows per network call.
     """
 
     stride: Triple = (18, 18, 4)
@@ -95,8 +104,10 @@ class NiftiSettings:
     images, labels: where a scan's two files lie below the data set's folder; {scan} is its name.
     foreground: the label values to segment. voxel: resample to cubes of so many mm; None keeps the
     scan's grid. window: intensities are clipped to (lowest, highest) and scaled to [0, 1]; None
-    leaves them. margin: crop in x and y to the label's box and so many voxels around it, at least
-    minimum_side voxels wide; None keeps the whole scan. The z-score of what is left comes last.
+    leaves them. margin: crop in x and y to the label's box and so many voxels around it; None keeps
+    the whole scan. minimum_side: of that crop, in voxels.
+
+    The z-score of what is left comes last.
     """
 
     images: str = "images/{scan}.nii.gz"
@@ -109,10 +120,10 @@ class NiftiSettings:
 
     def __post_init__(self) -> None:
         for name in ("images", "labels"):
-            if "{scan}" not in getattr(self, name):
-                raise ValueError(
-                    f"{name} = {getattr(self, name)!r}: allowed are paths with {{scan}} in them"
-                )
+            path = getattr(self, name)
+            if SCAN not in path:
+                raise ValueError(f"{name} = {path!r}: allowed are paths with {SCAN} in them")
+            check_path(name, path, SCAN)
         if not self.foreground or 0 in self.foreground:
             raise ValueError(
                 f"foreground = {list(self.foreground)}: allowed are one or more label values "
@@ -129,7 +140,7 @@ class NiftiSettings:
 
     def files(self, root: Path, scan: str) -> list[Path]:
         """A scan's image and label."""
-        return [root / pattern.replace("{scan}", scan) for pattern in (self.images, self.labels)]
+        return [root / pattern.replace(SCAN, scan) for pattern in (self.images, self.labels)]
 
 
 def check_positive(name: str, value: int) -> None:
@@ -145,3 +156,21 @@ def check_patch(name: str, patch: Triple) -> None:
             f"{name} = {list(patch)}: allowed are three multiples of {SIDE_DIVISOR}, "
             "because the V-Net halves each side four times"
         )
+
+
+def check_path(name: str, path: str, filled_in: str = "") -> None:
+    """Raise ValueError for a path that is empty or that Snakemake takes for a pattern.
+
+    filled_in: the part that will be a scan's name.
+    """
+    rest = path.replace(filled_in, "")
+    if not path or not is_plain(rest) or "{" in rest or "}" in rest:
+        exception = f" (but for {filled_in})" if filled_in else ""
+        raise ValueError(
+            f"{name} = {path!r}: allowed are paths without {{ }}{exception} and control characters"
+        )
+
+
+def is_plain(text: str) -> bool:
+    """Whether a text is one line of characters that can stand in a path."""
+    return all(unicodedata.category(character) not in UNSEEN for character in text)

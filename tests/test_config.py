@@ -4,6 +4,7 @@ import copy
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas
 import pytest
@@ -55,20 +56,39 @@ def changed(place: str, value):
         ("datasets.moon", {}, "datasets = 'moon': allowed are brats2019, la, pancreas"),
         ("datasets.la.source", "raw", "datasets.la.folder = None: source = raw needs this key"),
         ("datasets.la.downsample", 0, "downsample = 0: allowed is greater than"),
+        (
+            "datasets.la.methods.bpc",
+            {},
+            r"datasets\.la\.methods = 'bpc': allowed are bcp",
+        ),
+        (
+            "datasets.la.methods.bcp",
+            {"pretrainings": 0.5},
+            r"datasets\.la\.methods\.bcp\.pretrainings = 0\.5: unknown key",
+        ),
+        (
+            "datasets.la.methods.bcp",
+            {"pretraining": 2.0},
+            r"datasets\.la\.methods\.bcp\.pretraining = 2\.0: allowed are numbers from",
+        ),
         ("datasets.la.training.iterations", "many", "iterations = 'many': allowed is a valid"),
         ("datasets.la.training.iterations", True, "iterations = True: allowed is a valid integer"),
         ("datasets.la.training.iterations", 0, "iterations = 0: allowed are whole numbers from 1"),
         ("datasets.la.training.itrations", 5, "itrations = 5: unknown key; allowed are augment"),
         ("datasets.la.training.patch", [30, 32, 16], r"patch = \[30, 32, 16\]: allowed are three"),
         ("datasets.la.training.patch", [32, 32], "patch.2 = .missing.: Field required"),
-        ("datasets.la.training.precision", "fp8", "precision = 'fp8': allowed is 'float32' or"),
+        (
+            "datasets.la.training.precision",
+            "fp8",
+            "precision = 'fp8': allowed is 'strict', ",
+        ),
         ("datasets.la.training.dropout", 1.0, "dropout = 1.0: allowed are numbers from 0 to"),
         ("datasets.la.inference.stride", [0, 1, 1], "stride = 0: allowed are whole numbers"),
         ("datasets.la.phantom.train_scans", 7, "labelled = 8 .*: allowed are 1 to 7"),
         (
             "datasets.la.phantom.train_scans",
             8,
-            "labelled = 8 .row sgrs.: allowed are less than all 8",
+            "labelled = 8 .row dtc.: allowed are less than all 8",
         ),
         ("tables.table2.labelled", [5], "tables.table2.labelled = 5: allowed are 4, 8, 80"),
         ("tables.table2.methods", ["x"], "table2.methods = 'x': allowed are .*sgrs, sgrs_paper"),
@@ -98,6 +118,112 @@ def test_a_mistake_is_one_line_with_file_key_value_and_what_is_allowed(place, va
         plan(changed(place, value))
     assert "\n" not in str(raised.value)
     assert ".yaml: " in str(raised.value)
+
+
+ROWS = [{"variant": "vnet", "method": "vnet", "labelled": [4]}]
+SHEET = {"title": "Mine", "dataset": "la", "rows": ROWS}
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ("tables.cost", SHEET, "tables = 'cost': the workflow has a table of this name"),
+        (
+            "tables.selection_gain",
+            SHEET,
+            "tables = 'selection_gain': the workflow has a table of this name",
+        ),
+        (
+            "figures.cost",
+            {**SHEET, "kind": "threshold"},
+            "figures = 'cost': the workflow has a table",
+        ),
+        ("figures.table2", {**SHEET, "kind": "threshold"}, "figures = 'table2': a table has this"),
+    ],
+)
+def test_a_name_that_is_taken_already_is_refused(place, value, message):
+    with pytest.raises(ConfigError, match=rf"^{FILE}: {message}"):
+        plan(changed(place, value))
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (
+            "figures.figure2.case",
+            "nobody",
+            "figures.figure2.case = 'nobody': allowed are median, phantom_test_000, phantom_test_",
+        ),
+        (
+            "figures.figure2.case",
+            "phantom_train_000",
+            "case = 'phantom_train_000': allowed",
+        ),
+        ("figures.figure2.case", 3, "figures.figure2.case = 3: allowed is a valid string"),
+        (
+            "figures.figure2.median_of",
+            "nn",
+            "median_of = 'nn': allowed are vnet, dtc, .*sgrs",
+        ),
+        ("figures.figure2.slices", {"axis": "w"}, "slices.axis = 'w': allowed is 'x', 'y' or 'z'"),
+        ("figures.figure2.slices", {"count": 0}, "figure2.slices.count = 0: allowed are 1 to 6"),
+        ("figures.figure2.slices", {"at": [-1]}, r"slices.at = \[-1\]: allowed are 1 to 6 indices"),
+        ("figures.figure2.slices", {"at": ["a"]}, "slices.at.0 = 'a': allowed is a valid integer"),
+        (
+            "figures.figure2.slices",
+            {"to": 1},
+            "slices.to = 1: unknown key; allowed are at, axis",
+        ),
+        (
+            "figures.figure4.case",
+            "phantom_test_000",
+            "figure4.case = 'phantom_test_000': allowed for kind = segmentations and error_maps",
+        ),
+        ("tables.table2.case", "median", "tables.table2.case = 'median': unknown key"),
+    ],
+)
+def test_a_wrong_choice_of_scan_or_slices_is_one_line_too(place, value, message):
+    with pytest.raises(ConfigError, match=rf"^{FILE}: .*{message}") as raised:
+        plan(changed(place, value))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_wrong_choice_in_a_figures_own_file_names_that_file(tmp_path):
+    root = tmp_path / "config"
+    shutil.copytree(CONFIG, root)
+    figure = root / "figures/error_maps.yaml"
+    figure.write_text(figure.read_text() + "case: nobody\n")
+    with pytest.raises(ConfigError, match=rf"^{figure}: case = 'nobody': allowed are median, ph"):
+        load_plan(shipped("config"), [FILE], root)
+
+
+def test_an_experiments_choice_goes_over_the_figures_own(tmp_path):
+    root = tmp_path / "config"
+    shutil.copytree(CONFIG, root)
+    figure = root / "figures/error_maps.yaml"
+    figure.write_text(figure.read_text() + "case: nobody\nslices: {count: 2}\n")
+    loaded = load_plan(changed("figures.error_maps.case", "phantom_test_003"), [FILE], root)
+    layout = Layout(loaded)
+    assert layout.case_of_figure("error_maps") == {"case": "phantom_test_003", "median_of": None}
+    assert layout.slices_of_figure("error_maps") == {"axis": "z", "count": 2, "at": None}
+    assert layout.slices_of_figure("figure2") is None
+
+
+def test_a_row_that_is_not_shown_everywhere_cannot_choose_the_median():
+    values = changed("figures.figure2.median_of", "sgrs")
+    assert Layout(plan(values)).case_of_figure("figure2")["median_of"] == "sgrs"
+    rows = [
+        {"variant": "vnet", "method": "vnet", "labelled": [4, 8]},
+        {"variant": "sgrs", "method": "sgrs", "labelled": [4]},
+    ]
+    own = {"title": "Mine", "dataset": "la", "kind": "error_maps", "rows": rows}
+    with pytest.raises(ConfigError, match=r"figures\.own: median_of = 'sgrs': allowed are vnet$"):
+        plan(changed("figures.own", {**own, "median_of": "sgrs"}))
+
+
+def test_la_half_trains_only_what_its_two_hours_allow():
+    loaded = plan(shipped("la_half"), [CONFIG / "la_half.yaml"])
+    assert {point.variant for point in loaded.rows} == {"vnet", "sgrs", "sgrs_paper"}
 
 
 def test_a_mistake_names_the_file_that_wrote_the_key(tmp_path):
@@ -172,7 +298,7 @@ def test_a_file_that_is_not_yaml_is_named(tmp_path):
         plan(shipped("config"), [bad])
 
 
-@pytest.mark.parametrize("name", ["config", "la_half", "paper", "equations"])
+@pytest.mark.parametrize("name", ["config", "la_half", "la", "paper", "equations"])
 def test_the_shipped_experiments_are_right(name):
     plan(shipped(name), [CONFIG / f"{name}.yaml"])
 
@@ -192,12 +318,24 @@ def test_runs_that_tables_share_are_one_run():
     shared = {name: set(layout.scores_of_table(name)) for name in tables}
     full = "results/paper/la/labelled-4/sgrs/seed-0/last/scores.csv"
     assert all(full in files for files in shared.values())
-    same = "results/paper/la/labelled-4/sgrs,delta=con,theta=con/seed-0/last/scores.csv"
+    same = "results/paper/la/labelled-4/sgrs+delta=con+theta=con/seed-0/last/scores.csv"
     assert same in shared["table5"] & shared["table6"]
 
 
-def test_every_published_row_of_an_ablation_is_run():
+@pytest.mark.parametrize(
+    ("dataset", "labelled", "parts"),
+    [("la", "4", ["train", "test"]), ("brats2019", "12", ["train", "validation"])],
+)
+def test_a_run_waits_for_the_scans_that_it_reads_and_no_others(dataset, labelled, parts):
+    layout = Layout(plan(shipped("paper"), [CONFIG / "paper.yaml"]))
+    run = SimpleNamespace(dataset=dataset, labelled=labelled, variant="sgrs", seed="0")
+    lists = [f"results/paper/volumes/{dataset}.{part}.sha256" for part in parts]
+    assert layout.prepared_for_run(run) == lists
+    listed = [file for part in parts for file in layout.volumes_of_part(dataset, part)]
+    assert set(layout.volumes_of_run(run)) == set(listed)
 
+
+def test_every_published_row_of_an_ablation_is_run():
     published = pandas.read_csv(CONFIG / "published.csv")
     paper = plan(shipped("paper"), [CONFIG / "paper.yaml"])
     for name, table in paper.tables.items():
@@ -357,7 +495,7 @@ def merged(values, over):
     return {**values, **{key: merged(values.get(key), value) for key, value in over.items()}}
 
 
-PAGES = ["README.md", "docs/data.md"]
+PAGES = ["README.md", "docs/data.md", "docs/figures.md"]
 SHOWN = [
     yaml.safe_load(block)
     for page in PAGES
@@ -370,3 +508,17 @@ SHOWN = [
 @pytest.mark.parametrize("over", SHOWN, ids=str)
 def test_the_settings_that_the_pages_show_are_right(over):
     plan(merged(shipped("paper"), over))
+
+
+def test_a_data_sets_settings_of_a_method_go_over_the_methods_file_and_under_a_rows():
+    values = changed("datasets.la.methods", {"sgrs_paper": {"noise": 0.1, "epsilon": 0.3}})
+    rows = [
+        {"variant": "plain", "method": "sgrs_paper", "labelled": [4]},
+        {"variant": "own", "method": "sgrs_paper", "settings": {"noise": 0.2}, "labelled": [4]},
+    ]
+    values["tables"] = {"own": {"title": "Own", "dataset": "la", "rows": rows}}
+    values |= {"headline": ["own"], "figures": {}}
+    runs = {point.variant: plan(values).run(point)["settings"] for point in plan(values).rows}
+    file = yaml.safe_load((CONFIG / "methods" / "sgrs_paper.yaml").read_text())["settings"]
+    assert runs["sgrs_paper"] == {**file, "noise": 0.1, "epsilon": 0.3}
+    assert runs["sgrs_paper+noise=0.2"] == {**file, "noise": 0.2, "epsilon": 0.3}

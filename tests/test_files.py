@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -48,3 +49,14 @@ def test_a_folder_is_held_by_one_process_and_free_when_that_is_killed(tmp_path):
     holder.wait()
     with held_alone(tmp_path):
         pass
+
+
+def test_who_waits_for_a_folder_gets_it_when_the_holder_ends(tmp_path, caplog):
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert holder.stdout.readline() == b"held\n"
+    threading.Timer(0.5, holder.kill).start()
+    with held_alone(tmp_path, wait=True):
+        assert holder.wait() != 0
+    assert "another process works here" in caplog.text

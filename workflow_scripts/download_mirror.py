@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from sgrs_core.data.digests import read_digests
+from sgrs_core.data.digests import read_digests, write_digests
 from sgrs_core.data.download_list import download_all, mirror_files
-from sgrs_core.files import atomic
 from sgrs_core.log import log_to
 
 
@@ -13,8 +12,7 @@ def main(snakemake):
     complete = Path(snakemake.output.complete)
     digests = read_digests(Path(snakemake.params.digests))
     download_all(mirror_files(snakemake.params.url, digests, complete.parent))
-    with atomic(complete) as temporary:
-        temporary.write_text("".join(f"{digest}  {name}\n" for name, digest in digests.items()))
+    write_digests(complete, digests)
 
 
 if "snakemake" in globals():

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sgrs_core.data.tcia import download_pancreas
-from sgrs_core.files import atomic
+from sgrs_core.files import write_text
 from sgrs_core.log import log_to
 
 
@@ -19,8 +19,7 @@ def main(snakemake):
         patients,
         labels_sha256=tcia["labels_sha256"],
     )
-    with atomic(complete) as temporary:
-        temporary.write_text("".join(f"{patient}\n" for patient in patients))
+    write_text(complete, "".join(f"{patient}\n" for patient in patients))
 
 
 if "snakemake" in globals():

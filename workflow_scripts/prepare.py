@@ -6,6 +6,7 @@ import SimpleITK
 
 from sgrs_core.data.prepare import copy_prepared, prepare_original
 from sgrs_core.log import log_to
+from sgrs_core.settings import SCAN
 
 
 def main(snakemake):
@@ -16,7 +17,7 @@ def main(snakemake):
     if "format" in how:
         prepare_original(how["format"], folder, scan, how["options"], how["downsample"], output)
     else:
-        file = folder / how["prepared_file"].replace("{scan}", scan)
+        file = folder / how["prepared_file"].replace(SCAN, scan)
         copy_prepared(file, how["spacing"], how["axes"], how["downsample"], output)
 
 

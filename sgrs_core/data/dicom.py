@@ -7,6 +7,7 @@ import SimpleITK
 from numpy.typing import NDArray
 
 POSITION = "0020|0032"  # ImagePositionPatient
+PREAMBLE = 128  # bytes
 EVEN = 0.05  # how much of the usual gap between slices another gap may differ: rounded positions
 
 
@@ -16,7 +17,7 @@ def read_series(folder: Path) -> tuple[SimpleITK.Image, list[Path]]:
     Raises FileNotFoundError where there is none, and ValueError, naming the folder or file, for
     several series, a file that is not part of the series or damaged, or uneven slices.
     """
-    files = sorted(folder.rglob("*.dcm"))
+    files = dicom_files(folder)
     if not files:
         raise FileNotFoundError(
             f"{folder}: no DICOM file (*.dcm) there or below; is the folder complete?"
@@ -31,7 +32,7 @@ def read_series(folder: Path) -> tuple[SimpleITK.Image, list[Path]]:
         found = ", ".join(series for _, series in identities) or "none"
         raise ValueError(
             f"{folder}: expected one DICOM series, found {len(identities)} ({found}); "
-            "keep the portal-venous CT series only"
+            "keep the wanted one only (of Pancreas-CT: the portal-venous CT)"
         )
     ordered = SimpleITK.ImageSeriesReader.GetGDCMSeriesFileNames(*identities[0])
     strange = sorted(set(files) - set(map(Path, ordered)))
@@ -58,6 +59,21 @@ def read_series(folder: Path) -> tuple[SimpleITK.Image, list[Path]]:
     ]
     check_even(folder, np.array(places))
     return picture, files
+
+
+def dicom_files(folder: Path) -> list[Path]:
+    """All files *.dcm in or below a folder; where there are none, all that begin as DICOM does."""
+    files = sorted(folder.rglob("*.dcm"))
+    return files or sorted(filter(begins_as_dicom, folder.rglob("*")))
+
+
+def begins_as_dicom(path: Path) -> bool:
+    """Whether a file has DICOM's four letters after its preamble; exports may lack the suffix."""
+    if not path.is_file() or path.name == "DICOMDIR":
+        return False
+    with path.open("rb") as file:
+        file.seek(PREAMBLE)
+        return file.read(4) == b"DICM"
 
 
 def check_even(folder: Path, places: NDArray[np.float64]) -> None:

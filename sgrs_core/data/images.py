@@ -105,7 +105,7 @@ def check_grids(
 
 
 def voxel_position(
-    voxel: Sequence[int],
+    voxel: Sequence[float],
     spacing: Sequence[float],
     origin: Sequence[float],
     direction: Sequence[float],

@@ -87,10 +87,13 @@ def prepare_brats(flair: Array, segmentation: Array) -> Prepared:
     """
     check_shapes(flair, segmentation)
     crop = brain_box(flair)
-    brain = flair[crop]
+    return Prepared(standardised_brain(flair[crop]), as_mask(segmentation[crop] > 0), start(crop))
+
+
+def standardised_brain(brain: Array) -> NDArray[np.float32]:
+    """Clip the brightest voxels of a cropped FLAIR image and z-score it by the positive ones."""
     clipped = np.minimum(brain, clip_value(brain))
-    image = z_score(clipped, reference=clipped[clipped > 0])
-    return Prepared(image, as_mask(segmentation[crop] > 0), start(crop))
+    return z_score(clipped, reference=clipped[clipped > 0])
 
 
 def prepare_own(

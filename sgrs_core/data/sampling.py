@@ -5,12 +5,13 @@ Two streams, labelled and unlabelled scans, each an endless row of random permut
 again only after all others of its stream have been drawn.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -19,10 +20,13 @@ from sgrs_core.methods.method import Batch
 from sgrs_core.settings import TrainingSettings, Triple
 
 LABELLED, UNLABELLED, GEOMETRY = 0, 1, 2  # independent streams of random numbers
+CODES = 256  # numbers that a byte tells apart
+
+Cut = Callable[[Tensor], Tensor]  # of the voxels of a scan those of a patch
 
 
 class Sample(NamedTuple):
-    """A method's batch, and what it may not see: labels_u (U, X, Y, Z) int64, for diagnostics."""
+    """A method's batch, and what it may not see: labels_u (U, X, Y, Z) uint8, for diagnostics."""
 
     batch: Batch
     labels_u: Tensor
@@ -30,10 +34,24 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class Scan:
-    """A scan on the training device: image (X, Y, Z) float32, label (X, Y, Z) uint8."""
+    """A scan on the training device.
 
-    image: Tensor
+    voxels: (X, Y, Z), the image in float32; or, where `values` is given, each voxel's number in it,
+    uint8: intensities that were whole numbers from 0 to 255 take a byte then, and lose nothing.
+    label: (X, Y, Z) uint8. values: (n,) float32.
+    """
+
+    voxels: Tensor
     label: Tensor
+    values: Tensor | None = None
+
+    def write_image(self, cut: Cut, place: Tensor) -> None:
+        """Write the intensities of what `cut` takes to a float32 tensor that is contiguous."""
+        if self.values is None:
+            place.copy_(cut(self.voxels))
+        else:
+            codes = cut(self.voxels).flatten().int()
+            torch.index_select(self.values, 0, codes, out=place.view(-1))
 
 
 class TwoStreamSampler:
@@ -50,7 +68,7 @@ class TwoStreamSampler:
         self.run, self.seed = run, seed
         self.labelled = [load(volume, run.patch, device) for volume in labelled]
         self.unlabelled = [load(volume, run.patch, device) for volume in unlabelled]
-        self.nothing = torch.empty((0, *run.patch), device=device)
+        self.device = device
 
     def draw(self, iteration: int) -> Sample:
         """The patches of one iteration (counted from 1)."""
@@ -60,10 +78,9 @@ class TwoStreamSampler:
         indices_u = self.indices(
             UNLABELLED, len(self.unlabelled), run.unlabelled_patches, iteration
         )
-        patches_l = [self.patch(self.labelled[i], generator) for i in indices_l]
-        patches_u = [self.patch(self.unlabelled[i], generator) for i in indices_u]
-        images_l, labels_l = self.stack(patches_l)
-        images_u, labels_u = self.stack(patches_u)
+        images_l, labels_l = self.patches([self.labelled[i] for i in indices_l], generator)
+        scans_u = [self.unlabelled[i] for i in indices_u]
+        images_u, labels_u = self.patches(scans_u, generator, torch.uint8)
         return Sample(Batch(images_l, labels_l, images_u, indices_l), labels_u)
 
     def indices(self, stream: int, scans: int, per_step: int, iteration: int) -> list[int]:
@@ -78,8 +95,24 @@ class TwoStreamSampler:
             chosen.append(int(order[place]))
         return chosen
 
-    def patch(self, scan: Scan, generator: np.random.Generator) -> Scan:
-        """A random crop, rotated and flipped if the run says so.
+    def patches(
+        self,
+        scans: Sequence[Scan],
+        generator: np.random.Generator,
+        label_type: torch.dtype = torch.int64,
+    ) -> tuple[Tensor, Tensor]:
+        """A random patch of each: images (B, 1, X, Y, Z) float32, labels (B, X, Y, Z)."""
+        size = (len(scans), *self.run.patch)
+        images = torch.empty(size, device=self.device)
+        labels = torch.empty(size, dtype=label_type, device=self.device)
+        for scan, image, label in zip(scans, images, labels, strict=True):
+            cut = self.random_cut(scan.label.shape, generator)
+            scan.write_image(cut, image)
+            label.copy_(cut(scan.label))
+        return images.unsqueeze(1), labels
+
+    def random_cut(self, shape: Sequence[int], generator: np.random.Generator) -> Cut:
+        """A random crop of a scan of this shape, rotated and flipped if the run says so.
 
         Cropping first and turning the patch costs less than turning the scan, and is the same but
         for which of a side's two ends the half-open range of corners leaves out.
@@ -90,21 +123,16 @@ class TwoStreamSampler:
             turns, flipped_axis = int(generator.integers(4)), int(generator.integers(2))
             if turns % 2:
                 size = (size[1], size[0], size[2])
-        sides = zip(scan.image.shape, size, strict=True)
+        sides = zip(shape, size, strict=True)
         corner = [int(generator.integers(side - length)) for side, length in sides]
         window = tuple(slice(c, c + length) for c, length in zip(corner, size, strict=True))
-        image, label = scan.image[window], scan.label[window]
-        if self.run.augmentation == "rotate_flip":
-            image = image.rot90(turns, (0, 1)).flip(flipped_axis)
-            label = label.rot90(turns, (0, 1)).flip(flipped_axis)
-        return Scan(image, label)
 
-    def stack(self, patches: Sequence[Scan]) -> tuple[Tensor, Tensor]:
-        """Images (B, 1, X, Y, Z) float32 and labels (B, X, Y, Z) int64; B may be 0."""
-        if not patches:
-            return self.nothing.unsqueeze(1), self.nothing.long()
-        images = torch.stack([patch.image for patch in patches]).unsqueeze(1)
-        return images, torch.stack([patch.label for patch in patches]).long()
+        def cut(voxels: Tensor) -> Tensor:
+            if self.run.augmentation == "rotate_flip":
+                return voxels[window].rot90(turns, (0, 1)).flip(flipped_axis)
+            return voxels[window]
+
+        return cut
 
 
 def load(volume: Volume, patch: Triple, device: torch.device) -> Scan:
@@ -112,8 +140,27 @@ def load(volume: Volume, patch: Triple, device: torch.device) -> Scan:
     longest = max(patch[0], patch[1])
     pads = padding(volume.image.shape, (longest, longest, patch[2]))
     image = functional.pad(torch.from_numpy(volume.image), pads)
-    label = functional.pad(torch.from_numpy(volume.label), pads)
-    return Scan(image.to(device), label.to(device))
+    label = functional.pad(torch.from_numpy(volume.label), pads).to(device)
+    encoded = encode(image.numpy())
+    if encoded is None:
+        return Scan(image.to(device), label)
+    codes, values = map(torch.from_numpy, encoded)
+    return Scan(codes.to(device), label, values.to(device))
+
+
+def encode(image: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]] | None:
+    """Each voxel's number in the rising list of distinct intensities, and the list; None over 256.
+
+    A part of the voxels shows most values, or that there are too many, and is sorted sooner.
+    """
+    for step in (3, 1):
+        values = np.unique(image[::step, ::step, ::step])
+        if len(values) > CODES:
+            return None
+        codes = np.minimum(np.searchsorted(values, image), len(values) - 1)
+        if np.array_equal(values[codes], image):
+            return codes.astype(np.uint8), values
+    raise ValueError("the image holds values that are not numbers")
 
 
 def padding(shape: Sequence[int], patch: Triple) -> list[int]:

@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 from sgrs_core.schema import Dataset
 
-SCAN_NAME = re.compile(r"[^/\\.{}*][^/\\{}*]*")  # a folder, a file, and a part of patterns
+SCAN_NAME = re.compile(r"[^/\\.{}*'\"][^/\\{}*'\"]*")  # a folder, a file, a part of patterns
+PARTS = ("train", "test", "validation")  # of a data set's scans; fields of SplitLists
+LONGEST = 200  # bytes of a name; file systems take 255, and names get endings
 
 
 class SplitLists(NamedTuple):
@@ -74,6 +76,16 @@ def read_splits(dataset: Dataset, root: Path) -> SplitLists:
     return lists
 
 
+def is_scan_name(name: str) -> bool:
+    """Whether a name is one file or folder on every system, and only itself in a pattern.
+
+    Snakemake puts names on the command lines of a cluster's jobs as Python writes texts, not as a
+    shell reads them. Without quotes, backslashes and what Python escapes, the two are the same.
+    """
+    fits = name.isprintable() and len(name.encode()) <= LONGEST
+    return fits and SCAN_NAME.fullmatch(name) is not None
+
+
 def _phantom_names(part: str, count: int) -> tuple[str, ...]:
     return tuple(f"phantom_{part}_{number:03d}" for number in range(count))
 
@@ -91,14 +103,17 @@ def _read_list(given: str | list[str], root: Path, part: str) -> tuple[str, ...]
         file = root / given
         if not file.is_file():
             raise FileNotFoundError(f"{place}: split list not found")
-        lines = file.read_text(encoding="utf-8").splitlines()
+        try:
+            lines = file.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{place}: not readable ({error}); save the list as UTF-8") from None
     names = tuple(line.split(",")[0].strip() for line in lines if line.strip())
     if not names:
         raise ValueError(f"{place}: the split list is empty")
-    strange = [name for name in names if not SCAN_NAME.fullmatch(name)]
+    strange = [name for name in names if not is_scan_name(name)]
     if strange:
         raise ValueError(
-            f"{place}: {strange[0]!r} cannot be a scan's name: allowed are file names without / or "
-            "a leading dot"
+            f"{place}: {strange[0]!r} cannot be a scan's name: allowed are printable file names of "
+            f"up to {LONGEST} bytes without a leading dot and without / \\ {{ }} * ' \""
         )
     return names

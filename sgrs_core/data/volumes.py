@@ -71,6 +71,15 @@ def read_volume(
     )
 
 
+def read_geometry(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Spacing (mm) and direction of a scan that `write_volume` wrote, without its arrays."""
+    with h5py.File(path, "r") as file:
+        spacing, direction = (
+            tuple(map(float, file.attrs[name])) for name in ("spacing", "direction")
+        )
+    return spacing, direction
+
+
 def write_volume(path: Path, volume: Volume) -> None:
     """Check and write one prepared scan; the file appears whole or not at all."""
     check_arrays(volume.image, volume.label, str(path))

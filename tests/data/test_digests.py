@@ -1,8 +1,15 @@
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from sgrs_core.data.digests import Digest, git_blob_of, read_digests
+from sgrs_core.data.digests import (
+    Digest,
+    git_blob_of,
+    list_files,
+    read_digests,
+    remove_if_incomplete,
+)
 
 CONFIG = Path(__file__).parents[2] / "config"
 
@@ -85,3 +92,32 @@ def test_a_fault_tells_both_digests(tmp_path: Path) -> None:
 def test_what_is_no_digest_is_refused(digest: str) -> None:
     with pytest.raises(ValueError, match="is no digest; write a SHA-256"):
         Digest(digest)
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> Path:
+    """A list of two files in a folder beside it."""
+    files = [tmp_path / "la" / name for name in ("scan 1.h5", "mäßig.h5")]
+    files[0].parent.mkdir()
+    for file in files:
+        file.write_text(file.name)
+    list_files(tmp_path / "la.sha256", files)
+    return tmp_path / "la.sha256"
+
+
+def test_sha256sum_finds_a_written_list_right_and_a_changed_file_wrong(listed: Path) -> None:
+    check = ["sha256sum", "--check", "--strict", listed.name]
+    assert subprocess.run(check, cwd=listed.parent, check=False).returncode == 0
+    assert set(read_digests(listed)) == {"la/scan 1.h5", "la/mäßig.h5"}
+    (listed.parent / "la/mäßig.h5").write_text("changed")
+    assert subprocess.run(check, cwd=listed.parent, check=False).returncode == 1
+
+
+def test_a_list_goes_with_the_first_of_its_files_that_goes(listed: Path, caplog) -> None:
+    remove_if_incomplete(listed)
+    assert listed.exists()
+    (listed.parent / "la/scan 1.h5").unlink()
+    remove_if_incomplete(listed)
+    assert not listed.exists()
+    assert "la.sha256: la/scan 1.h5 is missing" in caplog.text
+    remove_if_incomplete(listed)  # where there is none there is nothing to do

@@ -4,8 +4,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from sgrs_core.data.sampling import LABELLED, TwoStreamSampler, padding
+from sgrs_core.data import sampling
+from sgrs_core.data.sampling import LABELLED, TwoStreamSampler, encode, padding
 from sgrs_core.data.volumes import Volume
 
 
@@ -36,7 +39,7 @@ def test_a_batch_has_the_shapes_and_types_that_methods_expect(sampler):
     assert batch.images_l.shape == batch.images_u.shape == (2, 1, 16, 16, 16)
     assert batch.images_l.dtype == torch.float32
     assert batch.labels_l.shape == labels_u.shape == (2, 16, 16, 16)
-    assert batch.labels_l.dtype == labels_u.dtype == torch.int64
+    assert (batch.labels_l.dtype, labels_u.dtype) == (torch.int64, torch.uint8)
 
 
 def test_image_and_label_stay_together_through_crop_rotation_and_flip(sampler):
@@ -143,3 +146,42 @@ def test_a_batch_says_which_labelled_scans_its_patches_are_from(sampler):
     for iteration in range(1, 8):
         batch, _ = source.draw(iteration)
         assert list(batch.scans_l) == scans_in(batch.images_l)
+
+
+def eight_bit_volume(number: int, shape=(24, 22, 20)) -> Volume:
+    """A z-scored scan of whole numbers from 0 to 255, as most of LA's are."""
+    random = np.random.default_rng(number)
+    image = random.integers(0, 256, shape).astype(np.float32)
+    return Volume((image - image.mean()) / image.std(), (image > 200).astype(np.uint8))
+
+
+def test_scans_kept_as_bytes_give_the_same_patches_as_scans_kept_as_numbers(
+    tiny_training, monkeypatch
+):
+    scans = [eight_bit_volume(number) for number in range(5)]
+    device = torch.device("cpu")
+    as_bytes = TwoStreamSampler(scans[:2], scans[2:], tiny_training, 0, device)
+    monkeypatch.setattr(sampling, "encode", lambda image: None)
+    as_numbers = TwoStreamSampler(scans[:2], scans[2:], tiny_training, 0, device)
+    assert {scan.voxels.dtype for scan in as_bytes.labelled} == {torch.uint8}
+    assert {scan.voxels.dtype for scan in as_numbers.labelled} == {torch.float32}
+    for iteration in range(1, 20):
+        one, other = as_bytes.draw(iteration), as_numbers.draw(iteration)
+        assert torch.equal(one.batch.images_l, other.batch.images_l)
+        assert torch.equal(one.batch.images_u, other.batch.images_u)
+        assert torch.equal(one.batch.labels_l, other.batch.labels_l)
+
+
+@settings(max_examples=50, deadline=None)
+@given(distinct=st.integers(1, 300), seed=st.integers(0, 1_000))
+def test_at_most_256_intensities_are_kept_as_bytes_and_none_is_lost(distinct, seed):
+    random = np.random.default_rng(seed)
+    levels = np.unique(random.normal(size=distinct).astype(np.float32))
+    image = random.choice(levels, size=(9, 10, 11))
+    encoded = encode(image)
+    if len(np.unique(image)) > 256:
+        assert encoded is None
+    else:
+        codes, values = encoded
+        assert codes.dtype == np.uint8
+        np.testing.assert_array_equal(values[codes], image)

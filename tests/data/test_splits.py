@@ -83,7 +83,9 @@ def test_names_may_stand_in_the_configuration_itself(tmp_path):
     assert (lists.train, lists.test) == (("a", "b"), ("c",))
 
 
-@pytest.mark.parametrize("name", ["../a", "a/b", ".a", "{a}", "a*", "a\\b"])
+@pytest.mark.parametrize(
+    "name", ["../a", "a/b", ".a", "{a}", "a*", "a\\b", "a\nb", "\0", "ä" * 101]
+)
 def test_a_name_that_could_leave_its_folder_is_refused(name, tmp_path):
     with pytest.raises(ValueError, match=r"splits\.train: .* cannot be a scan's name"):
         read_splits(dataset(train=[name, "b"], test=["c"]), tmp_path)
@@ -101,6 +103,14 @@ def test_what_follows_a_comma_and_empty_lines_are_ignored(tmp_path):
     (tmp_path / "test").write_text("c\n")
     lists = read_splits(dataset(train="train", test="test"), tmp_path)
     assert lists.train == ("a", "b")
+
+
+def test_a_list_of_another_encoding_is_named_and_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
+    (tmp_path / "train").write_text("ä\n", encoding="latin-1")
+    (tmp_path / "test").write_text("c\n", encoding="utf-8-sig")
+    with pytest.raises(ValueError, match=r"train: not readable .*; save the list as UTF-8"):
+        read_splits(dataset(train="train", test="test"), tmp_path)
+    assert read_splits(dataset(train=["a"], test="test"), tmp_path).test == ("c",)
 
 
 def test_a_scan_in_two_lists_is_refused(tmp_path):

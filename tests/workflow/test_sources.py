@@ -17,6 +17,7 @@ from sgrs_core.data.raw import brats2019, la, pancreas
 from sgrs_core.data.volumes import read_volume
 from tests.data.nbia import Nbia
 from tests.data.server import cut, error_page, status
+from tests.workflow.conftest import QUICK
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +32,7 @@ def only(dataset: str, **keys) -> dict:
     tables = dict.fromkeys(
         ["table2", "table3", "table4", "table5", "table6", "table7", "table_equations"]
     )
-    figures = dict.fromkeys(["figure2", "figure3", "figure4"])
+    figures = dict.fromkeys(yaml.safe_load(QUICK.read_text())["figures"])
     return {"datasets": {dataset: keys, **others}, "tables": tables, "figures": figures}
 
 

@@ -1,31 +1,56 @@
-"""A trained model as one file: its weights and the description of the run that made them."""
+"""A trained model as one file: weights, the run that made them, how its scans were prepared."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
+from sgrs_core.data.preparation import Preparation
 from sgrs_core.files import atomic
 from sgrs_core.methods.method import Method
 from sgrs_core.run import Run, new_method
 
 
-def save_model(path: Path, run: Run, weights: Mapping[str, torch.Tensor]) -> None:
-    """Write weights and description, whole or not at all."""
+class Model(NamedTuple):
+    """A trained method in eval mode on the CPU.
+
+    preparation: None in files of before it was noted.
+    """
+
+    run: Run
+    method: Method
+    preparation: Preparation | None
+
+
+def save_model(
+    path: Path,
+    run: Run,
+    weights: Mapping[str, torch.Tensor],
+    preparation: Preparation | None = None,
+) -> None:
+    """Write weights and descriptions, whole or not at all."""
+    state = {
+        "run": run.description(),
+        "preparation": preparation and preparation.description(),
+        "weights": dict(weights),
+    }
     with atomic(path) as temporary:
-        torch.save({"run": run.description(), "weights": dict(weights)}, temporary)
+        torch.save(state, temporary)
 
 
-def load_model(path: Path) -> tuple[Run, Method]:
-    """Read a model, in eval mode on the CPU. Raises ValueError, naming the file, if it is none."""
+def load_model(path: Path) -> Model:
+    """Read a model. Raises ValueError, naming the file, if it is none."""
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         run = Run.from_description(state["run"])
         method = new_method(run)
         method.load_state_dict(state["weights"])
-    except (UnpicklingError, RuntimeError, KeyError, TypeError, EOFError) as error:
+        noted = state.get("preparation")
+        preparation = Preparation.from_description(noted) if noted else None
+    except OSError:
+        raise
+    except Exception as error:  # what unpickling arbitrary bytes may raise is anybody's guess
         kind = type(error).__name__
         raise ValueError(f"{path}: not a model that this version can read ({kind})") from error
-    return run, method.eval()
+    return Model(run, method.eval(), preparation)

@@ -1,8 +1,6 @@
 """What defines a training run, and what follows from it alone: first weights and random numbers."""
 
-import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -12,8 +10,6 @@ import torch
 from sgrs_core.methods import METHODS
 from sgrs_core.methods.method import Method
 from sgrs_core.settings import InferenceSettings, Selection, TrainingSettings
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,24 +61,6 @@ def seed_everything(seed: int, iteration: int) -> None:
     """Make all of torch's random numbers from here on a function of seed and iteration."""
     state = np.random.SeedSequence([seed, iteration]).generate_state(1, np.uint64)[0]
     torch.manual_seed(int(state >> np.uint64(1)))  # manual_seed takes 63 bits everywhere
-
-
-def choose_device(name: str) -> torch.device:
-    """The device asked for; `auto` is CUDA where there is one. Never falls back silently."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
-        raise RuntimeError("device: cuda, but torch sees no CUDA device; set device: cpu or auto")
-    logger.info("computing on %s with %d threads", name, torch.get_num_threads())
-    return torch.device(name)
-
-
-@contextmanager
-def autocast(device: torch.device, settings: TrainingSettings) -> Iterator[None]:
-    """The run's precision; losses are computed in float32 by the methods themselves."""
-    low = settings.precision == "bfloat16"
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=low):
-        yield
 
 
 def _plain(value: Any) -> Any:

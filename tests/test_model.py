@@ -16,7 +16,7 @@ def run(tiny_training, tiny_inference) -> Run:
 def test_a_model_file_brings_back_run_weights_and_predictions(run, tmp_path):
     method = new_method(run).eval()
     save_model(tmp_path / "model.pt", run, method.state_dict())
-    loaded_run, loaded = load_model(tmp_path / "model.pt")
+    loaded_run, loaded, _ = load_model(tmp_path / "model.pt")
     images = torch.randn(1, 1, 16, 16, 16)
     assert loaded_run == run
     assert torch.equal(loaded.predict(images), method.predict(images))

@@ -1,17 +1,20 @@
 """Train one run, from the start or from where an earlier attempt was stopped."""
 
-import json
-import shutil
 from pathlib import Path
 
 import torch
 
+from sgrs_core.cards import card_for
+from sgrs_core.clock import bring_back
+from sgrs_core.data.preparation import preparation_of
 from sgrs_core.data.volumes import read_volume
-from sgrs_core.files import atomic, held_alone
+from sgrs_core.event_files import event_files_for
+from sgrs_core.files import held_alone, sha256_of_all
 from sgrs_core.log import log_to
 from sgrs_core.model import save_model
-from sgrs_core.record import record_of
+from sgrs_core.record import is_record_of, write_record
 from sgrs_core.run import Run
+from sgrs_core.stopping import noting_signals
 from sgrs_core.training import train, write_log
 
 
@@ -19,16 +22,31 @@ def main(snakemake):
     log_to(snakemake.log[0])
     torch.set_num_threads(snakemake.threads)
     run = Run.from_description(snakemake.params.run)
-    files = {Path(file).stem: Path(file) for file in snakemake.input.volumes}
+    record = Path(snakemake.output.record)
+    with held_alone(record.parent, wait=True):
+        if is_record_of(run, record):
+            return  # another process was at it, and has finished while this one waited
+        card = card_for(run.training.device, snakemake.config)
+        events = event_files_for(snakemake.config, record.with_name("tensorboard"))
+        with events as on_row, card, noting_signals() as asked_to_stop:
+            work(run, snakemake, asked_to_stop, on_row)
+
+
+def work(run, snakemake, asked_to_stop, on_row):
+    files = {Path(file).stem: Path(file) for file in snakemake.params.volumes}
     unfinished = Path(snakemake.params.unfinished)
-    with held_alone(unfinished):
-        trained = train(run, lambda scan: read_volume(files[scan]), unfinished)
-        for path in map(Path, snakemake.output.models):
-            save_model(path, run, trained.weights[path.parent.name])
-        write_log(Path(snakemake.output.log), trained.rows)
-        with atomic(Path(snakemake.output.record)) as temporary:
-            temporary.write_text(json.dumps(record_of(run, trained.facts), indent=2) + "\n")
-        shutil.rmtree(unfinished)
+    scans = sha256_of_all(files)
+    trained = train(
+        run, lambda scan: read_volume(files[scan]), unfinished, asked_to_stop, scans, on_row
+    )
+    learnt_from = [files[scan] for scan in (*run.labelled, *run.unlabelled)]
+    preparation = preparation_of(snakemake.params.preparation, learnt_from)
+    for path in map(Path, snakemake.output.models):
+        save_model(path, run, trained.weights[path.parent.name], preparation)
+    write_log(Path(snakemake.output.log), trained.rows)
+    facts = {**trained.facts, "scans_sha256": scans}
+    write_record(Path(snakemake.output.record), run, facts)
+    bring_back([Path(snakemake.params.results)])  # it may have been set back in these hours
 
 
 if "snakemake" in globals():

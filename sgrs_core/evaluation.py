@@ -2,19 +2,22 @@
 
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from sgrs_core.compute import arithmetic, autocast, choose_device, freed_memory_kept, place
 from sgrs_core.data.volumes import Volume
 from sgrs_core.files import atomic
 from sgrs_core.inference import foreground_score, segment
 from sgrs_core.methods.method import Method
 from sgrs_core.metrics import score
-from sgrs_core.run import Run, autocast, choose_device
+from sgrs_core.run import Run
 from sgrs_core.settings import Triple
 
 SCORE_COLUMNS = ("dice", "jaccard", "hd95", "asd", "empty")
@@ -38,28 +41,70 @@ def evaluate(
 ) -> Iterator[Scored]:
     """Predict and score scans one after the other.
 
-    Raises ValueError, naming the scan, where the reference has no voxel.
+    The next scan is read while one is worked on. Raises ValueError, naming the scan, where the
+    reference has no voxel.
     """
     device = choose_device(run.training.device)
-    method.to(device)
-    for name in names:
-        volume = read(name)
-        prediction = predict_mask(run, method, volume, run.inference.stride, device)
-        try:
-            scores = score(prediction, volume.label == 1)
-        except ValueError as error:
-            raise ValueError(f"scan {name}: {error}") from error
-        yield Scored(name, volume, prediction, {**scores, "empty": not prediction.any()})
+    place(method, device, run.training)
+    with freed_memory_kept():
+        for name, volume in read_ahead(names, read):
+            prediction = predict_mask(run, method, volume, run.inference.stride, device)
+            try:
+                scores = score(prediction, volume.label == 1)
+            except ValueError as error:
+                raise ValueError(f"scan {name}: {error}") from error
+            yield Scored(name, volume, prediction, {**scores, "empty": not prediction.any()})
+
+
+def read_ahead(names: Sequence[str], read: Callable[[str], Volume]) -> Iterator[tuple[str, Volume]]:
+    """Each scan in turn; a second thread reads the next one meanwhile.
+
+    What `read` raises for a scan is raised when it is that scan's turn.
+    """
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        coming: list[tuple[str, Future[Volume]]] = []
+        for name in names:
+            coming.append((name, reader.submit(read, name)))
+            if len(coming) == 2:
+                before, volume = coming.pop(0)
+                yield before, volume.result()
+        for name, volume in coming:
+            yield name, volume.result()
 
 
 def predict_mask(
     run: Run, method: Method, volume: Volume, stride: Triple, device: torch.device
 ) -> NDArray[np.bool_]:
     """One scan's prediction (X, Y, Z) by a method in eval mode, in the run's precision."""
+    return method.postprocess(segment(predict_score(run, method, volume.image, stride, device)))
+
+
+def nobody(windows: int) -> None:
+    """Whom progress is told where it does not matter."""
+
+
+def predict_score(
+    run: Run,
+    method: Method,
+    image: NDArray[np.float32],
+    stride: Triple,
+    device: torch.device,
+    on_windows: Callable[[int], object] = nobody,
+) -> NDArray[np.float32]:
+    """One image's foreground probability (X, Y, Z) in [0, 1], by a method in eval mode.
+
+    on_windows: is told, again and again, how many more windows are done.
+    """
+
+    def predict(images: Tensor) -> Tensor:
+        scores = method.predict(images)
+        on_windows(len(images))
+        return scores
+
     patch, batch = run.training.patch, run.inference.batch
-    with autocast(device, run.training):
-        probability = foreground_score(method.predict, volume.image, patch, stride, batch, device)
-    return method.postprocess(segment(probability))
+    precision = run.training.precision
+    with arithmetic(precision), autocast(device, precision):
+        return foreground_score(predict, image, patch, stride, batch, device)
 
 
 def write_scores(path: Path, lines: Mapping[str, Mapping[str, float | bool]]) -> None:

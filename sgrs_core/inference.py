@@ -1,5 +1,6 @@
 """Sliding-window inference: a whole scan through a network that takes patches."""
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import product
 
@@ -47,6 +48,12 @@ def foreground_score(
 def segment(score: NDArray[np.float32]) -> NDArray[np.bool_]:
     """The published rule: foreground where the mean probability is above 0.5."""
     return score > 0.5
+
+
+def window_count(shape: Sequence[int], patch: Triple, stride: Triple) -> int:
+    """How many windows cover an image of this shape."""
+    sides = map(max, shape, patch)
+    return math.prod(len(window_starts(*each)) for each in zip(sides, patch, stride, strict=True))
 
 
 def window_starts(side: int, patch: int, stride: int) -> list[int]:

@@ -2,12 +2,13 @@
 
 It owns what is not the method's: drawing patches, precision, backward passes, the log,
 checkpoints, and the choice of a checkpoint. Random numbers are a function of seed and iteration,
-and one checkpoint file holds all state, so a run that was killed and started again ends, on a CPU,
-with the same bits as one that was not.
+and a checkpoint holds all state, so a run that was killed and started again ends, on a CPU, with
+the same bits as one that was not.
 """
 
 import csv
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,17 +19,29 @@ import numpy as np
 import torch
 from torch.optim import Optimizer
 
+from sgrs_core.attempts import Attempts
 from sgrs_core.checkpoint import Best, Progress, resume, save
+from sgrs_core.compute import (
+    arithmetic,
+    as_written,
+    autocast,
+    choose_device,
+    compile_parts,
+    freed_memory_kept,
+    place,
+)
 from sgrs_core.data.sampling import Sample, TwoStreamSampler
 from sgrs_core.data.volumes import Volume
 from sgrs_core.diagnostics import diagnose
 from sgrs_core.evaluation import predict_mask
+from sgrs_core.event_files import OnRow, nobody
 from sgrs_core.files import atomic
 from sgrs_core.methods.method import Method, StepOutput
 from sgrs_core.metrics import dice
 from sgrs_core.progress import follow
-from sgrs_core.run import Run, autocast, choose_device, new_method, seed_everything
+from sgrs_core.run import Run, new_method, seed_everything
 from sgrs_core.settings import Selection, TrainingSettings
+from sgrs_core.stopping import StoppedError, never
 
 logger = logging.getLogger(__name__)
 
@@ -42,43 +55,72 @@ class Trained:
     facts: dict[str, Any]
 
 
-def train(run: Run, read: Callable[[str], Volume], unfinished: Path) -> Trained:
-    """Train from the start, or from the checkpoint in the folder `unfinished`.
+def train(
+    run: Run,
+    read: Callable[[str], Volume],
+    unfinished: Path,
+    asked_to_stop: Callable[[], str | None] = never,
+    scans_sha256: str = "",
+    on_row: OnRow = nobody,
+) -> Trained:
+    """Train from the start, or from the newest checkpoint in the folder `unfinished`.
 
-    read: gives the prepared scan of a name. Checkpoint and log in the folder are brought up to date
-    every `checkpoint_every` iterations. Raises FloatingPointError, naming iteration and term, when
-    a loss is not finite; the last good checkpoint stays.
+    read: gives the prepared scan of a name. Checkpoints and log in the folder are brought up to
+    date every `checkpoint_every` iterations. asked_to_stop: None, or by whom; then the run saves a
+    checkpoint after its iteration and raises StoppedError. scans_sha256: what the scans are; a
+    checkpoint of other ones is not gone on from. on_row: told of the log's rows as they come, after
+    a resume of all that there are. Raises FloatingPointError, naming iteration and term, when a
+    loss is not finite; the last good checkpoint stays.
     """
-    checkpoint = unfinished / "checkpoint.pt"
     settings = run.training
     device = choose_device(settings.device)
-    method = new_method(run).to(device)
-    if settings.channels_last:
-        method.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    method = first_method(run, device)
     optimizers = method.optimizers()
-    progress = resume(checkpoint, run.description(), method, optimizers)
+    description = {**run.description(), "scans_sha256": scans_sha256}
+    progress = resume(unfinished, description, method, optimizers)
+    for row in progress.rows:
+        on_row(row)
+    attempts = Attempts.begin(unfinished, description, device, progress.iteration > 0)
     sampler = new_sampler(run, method, read, device)
     judges = {
         selection: [read(name) for name in names]
         for selection, names in run.selection_scans.items()
         if names
     }
-    for iteration in follow(progress.iteration, settings.iterations, lambda: summary(progress)):
-        started = time.monotonic()
-        seed_everything(run.seed, iteration)
-        sample = sampler.draw(iteration)
-        output = take_step(method, optimizers, sample, iteration, settings)
-        progress.iteration = iteration
-        last = iteration == settings.iterations
-        if last or iteration % settings.log_every == 0:
-            progress.rows.append(log_row(iteration, output, sample))
-        if last or is_competing(iteration, settings):
-            update_best(progress, method, judges, run, device)
-        progress.seconds += time.monotonic() - started
-        if last or iteration % settings.checkpoint_every == 0:
-            save(checkpoint, run.description(), method, optimizers, progress)
-            write_log(unfinished / "log.csv", progress.rows)
-    return finish(run, method, progress, device)
+    with arithmetic(settings.precision), freed_memory_kept():
+        for iteration in follow(progress.iteration, settings.iterations, lambda: summary(progress)):
+            started = time.monotonic()
+            seed_everything(run.seed, iteration)
+            sample = sampler.draw(iteration)
+            output = take_step(method, optimizers, sample, iteration, settings)
+            progress.iteration = iteration
+            last = iteration == settings.iterations
+            if last or iteration % settings.log_every == 0:
+                progress.rows.append(log_row(iteration, output, sample))
+                on_row(progress.rows[-1])
+            if last or is_competing(iteration, settings):
+                update_best(progress, method, judges, run, device)
+            progress.seconds += time.monotonic() - started
+            by = asked_to_stop()
+            if last or by or iteration % settings.checkpoint_every == 0:
+                save(unfinished, description, method, optimizers, progress)
+                write_log(unfinished / "log.csv", progress.rows)
+                attempts.note()
+            if by and not last:
+                raise StoppedError(
+                    f"{by} after iteration {iteration} of {settings.iterations}: "
+                    "a checkpoint is saved, the next start goes on from it"
+                )
+    return finish(run, method, progress, device, attempts)
+
+
+def first_method(run: Run, device: torch.device) -> Method:
+    """The run's method at its first weights, on the device, as its settings want it there."""
+    method = new_method(run)
+    place(method, device, run.training)
+    if run.training.compile:
+        compile_parts(method)
+    return method
 
 
 def new_sampler(
@@ -104,7 +146,7 @@ def take_step(
 ) -> StepOutput:
     """One update: the method's loss, backward, optimisers, then whatever the method does after."""
     method.train()
-    with autocast(sample.labels_u.device, settings):
+    with autocast(sample.labels_u.device, settings.precision):
         output = method.step(sample.batch, iteration)
     check_finite(output, iteration)
     for optimizer in optimizers:
@@ -118,10 +160,14 @@ def take_step(
 
 def check_finite(output: StepOutput, iteration: int) -> None:
     """Raise FloatingPointError naming the iteration and the first term that is not finite."""
-    for name, value in (*output.terms.items(), ("loss", output.loss)):
-        if not torch.isfinite(value).all():
+    terms = {**output.terms, "loss": output.loss.detach()}
+    values = torch.stack([value.float() for value in terms.values()])
+    if torch.isfinite(values).all():  # the one place of a step where the device is waited for
+        return
+    for name, value in zip(terms, values.tolist(), strict=True):
+        if not math.isfinite(value):
             raise FloatingPointError(
-                f"iteration {iteration}: the loss term '{name}' is {value.item()}; the last good "
+                f"iteration {iteration}: the loss term '{name}' is {value}; the last good "
                 "checkpoint is kept; lower learning_rate, or set precision: float32"
             )
 
@@ -166,18 +212,19 @@ def mean_dice(method: Method, volumes: list[Volume], run: Run, device: torch.dev
     """Mean Dice of whole-scan predictions, with the stride meant for selection."""
     method.eval()
     stride = run.inference.selection_stride
-    return float(
-        np.mean(
-            [
-                dice(predict_mask(run, method, volume, stride, device), volume.label == 1)
-                for volume in volumes
-            ]
-        )
-    )
+    with as_written():
+        predictions = [predict_mask(run, method, volume, stride, device) for volume in volumes]
+    pairs = zip(predictions, volumes, strict=True)
+    return float(np.mean([dice(prediction, volume.label == 1) for prediction, volume in pairs]))
 
 
-def finish(run: Run, method: Method, progress: Progress, device: torch.device) -> Trained:
-    """Collect the weights of every selection and what the record should say about them."""
+def finish(
+    run: Run, method: Method, progress: Progress, device: torch.device, attempts: Attempts
+) -> Trained:
+    """Collect the weights of every selection and what the record should say about them.
+
+    seconds: of the iterations that led to the weights, work that was lost and done again left out.
+    """
     weights = {str(selection): best.weights for selection, best in progress.best.items()}
     weights["last"] = copy_weights(method)
     selected = {
@@ -188,6 +235,7 @@ def finish(run: Run, method: Method, progress: Progress, device: torch.device) -
         "read_test_scans_in_training": bool(run.selection_scans.get("best_on_test")),
         "selected": selected,
         "seconds": round(progress.seconds, 1),
+        **attempts.facts(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
     }

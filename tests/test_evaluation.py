@@ -1,11 +1,13 @@
 import csv
+from collections.abc import Callable
 from dataclasses import replace
+from threading import Event
 
 import numpy as np
 import pytest
 
 from sgrs_core.data.volumes import Volume
-from sgrs_core.evaluation import evaluate, write_scores
+from sgrs_core.evaluation import evaluate, read_ahead, write_scores
 from sgrs_core.metrics import score
 from sgrs_core.run import Run, new_method
 
@@ -48,6 +50,46 @@ def test_a_scan_without_a_reference_is_named(run):
 
     with pytest.raises(ValueError, match=r"scan bb: .*empty"):
         list(evaluate(run, new_method(run).eval(), ["bb"], unlabelled))
+
+
+def noting(read_names: list[str], events: dict[str, Event]) -> Callable[[str], Volume]:
+    """A reader that notes what it has read, and that there is no scan named `broken`."""
+
+    def read(name: str) -> Volume:
+        read_names.append(name)
+        events[name].set()
+        if name == "broken":
+            raise FileNotFoundError(f"{name}.h5: scan not found")
+        return scan(name)
+
+    return read
+
+
+def test_the_next_scan_is_read_while_one_is_worked_on_and_no_further_one():
+    names, done = ["a", "bb", "ccc", "dddd"], []
+    events = {name: Event() for name in names}
+    scans = read_ahead(names, noting(done, events))
+    name, volume = next(scans)
+    assert name == "a"
+    assert np.array_equal(volume.image, scan("a").image)
+    assert events["bb"].wait(timeout=60)
+    assert not events["ccc"].wait(timeout=0.2)
+    assert [name for name, _ in scans] == names[1:]
+    assert done == names
+
+
+def test_what_reading_a_scan_raises_is_raised_at_its_turn(run):
+    names = ["a", "broken", "bb"]
+    read = noting([], {name: Event() for name in names})
+    scored = evaluate(run, new_method(run).eval(), names, read)
+    assert next(scored).name == "a"
+    with pytest.raises(FileNotFoundError, match=r"broken\.h5"):
+        next(scored)
+
+
+def test_a_scan_alone_and_no_scan_are_read_too():
+    assert [name for name, _ in read_ahead(["a"], scan)] == ["a"]
+    assert list(read_ahead([], scan)) == []
 
 
 def test_a_score_file_keeps_every_digit(tmp_path):

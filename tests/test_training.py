@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from sgrs_core.checkpoint import newest_first
 from sgrs_core.data.volumes import Volume
 from sgrs_core.methods import METHODS
 from sgrs_core.methods.method import StepOutput
@@ -79,7 +80,18 @@ def test_a_run_stopped_anywhere_and_started_again_ends_with_the_same_bits(
     assert resumed.facts["selected"] == whole.facts["selected"]
 
 
-def test_the_same_run_gives_the_same_bits_and_another_seed_gives_others(run, tmp_path):
+def test_what_a_run_cost_includes_the_starts_that_were_killed(run, tmp_path, monkeypatch):
+    train_until(run, tmp_path, 2, monkeypatch)  # before the first checkpoint
+    train_until(run, tmp_path, 5, monkeypatch)
+    facts = train(run, read, tmp_path).facts
+    assert facts["starts"] == 3
+    assert facts["wall_seconds"] >= facts["seconds"] > 0
+    assert (facts["gpu_seconds"] > 0) is (facts["device"] != "cpu")
+
+
+@pytest.mark.parametrize("precision", ["float32", "strict"])
+def test_the_same_run_gives_the_same_bits_and_another_seed_gives_others(run, precision, tmp_path):
+    run = replace(run, training=replace(run.training, precision=precision))
     one, again, other = (
         train(replace(run, seed=seed), read, tmp_path / str(number)).weights["last"]
         for number, seed in enumerate((0, 0, 1))
@@ -111,10 +123,13 @@ def test_the_best_checkpoint_is_the_one_with_the_highest_mean_dice(run, tmp_path
     assert logged[chosen["iteration"]] == max(logged.values())
 
 
-def test_labels_of_unlabelled_scans_cannot_matter(run, tmp_path):
-    def blind(name: str) -> Volume:
-        volume = read(name)
-        hidden = name in run.unlabelled
+@pytest.mark.parametrize("name", METHODS)
+def test_labels_of_unlabelled_scans_cannot_matter(name, run, tmp_path):
+    run = replace(run, method=name)
+
+    def blind(scan: str) -> Volume:
+        volume = read(scan)
+        hidden = scan in run.unlabelled
         return replace(volume, label=volume.label * 0) if hidden else volume
 
     seeing = train(run, read, tmp_path / "seeing")
@@ -149,7 +164,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(
     monkeypatch.setattr(kind, "step", poisoned)
     with pytest.raises(FloatingPointError, match=r"iteration 5: the loss term 'consistent_dice'"):
         train(run, read, tmp_path)
-    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    state = torch.load(newest_first(tmp_path)[0], weights_only=True)
     assert state["iteration"] == 3
 
 
@@ -163,7 +178,7 @@ def test_weights_that_are_not_finite_never_replace_a_good_checkpoint(run, tmp_pa
     monkeypatch.setattr(kind, "after_step", explode)
     with pytest.raises(FloatingPointError, match=r"iteration 6: .*output\.bias"):
         train(run, read, tmp_path)
-    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["iteration"] == 3
+    assert torch.load(newest_first(tmp_path)[0], weights_only=True)["iteration"] == 3
 
 
 def test_a_checkpoint_of_other_settings_is_not_continued(run, tmp_path, monkeypatch, caplog):

@@ -1,9 +1,12 @@
 """Predict and score all test scans with one trained model."""
 
+import shutil
 from pathlib import Path
 
 import torch
 
+from sgrs_core.cards import card_for
+from sgrs_core.clock import bring_back
 from sgrs_core.data.nifti import write_nifti
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation import evaluate, write_scores
@@ -14,13 +17,19 @@ from sgrs_core.model import load_model
 def main(snakemake):
     log_to(snakemake.log[0])
     torch.set_num_threads(snakemake.threads)
-    files = {Path(file).stem: Path(file) for file in snakemake.input.volumes}
+    files = {Path(file).stem: Path(file) for file in snakemake.params.volumes}
     predictions = Path(snakemake.output.predictions)
-    run, method = load_model(Path(snakemake.input.model))
+    run, method, _ = load_model(Path(snakemake.input.model))
+    with card_for(run.training.device, snakemake.config):
+        lines = work(run, method, files, predictions)
+    write_scores(Path(snakemake.output.scores), lines)
+    bring_back([Path(snakemake.params.results)])
+    shutil.rmtree(snakemake.params.unfinished, ignore_errors=True)
+
+
+def work(run, method, files, predictions):
     lines = {}
-    for scored in evaluate(
-        run, method, snakemake.params.scans, lambda name: read_volume(files[name])
-    ):
+    for scored in evaluate(run, method, list(files), lambda name: read_volume(files[name])):
         volume = scored.volume
         write_nifti(
             predictions / f"{scored.name}.nii.gz",
@@ -30,7 +39,7 @@ def main(snakemake):
             volume.direction,
         )
         lines[scored.name] = scored.scores
-    write_scores(Path(snakemake.output.scores), lines)
+    return lines
 
 
 if "snakemake" in globals():

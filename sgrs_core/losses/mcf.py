@@ -7,13 +7,15 @@ segmentation", CVPR 2023, in the form that its public code (WYC-321/MCF) compute
 import torch
 from torch import Tensor
 
+from sgrs_core.losses.segmentation import most_probable
+
 
 def difference_region(first: Tensor, second: Tensor) -> Tensor:
     """D: the voxels where two networks' most probable classes differ; it carries no gradient.
 
     first, second: logits or probabilities, (B, C, X, Y, Z) -> (B, X, Y, Z) bool.
     """
-    return first.argmax(dim=1) != second.argmax(dim=1)
+    return most_probable(first) != most_probable(second)
 
 
 def rectification(probability: Tensor, label: Tensor, region: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from sgrs_core.losses.caml import correlations, most_confident, omni_correlation
 from sgrs_core.losses.mcnet_plus import mutual_consistency
+from sgrs_core.losses.segmentation import most_probable
 from sgrs_core.methods.mcnet_plus import labelled_dice
 from sgrs_core.methods.method import Batch, Method, StepOutput
 from sgrs_core.methods.ramp import ramp_up
@@ -111,7 +112,7 @@ class CorrelationAwareMutualLearning(Method):
             self.remember(batch, views)
             memories = self.memory.sample(self.settings.memory_number)
             confidence, label = probabilities[0][labelled:].detach().max(dim=1)
-            agree = label == views[1].logits[labelled:].argmax(dim=1)
+            agree = label == most_probable(views[1].logits[labelled:])
             vectors = self.describe([each.features[labelled:] for each in views], agree)
             correlation = self.omni_correlation(vectors, confidence[agree], label[agree], memories)
         weight = self.weight(iteration)
@@ -143,7 +144,7 @@ class CorrelationAwareMutualLearning(Method):
         vanilla, auxiliary = (each.features[: len(y)] for each in views)
         rows_v = rows(vanilla).unflatten(0, y.shape)
         rows_a = rows_as_read(auxiliary, self.settings.memory_layout).unflatten(0, y.shape)
-        correct = torch.stack([each.logits[: len(y)].argmax(dim=1) == y for each in views]).all(0)
+        correct = torch.stack([most_probable(each.logits[: len(y)]) == y for each in views]).all(0)
         for b, scan in enumerate(scans):
             for c in range(CLASSES):
                 mask = (correct[b] & (y[b] == c)).flatten()

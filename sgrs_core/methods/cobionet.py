@@ -106,8 +106,9 @@ class CoBioNet(Method):
                 "difference": self.difference(view, other),
                 "masked": self.masked(view, other, trusted),
                 "generator": losses.generator_loss(constant_verdict(view.critic, view.everything)),
-                "critic": critics_own_loss(view, batch.labels_l),
             }
+            if self.settings.critics == "trained":
+                mine["critic"] = critics_own_loss(view, batch.labels_l)
             loss = loss + self.total(mine, weight)
             terms |= {f"{name}{k}": term.detach() for name, term in mine.items()}
             observed[f"region_trusted{k}"] = trusted
@@ -149,7 +150,7 @@ class CoBioNet(Method):
         mutual = terms["difference"] + terms["masked"]
         mutual = mutual + self.settings.generator_weight * terms["generator"]
         total = self.settings.supervised_weight * terms["supervised"] + weight * mutual
-        return total + terms["critic"] if self.settings.critics == "trained" else total
+        return total + terms["critic"] if "critic" in terms else total
 
     def learning_rate(self, iteration: int) -> float:
         """r/2 (1 + cos(pi (t - 1) / T)), r the run's rate; it falls for T steps, then rises again.

@@ -26,7 +26,7 @@ from sgrs_core.losses.mcf import (
     sharpened_softmax,
     squared_difference,
 )
-from sgrs_core.losses.segmentation import cross_entropy_map, squared_dice_loss
+from sgrs_core.losses.segmentation import cross_entropy_map, most_probable, squared_dice_loss
 from sgrs_core.methods.method import Batch, Method, StepOutput
 from sgrs_core.methods.rate import set_learning_rate
 from sgrs_core.networks.initialisation import he_normal
@@ -44,10 +44,10 @@ class McfSettings:
     temperature: T of the sharpening, 0.01 to 1. rectification_weight: of L_rect.
     consistency_weight: w(n) when the ramp is over. drop_every: iterations, of a run of 6,000, after
     which the learning rate is multiplied by drop_factor; stretched to the run's length.
-    learning_rate_drops: at multiples of drop_every (`punctual`), or one iteration later
-    (`released`). residual_norms: the last norm of each residual block starts at 1 (`released`) or,
-    as the encoder's constructor meant it, at 0 (`zero`).
-    prediction: the mean probability of both networks, or one network's.
+    drop_factor: see drop_every. learning_rate_drops: at multiples of drop_every (`punctual`), or
+    one iteration later (`released`). residual_norms: the last norm of each residual block starts at
+    1 (`released`) or, as the encoder's constructor meant it, at 0 (`zero`). prediction: the mean
+    probability of both networks, or one network's.
     """
 
     temperature: float = 0.1
@@ -114,7 +114,7 @@ class MutualCorrection(Method):
             "vnet_is_better": loss.new_tensor(float(vnet_is_better)),
             "learning_rate": loss.new_tensor(self.learning_rate(iteration)),
         }
-        return StepOutput(loss, terms, {"pseudo_labels": target.argmax(dim=1)})
+        return StepOutput(loss, terms, {"pseudo_labels": most_probable(target)})
 
     def supervised(
         self, logits: Tensor, label: Tensor, region: Tensor

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from sgrs_core.losses.mcnet_plus import mutual_consistency
-from sgrs_core.losses.segmentation import binary_dice_loss
+from sgrs_core.losses.segmentation import binary_dice_loss, most_probable
 from sgrs_core.methods.method import Batch, Method, StepOutput
 from sgrs_core.methods.ramp import ramp_up
 from sgrs_core.networks.mcnet_plus import ThreeDecoderVNet
@@ -78,7 +78,7 @@ class McNetPlus(Method):
             "consistency": consistency.detach(),
             "weight": loss.new_tensor(weight),
         }
-        return StepOutput(loss, terms, {"pseudo_labels": unlabelled.detach().argmax(dim=1)})
+        return StepOutput(loss, terms, {"pseudo_labels": most_probable(unlabelled.detach())})
 
     def probabilities(self, images: Tensor) -> list[Tensor]:
         """p_1, p_2, p_3: (B, 1, X, Y, Z) -> three (B, 2, X, Y, Z) float32.

@@ -59,6 +59,7 @@ class Method(nn.Module):
 
     Settings: ClassVar[type] = NoSettings
     uses_unlabelled: ClassVar[bool] = True
+    fused: ClassVar[tuple[str, ...]] = ()  # its functions that `compile` fuses as it does networks
 
     network: nn.Module
     labelled_scans: int = 0  # of the run: `new_method` fills it in; 0: not known

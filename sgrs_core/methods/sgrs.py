@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from sgrs_core.losses import regional
+from sgrs_core.losses.segmentation import most_probable
 from sgrs_core.methods.method import Batch, Method, StepOutput
 from sgrs_core.methods.ramp import ramp_up
 from sgrs_core.networks.ema import average_into, shrink
@@ -39,12 +40,24 @@ FLIPPED_AXIS = {"flip_h": -3, "flip_v": -2}  # x is the image's horizontal axis,
 class SgrsSettings:
     """Every choice of the method; the defaults are the released code's.
 
-    The first group are the ablations of Tables 5-7 and Figure 4: where pseudo labels come from,
-    what makes D_M from D_U, the loss of each region, the threshold (base-10 entropy).
-    The second are constants: noise on the images the teacher sees (0: none, as in the text), the
-    Beta distribution of the mixing coefficient, label smoothing, the Dice loss's eta, and whether
-    the teacher runs in train mode (active dropout, batch statistics) or eval mode.
+    The first group are the ablations of Tables 5-7 and Figure 4.
+
+    teacher: where pseudo labels come from. augmentation: what makes D_M from D_U. omega, theta,
+    delta: the loss of each region, regularised as consistent, as noise-robust, or not at all. tau:
+    the threshold, a base-10 entropy.
+
+    The second are constants.
+
+    noise: deviation of the noise on the images the teacher sees; 0: none, as in the text.
+    noise_limit: where it is cut. beta: of the mixing coefficient's Beta distribution. epsilon:
+    label smoothing. eta: of the noise-robust Dice loss. teacher_mode: `train` (active dropout,
+    batch statistics) or `eval`.
+
     The third are the numbered differences between paper and released code.
+
+    labelled_dice, consistent_dice, noise_robust_dice, consistent_cross_entropy,
+    noise_robust_cross_entropy, loss_weights, teacher_update, student_decay, shared_start,
+    disregarded: each as printed or as released.
     """
 
     teacher: Literal["ema", "student"] = "ema"
@@ -95,6 +108,7 @@ class SynergyGuidedRegionalSupervision(Method):
     """Student (`network`, which predicts) and its moving average, the teacher."""
 
     Settings = SgrsSettings
+    fused = ("split", "labelled_loss", "regional_loss")
     settings: SgrsSettings
 
     def __init__(self, run: TrainingSettings, settings: SgrsSettings | None = None) -> None:
@@ -134,9 +148,9 @@ class SynergyGuidedRegionalSupervision(Method):
     def pseudo_label(self, images: Tensor) -> Tensor:
         """Y, eq. 1-2: the teacher's most probable class, (B, X, Y, Z) int64."""
         if self.settings.teacher == "student":
-            return self.network(images).argmax(dim=1)
+            return most_probable(self.network(images))
         self.teacher.train(self.training and self.settings.teacher_mode == "train")
-        return self.teacher(images).argmax(dim=1)
+        return most_probable(self.teacher(images))
 
     def student_outputs(self, batch: Batch, noisy_l: Tensor, noisy_u: Tensor) -> list[Tensor]:
         """The student's logits on D_L, D_U and D_M: one pass, so batch statistics are joint.
@@ -284,7 +298,7 @@ def is_uncertain_by_probability(probability: Tensor) -> Tensor:
 
 def partition(p_u: Tensor, p_m: Tensor, uncertain: Tensor) -> Regions:
     """Omega, Theta and Delta, eq. 6-9; they carry no gradient."""
-    agree = p_u.argmax(dim=1) == p_m.argmax(dim=1)
+    agree = most_probable(p_u) == most_probable(p_m)
     return Regions(agree & ~uncertain, ~agree & ~uncertain, uncertain, agree)
 
 

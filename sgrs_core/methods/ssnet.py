@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from sgrs_core.losses.adversarial import adversarial_dice_loss
 from sgrs_core.losses.contrast import cosine_distances, rescaled, weighted_mean_distance
-from sgrs_core.losses.segmentation import binary_dice_loss
+from sgrs_core.losses.segmentation import binary_dice_loss, most_probable
 from sgrs_core.methods.method import Batch, Method, StepOutput
 from sgrs_core.methods.ramp import ramp_up
 from sgrs_core.networks.memory import ClassMemory
@@ -38,7 +38,8 @@ class SsnetSettings:
 
     xi, epsilon: lengths of the perturbation that probes and of the one that is trained on.
     contrast_weight: of both contrast losses beside the smoothness. memory_size: vectors per class.
-    The last three are the numbered differences between idea and public code.
+    memory_ranking, memory_weights, memory_classes: the numbered differences between idea and public
+    code.
     """
 
     xi: float = 10.0
@@ -87,11 +88,11 @@ class SmoothnessAndSeparation(Method):
         logits, features = self.network.with_features(images)
         logits_l, logits_u = logits.float().split(sizes)
         features_l, features_u = features.split(sizes)
-        pseudo_labels = logits_u.argmax(dim=1)
+        pseudo_labels = most_probable(logits_u)
 
         supervised = binary_dice_loss(torch.softmax(logits_l, dim=1)[:, 1], labels_l)
         smoothness = self.smoothness_loss(images)
-        self.remember(features_l, logits_l.argmax(dim=1), labels_l)
+        self.remember(features_l, most_probable(logits_l), labels_l)
         contrast_l = self.contrast_loss(features_l, labels_l)
         contrast_u = self.contrast_loss(features_u, pseudo_labels)
         weight = ramp_up(iteration, self.run)

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.optim import SGD, Optimizer
 
 from sgrs_core.losses import urpc as losses
-from sgrs_core.losses.segmentation import cross_entropy_map
+from sgrs_core.losses.segmentation import cross_entropy_map, most_probable
 from sgrs_core.methods.method import Batch, Method, StepOutput
 from sgrs_core.methods.ramp import ramp_up
 from sgrs_core.methods.rate import set_learning_rate
@@ -39,8 +39,10 @@ class UrpcSettings:
     base_rate: SGD's first learning rate, in place of the training settings'. weight: the largest
     lambda. ramp_blocks: of the training settings' ramp_block iterations each, until lambda is
     largest; None: as many as the run has, as in the public scripts.
-    The rest are the numbered differences. rate_lag: how many iterations the learning rate lags
-    behind its formula (public code 1: iterations t = 0 and t = 1 both use base_rate).
+
+    divergence, distance, uncertainty: the numbered differences 1 to 3. rate_lag: how many
+    iterations the learning rate lags behind its formula (public code 1: iterations t = 0 and t = 1
+    both use base_rate).
     """
 
     network: Literal["unet", "vnet"] = "unet"
@@ -87,7 +89,7 @@ class UncertaintyRectifiedPyramidConsistency(Method):
 
         terms = terms | more_terms | {"weight": loss.new_tensor(weight)}
         terms = {name: term.detach() for name, term in terms.items()}
-        return StepOutput(loss, terms, {"pseudo_labels": m.argmax(dim=1)})
+        return StepOutput(loss, terms, {"pseudo_labels": most_probable(m)})
 
     def supervised_loss(
         self, outputs: Sequence[Tensor], label: Tensor

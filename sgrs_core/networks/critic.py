@@ -14,30 +14,35 @@ WIDTHS = (1, 16, 32, 64, 1)
 
 
 class Critic(nn.Sequential):
-    """Four times 1x1x1 convolution without bias, batch norm and leaky ReLU, the last one too.
+    """Four times linear layer without bias, batch norm and leaky ReLU, the last one too.
 
-    forward: probabilities (B, 1, X, Y, Z) in [0, 1] -> logits (B, 1, X, Y, Z). A voxel's neighbours
-    matter through the batch statistics alone.
+    The same layers for every voxel: the public code's 1x1x1 convolutions, as the matrix products
+    that they are. forward: probabilities (B, X, Y, Z) in [0, 1] -> logits (B, X, Y, Z). Other
+    voxels matter through the batch statistics alone.
     """
 
     def __init__(self) -> None:
         layers: list[nn.Module] = []
         for cin, cout in pairwise(WIDTHS):
             layers += [
-                nn.Conv3d(cin, cout, 1, bias=False),
-                nn.BatchNorm3d(cout),
+                nn.Linear(cin, cout, bias=False),
+                nn.BatchNorm1d(cout),
                 nn.LeakyReLU(0.2, inplace=True),
             ]
         super().__init__(*layers)
 
+    def forward(self, probability: Tensor) -> Tensor:
+        logits: Tensor = super().forward(probability.reshape(-1, 1))
+        return logits.view(probability.shape)
+
 
 def verdict(critic: nn.Module, probability: Tensor) -> Tensor:
     """sigmoid(critic(p)), voxel by voxel: (B, X, Y, Z) in [0, 1] -> the same, float32."""
-    return torch.sigmoid(critic(probability.unsqueeze(1))[:, 0].float())
+    return torch.sigmoid(critic(probability).float())
 
 
 def constant_verdict(critic: nn.Module, probability: Tensor) -> Tensor:
     """The same, with a gradient for the probability and none for the critic's parameters."""
     constants = {name: value.detach() for name, value in critic.named_parameters()}
-    logits: Tensor = functional_call(critic, constants, (probability.unsqueeze(1),))
-    return torch.sigmoid(logits[:, 0].float())
+    logits: Tensor = functional_call(critic, constants, (probability,))
+    return torch.sigmoid(logits.float())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
-from torch import nn
+from torch import Tensor, nn
 
 from sgrs_core.components import largest_component, largest_components
 from sgrs_core.data.sampling import Sample, Scan, TwoStreamSampler, padding
@@ -184,9 +184,11 @@ class Draws:
         return self.numbers.pop(0)
 
 
-def draw_patch(scan: Scan, size, augmentation: str, draws: Draws) -> Scan:
+def draw_patch(scan: Scan, size, augmentation: str, draws: Draws) -> tuple[Tensor, Tensor]:
     run = SimpleNamespace(patch=tuple(size), augmentation=augmentation)
-    return TwoStreamSampler([], [], run, 0, torch.device("cpu")).patch(scan, draws)
+    sampler = TwoStreamSampler([], [], run, 0, torch.device("cpu"))
+    images, labels = sampler.patches([scan], draws)
+    return images[0, 0].to(scan.voxels.dtype), labels[0].to(scan.label.dtype)
 
 
 def test_turns_and_flips(arrays):
@@ -195,9 +197,9 @@ def test_turns_and_flips(arrays):
         zip(arrays["aug_images"], arrays["aug_labels"], strict=True)
     ):
         turns, axis = divmod(index, 2)
-        patch = draw_patch(scan, scan.image.shape, "rotate_flip", Draws(turns, axis, 0, 0, 0))
-        assert torch.equal(patch.image, image)
-        assert torch.equal(patch.label, label)
+        drawn = draw_patch(scan, scan.label.shape, "rotate_flip", Draws(turns, axis, 0, 0, 0))
+        assert torch.equal(drawn[0], image)
+        assert torch.equal(drawn[1], label)
 
 
 @pytest.mark.parametrize("name", ["crop_la_corner1", "crop_la_padded"])
@@ -205,8 +207,8 @@ def test_crops_and_the_range_of_their_corners(name, arrays):
     image, expected = arrays["crop_image"], arrays[name]
     padded = nn.functional.pad(image, padding(image.shape, tuple(expected.shape)))
     draws = Draws(1, 1, 1)
-    patch = draw_patch(Scan(padded, padded), expected.shape, "none", draws)
-    assert torch.equal(patch.image, expected)
+    image, _ = draw_patch(Scan(padded, padded), expected.shape, "none", draws)
+    assert torch.equal(image, expected)
     assert draws.bounds == arrays[f"{name}_upper"].tolist()
 
 

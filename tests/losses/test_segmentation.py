@@ -1,9 +1,13 @@
+import numpy as np
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import tensor
 
 from sgrs_core.losses.segmentation import (
     binary_dice_loss,
     cross_entropy_map,
+    most_probable,
     one_hot,
     squared_dice_loss,
 )
@@ -44,3 +48,13 @@ def test_binary_dice_is_zero_for_a_perfect_prediction_and_an_empty_patch():
     label = torch.randint(2, (2, 4, 4, 4))
     assert binary_dice_loss(label.float(), label).abs() < 1e-6
     assert binary_dice_loss(torch.zeros(1, 2, 2, 2), torch.zeros(1, 2, 2, 2)) == 0
+
+
+@settings(max_examples=50, deadline=None)
+@given(classes=st.integers(2, 4), seed=st.integers(0, 1_000))
+def test_the_most_probable_class_is_the_first_of_the_largest(classes, seed):
+    generator = torch.Generator().manual_seed(seed)
+    # Few levels, so that there are ties.
+    probability = torch.randint(0, 3, (2, classes, 3, 4, 5), generator=generator).float()
+    expected = torch.from_numpy(np.argmax(probability.numpy(), axis=1))
+    assert torch.equal(most_probable(probability), expected)

@@ -241,3 +241,22 @@ def test_the_pseudo_label_weight_rises_from_exp_minus_5_to_1():
     assert ramp_up(1, run) == pytest.approx(math.exp(-5))
     assert ramp_up(149, run) == ramp_up(1, run) < ramp_up(150, run)
     assert ramp_up(6_000, run) == ramp_up(15_000, run) == 1
+
+
+@pytest.mark.parametrize("settings", [SgrsSettings(), PAPER], ids=["released", "paper"])
+def test_what_is_fused_needs_no_value_on_the_way_and_computes_the_same(settings, tiny_training):
+    run = replace(tiny_training, dropout=0.0)
+    plain, fused = new_method(run, settings), new_method(run, settings)
+    torch._dynamo.reset()
+    for name in fused.fused:  # as graphs, forward and backward, but without code from them
+        graph = torch.compile(getattr(fused, name), backend="aot_eager", fullgraph=True)
+        setattr(fused, name, graph)
+    for iteration in (1, 2):
+        losses = []
+        for method in (plain, fused):
+            torch.manual_seed(iteration)
+            losses.append(method.step(batch(), iteration).loss)
+            losses[-1].backward()
+        torch.testing.assert_close(*losses, rtol=1e-4, atol=1e-5)
+    for one, other in zip(plain.network.parameters(), fused.network.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-3, atol=1e-4)

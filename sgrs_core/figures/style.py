@@ -24,6 +24,7 @@ MARKERS = ("o", "s", "^", "D", "v")
 
 FULL_WIDTH = 7.2  # inches, of a page's text
 SMALL, NORMAL = 8, 9  # points
+LETTER = 0.075  # inches, about a letter's width
 LAYOUT_PASSES = 3  # matplotlib moves the axes of nested figures at each drawing, then no more
 
 # Pictures in a vector file get more pixels, as it will be enlarged. No dates, so that the same
@@ -39,6 +40,7 @@ styled = matplotlib.rc_context(
     {
         "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine draws the same
         "font.size": SMALL,
+        "text.parse_math": False,  # a scan's name may hold dollars
         "axes.titlesize": SMALL,
         "axes.labelsize": SMALL,
         "axes.linewidth": 0.6,

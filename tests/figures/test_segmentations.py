@@ -1,4 +1,4 @@
-"""Figures 2 and 3: which slice and scan they show, what they draw, and how they are written."""
+"""Figures 2 and 3: what they draw, and how they are written."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,93 +8,25 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.contour import ContourSet
-from numpy.typing import NDArray
 
-from sgrs_core.figures import segmentations
-from sgrs_core.figures.segmentations import (
-    CAMERA,
-    Case,
-    Panel,
-    choose_slice,
-    draw_segmentations,
-    median_case,
-    shortened,
-    surface_of,
-    view_of,
-    window_of,
-)
-from sgrs_core.figures.style import save
-
-SHAPE = (20, 24, 16)
-Mask = NDArray[np.bool_]
+from sgrs_core.figures import surfaces
+from sgrs_core.figures.cases import Case, shortened
+from sgrs_core.figures.choice import Mask, Slices
+from sgrs_core.figures.planes import grey
+from sgrs_core.figures.segmentations import MOST_COLUMNS, draw_segmentations
+from sgrs_core.figures.style import save, settle
+from sgrs_core.figures.surfaces import CAMERA
+from tests.figures.made_up_cases import SHAPE, ball, box, case_with
 
 
 @pytest.fixture(autouse=True)
 def few_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
     """Coarse pictures of surfaces, which are fast to draw."""
-    monkeypatch.setattr(segmentations, "PIXELS", 150)
-
-
-def ball(radius: float, shape: tuple[int, ...] = SHAPE) -> Mask:
-    """Voxels within `radius` of the middle."""
-    places = np.indices(shape).T - (np.array(shape) - 1) / 2
-    distances = np.linalg.norm(places, axis=-1).T
-    inside: Mask = distances <= radius
-    return inside
-
-
-def box(*sides: slice) -> Mask:
-    mask = np.zeros(SHAPE, bool)
-    mask[sides] = True
-    return mask
-
-
-def case_with(*predictions: Mask, label: Mask | None = None) -> Case:
-    image = np.random.default_rng(0).normal(size=SHAPE).astype(np.float32)
-    panels = [Panel(f"method {number}", mask) for number, mask in enumerate(predictions)]
-    return Case("scan", image, ball(6) if label is None else label, panels, (1.0, 1.5, 2.0))
+    monkeypatch.setattr(surfaces, "PIXELS", 150)
 
 
 def outlines(axes: Axes) -> list[ContourSet]:
     return [artist for artist in axes.collections if isinstance(artist, ContourSet)]
-
-
-# The slice and the scan shown
-
-
-def test_the_slice_with_the_largest_area_is_shown() -> None:
-    label = box(slice(4, 6), slice(4, 6)) | box(slice(4, 12), slice(4, 9), slice(11, 12))
-
-    assert choose_slice(label) == 11
-
-
-def test_the_lowest_of_equally_large_slices_is_shown() -> None:
-    assert choose_slice(box(slice(4, 6), slice(4, 6), slice(5, 9))) == 5
-
-
-def test_another_rule_for_the_slice_can_be_given() -> None:
-    case = case_with(ball(5))
-
-    figure = draw_segmentations([case], choose=lambda label: 3)
-
-    np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), case.image[:, :, 3].T)
-
-
-def test_of_an_odd_number_of_scans_the_one_in_the_middle_is_the_median() -> None:
-    assert median_case({"a": 0.9, "b": 0.1, "c": 0.5}) == "c"
-
-
-def test_of_an_even_number_of_scans_the_lower_in_the_middle_is_the_median() -> None:
-    assert median_case({"a": 0.9, "b": 0.1, "c": 0.5, "d": 0.6}) == "c"
-
-
-def test_scans_of_equal_dice_are_ordered_by_name() -> None:
-    assert median_case({"c": 0.5, "b": 0.5, "a": 0.5}) == "b"
-
-
-def test_without_scans_there_is_no_median() -> None:
-    with pytest.raises(ValueError, match="no scan"):
-        median_case({})
 
 
 # What is drawn
@@ -104,6 +36,39 @@ def test_each_case_has_two_rows_and_each_panel_a_column_beside_the_ground_truth(
     cases = [case_with(ball(5), ball(7), ball(4)), case_with(ball(6), ball(3), ball(7))]
 
     assert len(draw_segmentations(cases).axes) == len(cases) * 2 * (1 + 3)
+
+
+def test_each_slice_asked_for_has_a_row() -> None:
+    case = case_with(ball(5))
+
+    figure = draw_segmentations([case], Slices("y", at=(3, 9)))
+
+    assert len(figure.axes) == (2 + 1) * (1 + 1)
+    for row, index in enumerate((3, 9)):
+        seen = grey(case.image)[:, index, ::-1].T  # the head on top
+        for axes in figure.axes[2 * row : 2 * row + 2]:
+            np.testing.assert_array_equal(axes.images[0].get_array(), seen)
+    assert figure.axes[0].get_aspect() == 2.0  # mm along z over mm along x
+
+
+def test_a_slice_that_a_scan_does_not_have_is_refused_by_the_scans_name() -> None:
+    with pytest.raises(ValueError, match=r"scan: slices\.at = 16: allowed are 0 to 15"):
+        draw_segmentations([case_with(ball(5))], Slices(at=(3, 16)))
+
+
+def test_many_methods_go_on_below_with_their_names() -> None:
+    figure = draw_segmentations([case_with(*[ball(5)] * 8)] * 2)
+
+    names = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert names == 2 * ["Ground truth", *(f"method {number}" for number in range(8))]
+    shown = [axes for axes in figure.axes if axes.images]
+    assert len(shown) == 2 * 2 * (1 + 8)
+    settle(figure)
+    left = [axes.get_position().x0 for axes in shown]
+    first, below = left[:5], left[10:14]  # each strip has a row of slices and one of surfaces
+    assert len(first) <= MOST_COLUMNS
+    assert first == sorted(first)
+    np.testing.assert_allclose(below, first[:4], atol=0.005)  # of the page's width
 
 
 def test_columns_are_named_once_and_every_panel_has_its_dice() -> None:
@@ -167,38 +132,6 @@ def test_long_names_lose_their_middle_and_short_ones_stay() -> None:
     assert shortened("4 labelled\n0123456789ABCDEF", 11) == "4 labelled\n01234…BCDEF"
 
 
-# Surfaces
-
-
-def test_the_camera_keeps_lengths_and_does_not_mirror() -> None:
-    np.testing.assert_allclose(CAMERA @ CAMERA.T, np.eye(3), atol=1e-12)
-    np.testing.assert_allclose(np.cross(CAMERA[0], CAMERA[1]), CAMERA[2], atol=1e-12)
-
-
-def test_a_ball_looks_like_a_disc_without_holes_and_bulges_towards_the_viewer() -> None:
-    surface = surface_of(ball(9, (24, 24, 24)), (1.0, 1.0, 1.0))
-    depth, brightness = view_of(surface, window_of([surface]))
-
-    rows, columns = np.indices(depth.shape)
-    middle = (np.array(depth.shape) - 1) / 2
-    distance = np.hypot(rows - middle[0], columns - middle[1]) / middle.min()
-    assert np.isfinite(depth[distance < 0.9]).all()
-    assert np.isinf(depth[distance > 1.1]).all()
-    assert depth[distance < 0.1].min() > depth[np.isfinite(depth) & (distance > 0.8)].max()
-    assert brightness[distance < 0.9].min() > 0
-
-
-def test_the_nearer_of_two_boxes_hides_the_other() -> None:
-    near = box(slice(8, 12), slice(2, 4), slice(6, 10))
-    far = box(slice(0, 20), slice(18, 20), slice(0, 16))
-    surfaces = [surface_of(mask, (1.0, 1.0, 1.0)) for mask in (near | far, near)]
-    window = window_of(surfaces)
-    both, alone = (view_of(surface, window).depth for surface in surfaces)
-
-    shown = np.isfinite(alone)
-    np.testing.assert_allclose(both[shown], alone[shown])
-
-
 # What cannot be drawn
 
 
@@ -211,7 +144,7 @@ def test_a_figure_needs_a_case() -> None:
     ("spoil", "message"),
     [
         (lambda case: replace(case, label=np.zeros(SHAPE, bool)), "bad: the label is empty"),
-        (lambda case: replace(case, panels=[]), "bad: columns .* same panels"),
+        (lambda case: replace(case, panels=[]), "bad: methods .* same panels"),
         (lambda case: replace(case, image=case.image[1:]), "bad: .* differ in shape"),
     ],
 )

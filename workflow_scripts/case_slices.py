@@ -1,0 +1,22 @@
+"""Cut the figure's first case into slices, for the report."""
+
+import json
+from pathlib import Path
+
+from sgrs_core.figures.cases import read_cases
+from sgrs_core.files import write_text
+from sgrs_core.log import log_to
+from sgrs_core.report.slices import slices_of
+
+
+def main(snakemake):
+    log_to(snakemake.log[0])
+    labelled = snakemake.params.lines[0]["labelled"]
+    lines = [line for line in snakemake.params.lines if line["labelled"] == labelled]
+    volumes = [Path(file) for file in snakemake.input.volumes]
+    (case,) = read_cases(lines, volumes, **snakemake.params.case)
+    write_text(Path(snakemake.output.json), json.dumps(slices_of(case)))
+
+
+if "snakemake" in globals():
+    main(globals()["snakemake"])

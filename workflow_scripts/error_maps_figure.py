@@ -1,0 +1,12 @@
+"""Draw what each method finds, adds and misses of the ground truth."""
+
+from sgrs_core.figures.error_maps import draw_error_maps
+from workflow_scripts.scans_figure import draw_scans
+
+
+def main(snakemake):
+    draw_scans(snakemake, draw_error_maps)
+
+
+if "snakemake" in globals():
+    main(globals()["snakemake"])

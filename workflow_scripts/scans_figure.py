@@ -1,0 +1,18 @@
+"""What the scripts of all figures that show scans do."""
+
+from pathlib import Path
+
+from sgrs_core.figures.cases import read_cases
+from sgrs_core.figures.choice import Slices
+from sgrs_core.figures.style import save
+from sgrs_core.log import log_to
+
+
+def draw_scans(snakemake, draw):
+    """Read the cases, have them drawn with the slices wanted, and save the figure."""
+    log_to(snakemake.log[0])
+    volumes = [Path(file) for file in snakemake.input.volumes]
+    cases = read_cases(snakemake.params.lines, volumes, **snakemake.params.case)
+    slices = snakemake.params.slices
+    figure = draw(cases, Slices(**slices) if slices else None)
+    save(figure, [Path(path) for path in snakemake.output])

@@ -1,0 +1,22 @@
+"""Draw what the logs of some runs show over their iterations."""
+
+from pathlib import Path
+
+import pandas
+
+from sgrs_core.figures.style import save
+from sgrs_core.figures.training_curves import Curve, draw_training_curves
+from sgrs_core.log import log_to
+
+
+def main(snakemake):
+    log_to(snakemake.log[0])
+    curves = [
+        Curve(f"{line['title']}, {line['labelled']} labelled", pandas.read_csv(line["log"]))
+        for line in snakemake.params.lines
+    ]
+    save(draw_training_curves(curves), [Path(path) for path in snakemake.output])
+
+
+if "snakemake" in globals():
+    main(globals()["snakemake"])

@@ -2,9 +2,10 @@
 #
 #   snakemake --cores 2                                     everything of config/config.yaml (the demo)
 #   snakemake --cores 2 headline                            its headline tables and figures only
+#   snakemake --cores 2 report                              all of it, and one HTML file that shows it
 #   snakemake --cores 2 --configfile config/paper.yaml      another experiment
 #
-# The stages, each in its own file: data -> train -> evaluate -> tables, figures.
+# The stages, each in its own file: data -> train -> evaluate -> tables, figures -> report.
 
 from snakemake.utils import min_version
 
@@ -21,12 +22,15 @@ include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
+include: "rules/report.smk"
 
 
 rule all:
     default_target: True
     input:
         [LAYOUT.outputs(name) for name in [*PLAN.tables, *PLAN.figures]],
+        LAYOUT.outputs_of_selection_gain(),
+        LAYOUT.outputs_of_cost(),
 
 
 rule headline:

@@ -4,18 +4,22 @@
 rule evaluate:
     input:
         model=f"{LAYOUT.selected}/model.pt",
-        volumes=lambda wildcards: LAYOUT.test_volumes(wildcards.dataset),
+        prepared=expand(LAYOUT.prepared, part="test", allow_missing=True),
     output:
         scores=LAYOUT.scores,
         predictions=directory(LAYOUT.predictions),
     log:
         f"{LAYOUT.selected}/evaluate.log",
+    benchmark:
+        LAYOUT.evaluation_benchmark
     conda:
         "../envs/train.yaml"
     threads: PLAN.experiment.training_threads
     resources:
         gpu=1,
     params:
-        scans=lambda wildcards: LAYOUT.test_scans(wildcards.dataset),
+        volumes=lambda wildcards: LAYOUT.test_volumes(wildcards.dataset),
+        unfinished=LAYOUT.unfinished,
+        results=lambda wildcards: LAYOUT.results,
     script:
         "../workflow_scripts/evaluate.py"

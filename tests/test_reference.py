@@ -8,7 +8,7 @@ import pytest
 from tests.recompute import check_table, read
 
 REFERENCE = Path(__file__).parents[1] / "results/reference"
-TABLES = sorted(REFERENCE.glob("*/tables/*.csv"))
+TABLES = sorted(REFERENCE.glob("*/tables/table*.csv"))
 
 
 @pytest.mark.parametrize("file", TABLES, ids=str)

@@ -1,8 +1,9 @@
 import numpy as np
 import pandas
 import pytest
+from pandas import DataFrame
 
-from sgrs_core.tables import METRICS, build_table, summarise, to_latex, to_markdown
+from sgrs_core.tables import METRICS, PARTS, build_table, summarise, to_latex, to_markdown
 
 SCORES = pandas.DataFrame(
     {
@@ -89,7 +90,7 @@ def test_the_columns_start_with_the_promised_ones(table):
     keys = ["dataset", "labelled", "method", "selection", "scoring", "seeds"]
     assert table.columns[:6].tolist() == keys
     for metric in METRICS:
-        assert {f"{metric}_{part}" for part in ("published", "ours", "difference")} <= set(table)
+        assert {f"{metric}_{part}" for part in PARTS} <= set(table)
 
 
 def test_markdown_and_latex_hold_every_method_and_both_scorings(table):
@@ -98,6 +99,60 @@ def test_markdown_and_latex_hold_every_method_and_both_scorings(table):
         assert "scoring published" in text
         assert "scoring strict" in text
     assert r"5\% note" in to_latex(table, "Title", "A 5% note.")
+
+
+@pytest.fixture
+def tested(tmp_path):
+    """SGRS-Net, a method that is 1 to 20 points worse on 20 scans, and one that is equal."""
+    generator = np.random.default_rng(0)
+    sgrs = DataFrame({name: generator.uniform(0.5, 0.9, 20) for name in METRICS})
+    sgrs = sgrs.assign(scan=[f"scan {i}" for i in range(20)], empty=False)
+    worse = sgrs.assign(dice=sgrs["dice"] - np.linspace(0.01, 0.2, 20))
+    lines = []
+    for variant, scores in (("sgrs", sgrs), ("vnet", worse), ("dtc", sgrs)):
+        scores.sample(frac=1, random_state=1).to_csv(tmp_path / f"{variant}.csv", index=False)
+        files = {"last": [str(tmp_path / f"{variant}.csv")]}
+        reference = variant == "sgrs"
+        lines.append({"variant": variant, "labelled": 4, "scores": files, "reference": reference})
+    published = DataFrame({"variant": ["vnet", "sgrs"], "labelled": [4, 4]})
+    published = published.assign(
+        dice=[0.0, 100 * sgrs["dice"].mean()], jaccard=1.0, hd95=1.0, asd=1.0
+    )
+    return build_table("la", lines, published)
+
+
+def test_methods_are_tested_against_sgrs_net_on_the_same_scans_and_corrected(tested):
+    sgrs, vnet, dtc = (row(tested, method, "strict") for method in ("sgrs", "vnet", "dtc"))
+    assert np.isnan(sgrs["dice_p"])
+    assert vnet["dice_p"] == pytest.approx(2 * 2 / 2**20)  # all signs equal, times two methods
+    assert dtc["dice_p"] == 1
+    assert vnet["hd95_p"] == 1
+
+
+def test_a_value_is_reproduced_where_the_published_one_lies_in_our_interval(tested):
+    sgrs, vnet = row(tested, "sgrs", "strict"), row(tested, "vnet", "strict")
+    assert sgrs["dice_low"] < sgrs["dice_ours"] < sgrs["dice_high"]
+    assert sgrs["dice_reproduced"]
+    assert not vnet["dice_reproduced"]
+    (line,) = [
+        line for line in to_markdown(tested, "", "").splitlines()
+        if "sgrs" in line and "strict" in line and "|" in line
+    ]  # fmt: skip
+    assert line.count("✓") == 1
+    (line,) = [
+        line for line in to_markdown(tested, "", "").splitlines()
+        if "vnet" in line and "strict" in line
+    ]  # fmt: skip
+    assert line.count("†") == 1
+    assert r"$\dagger$" in to_latex(tested, "", "")
+
+
+def test_each_line_of_markdown_names_its_selection_and_scoring(table):
+    lines = to_markdown(table, "Title", "").splitlines()
+    of_methods = [line for line in lines if "vnet" in line or "dtc" in line]
+    assert len(of_methods) == 4
+    assert all("last" in line for line in of_methods)
+    assert sum("strict" in line for line in of_methods) == 2
 
 
 def test_a_table_of_ours_alone_needs_no_published_numbers(lines):

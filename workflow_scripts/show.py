@@ -13,6 +13,8 @@ def main(folder):
     columns = ["labelled", "method", "dice_published", "dice_ours", "hd95_published", "hd95_ours"]
     for file in sorted(Path(folder).glob("tables/*.csv")):
         table = pandas.read_csv(file)
+        if "scoring" not in table:
+            continue  # not a table of methods beside published ones
         ours = table[(table["seeds"] > 0) & (table["scoring"] == "strict")]
         for selection, part in ours.groupby("selection", sort=False):
             print(f"\n{file.stem}, selection {selection}, scoring strict; all of it: {file}")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas
 
-from sgrs_core.files import atomic
+from sgrs_core.files import write_text
 from sgrs_core.log import log_to
 from sgrs_core.tables import build_table, to_latex, to_markdown
 
@@ -21,8 +21,7 @@ def main(snakemake):
         snakemake.output.tex: to_latex(table, sheet["title"], snakemake.params.note),
     }
     for path, text in texts.items():
-        with atomic(Path(path)) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_text(Path(path), text)
 
 
 if "snakemake" in globals():

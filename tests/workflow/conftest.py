@@ -1,6 +1,7 @@
 """Running the real workflow in folders of its own."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -15,10 +16,43 @@ QUICK = Path(__file__).parent / "quick.yaml"
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
+def copy_project(destination: Path) -> None:
+    """The project's own files, as git lists them."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=PROJECT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    for name in filter(None, listed.stdout.splitlines()):
+        source = PROJECT / name
+        if source.is_file() and not name.startswith(("tests/golden", "results")):
+            (destination / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, destination / name)
+
+
+def one_run(iterations: int, checkpoint_every: int) -> dict:
+    """Changes of the quick experiment that leave SGRS-Net's run on LA, in so many iterations."""
+    training = {"iterations": iterations, "checkpoint_every": checkpoint_every}
+    return {
+        "datasets": {"la": {"training": training}},
+        "selections": ["last"],
+        "tables": {"table2": {"labelled": [4], "methods": ["sgrs"]}},
+        "figures": {},
+        "headline": ["table2"],
+    }
+
+
+def with_volumes_of(other: Path, folder: Path) -> Path:
+    """The folder, with another one's prepared scans in it."""
+    volumes = "results/quick/volumes"
+    shutil.copytree(other / volumes, folder / volumes, copy_function=shutil.copy2)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def command() -> Callable[..., list[str]]:
-    """A Snakemake call on one core: targets, its working folder, changed keys, more options.
+    """A Snakemake call: targets, its working folder, changed keys, more options.
 
+    where: this machine's cores, or a profile that sends jobs elsewhere.
     changes: what goes over tests/workflow/quick.yaml, as a second config file. experiment: what
     stands in that file's place.
     """
@@ -29,6 +63,7 @@ def command() -> Callable[..., list[str]]:
         changes: dict | None = None,
         experiment: dict | None = None,
         options: Sequence[str] = (),
+        where: Sequence[str] = ("--cores", "1"),
     ) -> list[str]:
         configs = [QUICK]
         if experiment:
@@ -38,7 +73,7 @@ def command() -> Callable[..., list[str]]:
             configs.append(folder / "changes.yaml")
             configs[-1].write_text(yaml.safe_dump(changes), encoding="utf-8")
         return [
-            *(sys.executable, "-m", "snakemake", "--cores", "1", "--directory", str(folder)),
+            *(sys.executable, "-m", "snakemake", *where, "--directory", str(folder)),
             *("--snakefile", str(PROJECT / "Snakefile"), *options),
             *("--configfile", *map(str, configs), "--", *targets),
         ]

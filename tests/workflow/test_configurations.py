@@ -33,7 +33,9 @@ def dry_run(folder: Path, *files: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    "names", [["config"], ["la_half"], ["equations"], ["paper", "without_brats2019"]], ids=str
+    "names",
+    [["config"], ["la_half"], ["la"], ["equations"], ["paper", "without_brats2019"]],
+    ids=str,
 )
 def test_a_shipped_experiment_plans_all_its_jobs(names, tmp_path):
     run = dry_run(tmp_path, *(PROJECT / f"config/{name}.yaml" for name in names))

@@ -1,0 +1,55 @@
+# One HTML file that shows the whole experiment.
+
+
+rule report:
+    input:
+        tables=[LAYOUT.outputs(name)[0] for name in PLAN.tables],
+        figures=[f"{LAYOUT.figure.format(figure=name)}.png" for name in PLAN.figures],
+        cases=lambda wildcards: LAYOUT.cases(),
+        gain=lambda wildcards: LAYOUT.outputs_of_selection_gain()[:1],
+        cost=lambda wildcards: LAYOUT.outputs_of_cost()[:1],
+        runs=lambda wildcards: list(files_of_runs(LAYOUT)),
+        pages=lambda wildcards: pages_of(PLAN, Path(workflow.basedir) / "docs"),
+    output:
+        html=report(
+            LAYOUT.report,
+            caption="../captions/report.rst",
+            category="The whole experiment",
+        ),
+    log:
+        f"{LAYOUT.logs}/report.log",
+    localrule: True
+    conda:
+        "../envs/tables.yaml"
+    params:
+        contents=lambda wildcards: contents_of(PLAN, LAYOUT),
+    script:
+        "../workflow_scripts/report.py"
+
+
+# The slices of one case that a reader can leaf through.
+
+
+rule case_slices:
+    input:
+        scores=lambda wildcards: LAYOUT.part_of_figure(wildcards.figure, "scores"),
+        predictions=lambda wildcards: LAYOUT.part_of_figure(
+            wildcards.figure, "predictions"
+        ),
+        volumes=lambda wildcards: LAYOUT.test_volumes(
+            PLAN.figures[wildcards.figure].dataset
+        ),
+    output:
+        json=f"{LAYOUT.figure}.slices.json",
+    log:
+        f"{LAYOUT.logs}/{{figure}}.slices.log",
+    wildcard_constraints:
+        figure=LAYOUT.figures_of_kind("segmentations"),
+    localrule: True
+    conda:
+        "../envs/tables.yaml"
+    params:
+        lines=lambda wildcards: LAYOUT.lines_of_figure(wildcards.figure),
+        case=lambda wildcards: LAYOUT.case_of_figure(wildcards.figure),
+    script:
+        "../workflow_scripts/case_slices.py"

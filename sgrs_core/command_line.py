@@ -1,0 +1,165 @@
+"""`sgrs predict` and `sgrs evaluate`: a trained model on scans of one's own.
+
+python -m sgrs_core.command_line does the same. Every failure is one line on standard error.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Never, get_args
+
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from sgrs_core import __version__
+from sgrs_core.settings import Selection
+
+logger = logging.getLogger(__name__)
+
+PREDICT = """\
+Segment scans with a trained model. Each mask (0 and 1) has its scan's own size, spacing, origin and
+direction, whichever way the scan's axes are stored."""
+
+HOW = """\
+A scan is prepared as the model's training scans were, but for the crop around the label, which a
+new scan does not have: it is predicted whole, and structures that no training crop showed may be
+taken for the wanted one. Intensities: LA, z-score over the whole scan; BraTS2019, the brain's box,
+clipped, z-score over what is above 0 (both as in training); Pancreas-CT and data sets of one's own
+that are cropped, z-score over the voxels above the window's lower end (all, without a window), then
+once more over the box around what was found, which is what training did with the label.
+More: docs/predict.md"""
+
+EVALUATE = """\
+Dice, Jaccard, 95 % Hausdorff distance and average surface distance (mean from the mask's surface to
+the label's) of a mask against a label on the same voxels; their axes may be stored differently.
+Distances are in voxels, as published."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what a command line says. Returns 0, 1 after a failure, 130 after Ctrl-C."""
+    options = parser().parse_args(arguments)
+    logging.basicConfig(format="sgrs: %(levelname)s: %(message)s", level=logging.WARNING)
+    try:
+        code: int = options.command(options)
+    except ImportError as error:
+        return fail(f"{error}; pip install 'sgrs-core[workflow]' brings it")
+    except (OSError, ValueError, RuntimeError) as error:
+        return fail(error)
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def parser() -> argparse.ArgumentParser:
+    """All options of both commands."""
+    layout = argparse.RawDescriptionHelpFormatter
+    top = argparse.ArgumentParser(prog="sgrs", description="Trained models on scans of one's own.")
+    top.add_argument("--version", action="version", version=__version__)
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    one = commands.add_parser(
+        "predict", help="scans to masks", description=PREDICT, epilog=HOW, formatter_class=layout
+    )
+    one.set_defaults(command=predict)
+    one.add_argument(
+        "scans", nargs="+", type=Path, metavar="SCAN",
+        help=".nii, .nii.gz, .nrrd, .nhdr, or the folder of a DICOM series",
+    )  # fmt: skip
+    one.add_argument(
+        "--model", required=True, type=Path, metavar="RUN",
+        help="a run's folder (results/<experiment>/.../seed-<S>), or a model.pt",
+    )  # fmt: skip
+    one.add_argument(
+        "-o", "--output", required=True, type=Path, metavar="MASK",
+        help="a .nii, .nii.gz or .nrrd file; of several scans a folder: <scan's name>.nii.gz there",
+    )  # fmt: skip
+    one.add_argument(
+        "--selection", choices=get_args(Selection), default="last",
+        help="which checkpoint of a run's folder (default: last)",
+    )  # fmt: skip
+    one.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), help="default: the run's own setting"
+    )
+    one.add_argument(
+        "--stride", nargs=3, type=int, metavar=("X", "Y", "Z"),
+        help="voxels between windows (default: the run's own); wider is faster and rougher",
+    )  # fmt: skip
+    one.add_argument("--overwrite", action="store_true", help="replace masks that are there")
+
+    two = commands.add_parser(
+        "evaluate", help="a mask against a label", description=EVALUATE, formatter_class=layout
+    )
+    two.set_defaults(command=evaluate)
+    two.add_argument("mask", type=Path, metavar="MASK", help="all but 0 is foreground")
+    two.add_argument("label", type=Path, metavar="LABEL", help="the ground truth")
+    two.add_argument(
+        "--foreground", nargs="+", type=int, default=(), metavar="VALUE",
+        help="the label's values that count (default: all but 0)",
+    )  # fmt: skip
+    return top
+
+
+def predict(options: argparse.Namespace) -> int:
+    """Predict scans one after the other; one that fails does not keep the others from it."""
+    from sgrs_core.data.scans import read_scan, write_mask  # SimpleITK may be missing
+    from sgrs_core.prediction import Predictor, describe, mask_files, model_file
+
+    masks = mask_files(options.scans, options.output, options.overwrite)
+    stride = tuple(options.stride) if options.stride else None
+    file = model_file(options.model, options.selection)
+    predictor = Predictor.from_file(file, options.device, stride)
+    for text in predictor.warnings():
+        logger.warning("%s", text)
+    failures = 0
+    for number, (scan, path) in enumerate(zip(options.scans, masks, strict=True), start=1):
+        name = f"{number}/{len(masks)} {scan.name}"
+        try:
+            picture = read_scan(scan)
+            with progress_bar(name) as bar, logging_redirect_tqdm():
+                mask = predictor.predict(picture, lambda more: grow(bar, more), bar.update)
+            write_mask(path, mask)
+        except (OSError, ValueError, RuntimeError) as error:
+            text = str(error)
+            failures += fail(text if str(scan) in text or str(path) in text else f"{scan}: {text}")
+            continue
+        print(f"{path}: {describe(mask)}")
+    return min(failures, 1)
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Print the four metrics."""
+    from sgrs_core.prediction import score_files  # SimpleITK may be missing
+
+    scores, spacing = score_files(options.mask, options.label, options.foreground)
+    if not scores["dice"] and scores["hd95"] != scores["hd95"]:
+        logger.warning("%s: empty, so distances are not defined", options.mask)
+    voxel = " x ".join(f"{side:.4g}" for side in spacing)
+    for name in ("dice", "jaccard"):
+        print(f"{name:8}{100 * scores[name]:8.2f} %")
+    for name in ("hd95", "asd"):
+        print(f"{name:8}{scores[name]:8.2f} voxels of {voxel} mm")
+    return 0
+
+
+def progress_bar(name: str) -> "tqdm[Never]":
+    """Windows done of one scan, where standard error is a terminal."""
+    hidden = not sys.stderr.isatty()
+    return tqdm(total=0, desc=name, unit="window", disable=hidden, dynamic_ncols=True)
+
+
+def grow(bar: "tqdm[Never]", more: int) -> None:
+    """There are more windows to do."""
+    bar.total = (bar.total or 0) + more
+    bar.refresh()
+
+
+def fail(error: object) -> int:
+    """Say in one line what is wrong; returns the exit code."""
+    print("sgrs: error:", " ".join(str(error).split()), file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

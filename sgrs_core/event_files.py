@@ -1,0 +1,62 @@
+"""TensorBoard's event files: a run's log while it is being written, for those who watch."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class OnRow(Protocol):
+    """Told of each row of the log; after a resume, first of those that the checkpoint holds."""
+
+    def __call__(self, row: Mapping[str, float]) -> None: ...
+
+
+def nobody(row: Mapping[str, float]) -> None:
+    """For runs that nobody watches."""
+
+
+@contextmanager
+def event_files_for(config: Mapping[str, Any], folder: Path) -> Iterator[OnRow]:
+    """What to tell of each row of the log, in an experiment's `config`; see `event_file`.
+
+    `tensorboard` is read from there rather than being one of a run's settings, because watching a
+    run must not train it anew.
+    """
+    if not config.get("tensorboard", False):
+        yield nobody
+        return
+    with event_file(folder) as on_row:
+        yield on_row
+
+
+@contextmanager
+def event_file(folder: Path) -> Iterator[OnRow]:
+    """A new event file in `folder`: a curve for each of the log's columns, on disk row by row.
+
+    Those of earlier starts are deleted first: what is left of them stands in the checkpoint's rows
+    and is written again, so that no row is there twice. Raises RuntimeError where TensorBoard is
+    not installed.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise RuntimeError(
+            "tensorboard: true, but the package tensorboard cannot be imported "
+            f"({error}); install it with: .venv/bin/pip install '.[tensorboard]', or set "
+            "tensorboard: false"
+        ) from None
+    for earlier in folder.glob("events.out.tfevents.*"):
+        earlier.unlink()
+    writer = SummaryWriter(str(folder))
+
+    def on_row(row: Mapping[str, float]) -> None:
+        for name, value in row.items():
+            if name != "iteration":
+                writer.add_scalar(name, value, int(row["iteration"]))
+        writer.flush()
+
+    try:
+        yield on_row
+    finally:
+        writer.close()

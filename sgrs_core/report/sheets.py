@@ -1,0 +1,165 @@
+"""Sortable tables: cells with the text one reads and the value by which they are sorted."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas
+from pandas import DataFrame
+
+from sgrs_core.tables import METRICS, PERCENT, SIGNIFICANT
+
+NAMES = dict(zip(METRICS, ("Dice", "Jaccard", "95HD", "ASD"), strict=True))
+UNITS = {metric: "%" if metric in PERCENT else "voxels" for metric in METRICS}
+MISSING = "–"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """text: what one reads; small: what stands below it; value: what sorts it, None at the end."""
+
+    text: str
+    value: float | str | None
+    small: str = ""
+    is_number: bool = True
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table. groups: names over several columns, each with how many; may be empty.
+
+    faint: indices of rows that stand back, such as those that the experiment does not run.
+    """
+
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    groups: Sequence[tuple[str, int]] = ()
+    faint: frozenset[int] = field(default_factory=frozenset)
+
+
+def text(value: Any) -> Cell:
+    """A cell of words."""
+    return Cell(str(value), str(value), is_number=False)
+
+
+def number(value: float | None, form: str = ".2f", small: str = "") -> Cell:
+    """A cell with a number, which may be missing."""
+    if value is None or math.isnan(value):
+        return Cell(MISSING, None, small)
+    return Cell(format(value, form), float(value), small)
+
+
+def of_table(table: DataFrame) -> Iterator[tuple[str, Sheet]]:
+    """A table of published numbers beside ours, as `build_table` makes it: name and sheet of each
+    selection and scoring."""
+    groups = [("", 2), *_over_metrics(3), ("", 2)]
+    columns = ["method", "labelled"]
+    columns += ["published", "ours", "difference"] * len(METRICS) + ["seeds", "empty"]
+    for (selection, scoring), part in table.groupby(["selection", "scoring"], sort=False):
+        rows = [_row(row) for row in part.to_dict("records")]
+        faint = frozenset(place for place, seeds in enumerate(part["seeds"]) if not seeds)
+        name = f"selection {selection}, scoring {scoring}"
+        yield name, Sheet(name, columns, rows, groups, faint)
+
+
+def of_gain(gain: DataFrame, caption: str) -> Sheet:
+    """What choosing on test scans adds, as `build_selection_gain` makes it."""
+    groups = [("", 3), *_over_metrics(3), ("", 1)]
+    columns = ["method", "labelled", "data set"]
+    columns += ["last", "best_on_test", "gain"] * len(METRICS) + ["seeds"]
+    rows = []
+    for row in gain.to_dict("records"):
+        cells = [text(row["method"]), number(row["labelled"], "d"), text(row["dataset"])]
+        for metric in METRICS:
+            low, high = row[f"{metric}_low"], row[f"{metric}_high"]
+            interval = "" if math.isnan(low) else f"[{low:+.2f}, {high:+.2f}]"
+            cells += [number(row[f"{metric}_{part}"]) for part in ("last", "best_on_test")]
+            cells.append(number(row[f"{metric}_gain"], "+.2f", interval))
+        rows.append([*cells, number(row["seeds"], "d")])
+    return Sheet(caption, columns, rows, groups)
+
+
+def of_scores(scores: DataFrame, caption: str) -> Sheet:
+    """The scores of one run's test scans, the worst Dice first."""
+    ordered = scores.sort_values("dice", kind="stable")
+    factors = [100 if metric in PERCENT else 1 for metric in METRICS]
+    rows = [
+        [
+            text(scan),
+            *(number(value * factor) for value, factor in zip(values, factors, strict=True)),
+            text("yes" if empty else "no"),
+        ]
+        for scan, *values, empty in ordered[["scan", *METRICS, "empty"]].itertuples(index=False)
+    ]
+    columns = [f"{NAMES[metric]}, {UNITS[metric]}" for metric in METRICS]
+    return Sheet(caption, ["scan", *columns, "empty prediction"], rows)
+
+
+def of_frame(frame: DataFrame, caption: str) -> Sheet:
+    """Any table; each column is all words, whole numbers, or numbers with as many decimals."""
+    columns = [_column(frame[name]) for name in frame]
+    names = [str(name).replace("_", " ") for name in frame]
+    return Sheet(caption, names, list(zip(*columns, strict=True)))
+
+
+def of_dictionaries(lines: Iterable[Mapping[str, Any]], caption: str) -> Sheet:
+    """One row per dictionary, whose keys are the columns."""
+    return of_frame(DataFrame(list(lines)), caption)
+
+
+def reproduced(table: DataFrame) -> list[dict[str, Any]]:
+    """For each selection and scoring, how many published values lie in our interval."""
+    counts = []
+    for (selection, scoring), part in table.groupby(["selection", "scoring"], sort=False):
+        ours = part[part["seeds"] > 0]
+        compared = sum(int(ours[f"{metric}_published"].notna().sum()) for metric in METRICS)
+        inside = sum(int(ours[f"{metric}_reproduced"].sum()) for metric in METRICS)
+        counts.append(
+            {
+                "selection": selection,
+                "scoring": scoring,
+                "published_values_compared": compared,
+                "in_our_interval": inside,
+            }
+        )
+    return counts
+
+
+def _row(row: Mapping[Any, Any]) -> list[Cell]:
+    cells = [text(row["method"]), number(row["labelled"], "d")]
+    for metric in METRICS:
+        value = {part: row[f"{metric}_{part}"] for part in ("published", "ours", "difference")}
+        cells += [
+            number(value["published"]),
+            number(value["ours"], small=_surroundings(row, metric)),
+            number(value["difference"], "+.2f", _marks(row, metric)),
+        ]
+    empty = row["empty"]
+    return [*cells, number(row["seeds"], "d"), number(empty, ".0f")]
+
+
+def _surroundings(row: Mapping[Any, Any], metric: str) -> str:
+    """Our interval over scans and spread over seeds."""
+    low, high, spread = (row[f"{metric}_{part}"] for part in ("low", "high", "spread"))
+    interval = "" if math.isnan(low) else f"[{low:.2f}, {high:.2f}]"
+    return f"{interval} ± {spread:.2f}" if not math.isnan(spread) else interval
+
+
+def _marks(row: Mapping[Any, Any], metric: str) -> str:
+    inside = "✓" if row[f"{metric}_reproduced"] else ""
+    return inside + ("†" if row[f"{metric}_p"] < SIGNIFICANT else "")
+
+
+def _column(values: "pandas.Series[Any]") -> list[Cell]:
+    if not pandas.api.types.is_numeric_dtype(values) or pandas.api.types.is_bool_dtype(values):
+        return [text(value) for value in values]
+    known = values.dropna()
+    is_whole, is_large = (known % 1 == 0).all(), (known.abs() >= 10).any()
+    decimals = 0 if is_whole else 2 if is_large else 3
+    return [number(float(value), f".{decimals}f") for value in values]
+
+
+def _over_metrics(columns: int) -> list[tuple[str, int]]:
+    return [(f"{NAMES[metric]}, {UNITS[metric]}", columns) for metric in METRICS]

@@ -1,0 +1,47 @@
+"""A model of the workflow knows by itself how to predict a scan of no data set."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from sgrs_core.data.preparation import Preparation
+from sgrs_core.data.scans import read_scan
+from sgrs_core.model import load_model
+from tests.workflow.conftest import ENVIRONMENT, PROJECT
+
+RUN = "results/quick/pancreas/labelled-3/vnet/seed-0"
+MODEL = f"{RUN}/last/model.pt"
+
+
+@pytest.mark.slow
+def test_a_model_that_the_workflow_trained_predicts_a_dicom_series(snakemake, tmp_path):
+    changes = {"datasets": {"pancreas": {"downsample": 2}}}
+    trained = snakemake(MODEL, folder=tmp_path, changes=changes)
+    assert trained.returncode == 0, trained.stderr
+    preparation = load_model(tmp_path / MODEL).preparation
+    assert preparation in [
+        Preparation("pancreas", orientation, True, (1.0, 1.0, 1.0), 2)
+        for orientation in ("LPS", "LAI")  # the phantoms have both
+    ]
+
+    scan = next((tmp_path / "results/quick/phantoms/pancreas").glob("PANCREAS_*"))
+    command = ["predict", str(scan), "--model", RUN, "-o", "mask.nii.gz"]
+    run = subprocess.run(
+        [sys.executable, "-m", "sgrs_core.command_line", *command],
+        cwd=tmp_path,
+        env={**ENVIRONMENT, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    mask, series = read_scan(tmp_path / "mask.nii.gz"), read_scan(scan)
+    assert mask.GetSize() == series.GetSize()
+    for of_mask, of_series in (
+        (mask.GetSpacing(), series.GetSpacing()),
+        (mask.GetOrigin(), series.GetOrigin()),
+        (mask.GetDirection(), series.GetDirection()),
+    ):
+        np.testing.assert_allclose(of_mask, of_series, atol=1e-3)

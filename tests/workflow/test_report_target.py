@@ -1,0 +1,77 @@
+"""`snakemake report` and Snakemake's own `--report`, after real trainings of four iterations."""
+
+import re
+from html import unescape
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.workflow.conftest import QUICK
+
+pytestmark = pytest.mark.slow
+
+CHOICE = {"case": "phantom_test_001", "slices": {"axis": "x", "at": [16]}}
+NOTE = "Trainings of four iterations, of one method."
+
+
+@pytest.fixture(scope="module")
+def experiment() -> dict:
+    values = yaml.safe_load(QUICK.read_text())
+    runs = {"labelled": [4], "methods": ["vnet"]}
+    return values | {
+        "note": NOTE,
+        "datasets": {"la": values["datasets"]["la"]},
+        "tables": {"table2": runs},
+        "figures": {"figure2": runs, "error_maps": {**runs, **CHOICE}},
+        "headline": ["table2"],
+    }
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, snakemake, experiment) -> Path:
+    folder = tmp_path_factory.mktemp("report ä")
+    run = snakemake("report", folder=folder, experiment=experiment)
+    assert run.returncode == 0, run.stderr[-3000:]
+    return folder
+
+
+def test_the_report_shows_what_was_run(folder):
+    html = (folder / "results/quick/report.html").read_text(encoding="utf-8")
+    text = unescape(re.sub("<[^>]+>", " ", html))
+    assert NOTE in text
+    assert "la, 4 labelled, vnet, seed 0" in text
+    assert "What choosing a checkpoint on the test scans adds" in text
+    assert "Slice by slice: 4 labelled" in text
+    assert html.count('<img src="data:image/png') == 2
+    assert "What each method finds, adds and misses, on LA." in text
+    assert html.count('<img src="data:image/svg') == 1
+
+
+def test_nothing_is_left_to_do_after_it(folder, snakemake, experiment):
+    again = snakemake("report", folder=folder, experiment=experiment, options=["--dry-run"])
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
+def test_snakemakes_own_report_has_the_captions(folder, snakemake, experiment):
+    made = folder / "own.html"
+    run = snakemake("report", folder=folder, experiment=experiment, options=["--report", str(made)])
+    assert run.returncode == 0, run.stderr[-3000:]
+    html = made.read_text(encoding="utf-8")
+    for caption in (
+        "Comparison on LA: published numbers beside ours",
+        "as slices and as surfaces, on the scan with the median Dice of the methods shown",
+        "finds, adds and misses of the ground truth, on the scan phantom_test_001. Dice and",
+        "What choosing a checkpoint on the test scans adds to each score",
+        "Experiment quick in one file",
+    ):
+        assert caption in html
+    assert html.count(NOTE) >= 2
+
+
+def test_a_changed_score_makes_it_anew(folder, snakemake, experiment):
+    (score,) = folder.glob("results/quick/la/labelled-4/vnet/seed-0/last/scores.csv")
+    score.write_text(score.read_text() + "\n")  # other bytes, the same scores
+    again = snakemake("report", folder=folder, experiment=experiment, options=["--dry-run"])
+    assert re.search(r"^report +1$", again.stdout + again.stderr, re.MULTILINE)
+    assert "train_la" not in again.stdout + again.stderr

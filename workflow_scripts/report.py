@@ -1,0 +1,29 @@
+"""Write the experiment's report: one HTML file that needs nothing else."""
+
+from pathlib import Path
+
+from sgrs_core.files import write_text
+from sgrs_core.log import log_to
+from sgrs_core.report.page import build_report
+
+
+def main(snakemake):
+    log_to(snakemake.log[0])
+    page = build_report(
+        snakemake.params.contents,
+        [Path(file) for file in snakemake.input.pages],
+        first(snakemake.input.get("gain")),
+        first(snakemake.input.get("cost")),
+        first(snakemake.input.get("cases")),
+    )
+    write_text(Path(snakemake.output.html), page)
+
+
+def first(files):
+    """The first of an input's files, of which there may be none or one alone."""
+    files = [files] if isinstance(files, str) else list(files or [])
+    return Path(files[0]) if files else None
+
+
+if "snakemake" in globals():
+    main(globals()["snakemake"])

@@ -1,0 +1,22 @@
+"""Write what choosing checkpoints on the test scans adds, from score files, as CSV and Markdown."""
+
+from pathlib import Path
+
+from sgrs_core.files import write_text
+from sgrs_core.log import log_to
+from sgrs_core.selection_gain import build_selection_gain, to_markdown
+
+
+def main(snakemake):
+    log_to(snakemake.log[0])
+    table = build_selection_gain(snakemake.params.lines)
+    texts = {
+        snakemake.output.csv: table.to_csv(index=False),
+        snakemake.output.md: to_markdown(table),
+    }
+    for path, text in texts.items():
+        write_text(Path(path), text)
+
+
+if "snakemake" in globals():
+    main(globals()["snakemake"])

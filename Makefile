@@ -29,7 +29,7 @@ demo-full: env
 	@$(BIN)/python workflow_scripts/show.py results/demo
 
 test: env
-	$(BIN)/python -m pytest -n $(CORES)
+	$(BIN)/python -m pytest -n $(CORES) --dist loadfile
 
 lint: env
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """A CT series in DICOM files, as a hospital's archive would send it."""
 
 import hashlib
+import locale
 import os
 import shutil
 from collections.abc import Iterator
@@ -50,7 +51,7 @@ def write_series(folder: Path, hu: NDArray[np.int16], series: Series) -> None:
     writer.KeepOriginalImageUIDOn()
     x, y, z = series.origin
     last = (hu.shape[1] - 1) * series.spacing[1]  # mm, to the row that is stored first
-    with whole_folder(folder) as temporary:
+    with whole_folder(folder) as temporary, locale_kept():
         for index, (number, name) in enumerate(zip(numbers, names, strict=True)):
             stored = hu[:, ::-1, index : index + 1]
             picture = SimpleITK.GetImageFromArray(stored.transpose(2, 1, 0))
@@ -60,6 +61,19 @@ def write_series(folder: Path, hu: NDArray[np.int16], series: Series) -> None:
                 picture.SetMetaData(tag, value)
             writer.SetFileName(str(temporary / f"1-{name:03d}.dcm"))
             writer.Execute(picture)
+
+
+@contextmanager
+def locale_kept() -> Iterator[None]:
+    """Bring the process's locale back: GDCM's writer sets it to C.
+
+    Text files that another library opens without naming an encoding would be read as ASCII then.
+    """
+    before = locale.setlocale(locale.LC_ALL)
+    try:
+        yield
+    finally:
+        locale.setlocale(locale.LC_ALL, before)
 
 
 def header(series: Series, number: int) -> dict[str, str]:

@@ -5,6 +5,8 @@ Wall-clock times: the two ways under comparison use different numbers of threads
 
 import argparse
 import csv
+import ctypes
+import gc
 import os
 import resource
 import statistics
@@ -139,6 +141,14 @@ def peak_gib(device: torch.device) -> float:
         lines = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
         return int(lines["VmHWM"].split()[0]) / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def give_memory_back() -> None:
+    """Let the system have what the process has freed but kept; glibc alone."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def print_ceilings(device: torch.device, precision: str) -> float:

@@ -3,7 +3,9 @@
     python benchmarks/training_step.py [--device cuda --precision bfloat16] [--methods sgrs dtc]
 
 Both ways in one process, in turn, with synthetic scans of a left atrium's size; yardstick.py says
-what the published way is. The first line is the preparation of a batch alone. Columns:
+what the published way is. `--apart METHOD` measures one way after the other, for methods of which
+both together need more memory than there is. The first line is the preparation of a batch alone.
+Columns:
 
     flop                   of a step's convolutions and matrix products, counted in the eager step
     ours_ms                drawing the patches and updating, median
@@ -18,8 +20,9 @@ Prints a table and writes it to training_step.csv beside this file. The files' c
 operating system's memory when the yardstick reads it, which favours the yardstick.
 """
 
+import itertools
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +33,7 @@ import yardstick
 from measuring import (
     NetworkTable,
     count_flop,
+    give_memory_back,
     in_turn,
     parser_for,
     peak_gib,
@@ -106,7 +110,8 @@ class Bench:
         for file in self.files.values():
             write_scan(file, tuple(arguments.shape), seed=0)
         self.labelled, self.unlabelled = tuple(names[:SCANS]), tuple(names[SCANS:])
-        self.first = self.settings.iterations // 2  # ramps are over, second stages have begun
+        # Ramps are over, second stages have begun.
+        self.iterations = itertools.count(self.settings.iterations // 2)
         self.table = NetworkTable(arguments, self.settings, self.device, COLUMNS)
 
     def read(self, name: str) -> Volume:
@@ -121,36 +126,40 @@ class Bench:
         yield ours(run, self.read, self.device)
         yield published(run, self.files, self.arguments.yardstick_precision, self.device)
 
+    def times(self, calls: Sequence[Callable[[int], object]], repeats: int) -> list[float]:
+        """Each call's median time, ms; it is told the iteration."""
+        numbered = [lambda call=call: call(next(self.iterations)) for call in calls]
+        return in_turn(self.device, repeats, numbered)
+
     def measure_preparation(self) -> None:
         """The line of the batch alone."""
-        count = iter(range(self.first, 10**9))
-        draw, load = (way.draw for way in self.ways("sgrs"))
-        calls = [lambda: draw(next(count)), lambda: load(next(count))]
-        in_turn(self.device, 1, calls)  # warms up
-        ours_ms, yardstick_ms = in_turn(self.device, max(self.arguments.repeats, 5), calls)
+        draws = [way.draw for way in self.ways("sgrs")]
+        self.times(draws, 1)  # warms up
+        ours_ms, yardstick_ms = self.times(draws, max(self.arguments.repeats, 5))
         patches = self.settings.labelled_patches + self.settings.unlabelled_patches
         self.add(PREPARATION, ours_ms, yardstick_ms, yardstick_ms, patches=patches)
 
     def measure(self, name: str) -> None:
         """The line of one method."""
-        count = iter(range(self.first, 10**9))
         ways = self.ways(name)
         reset_peak(self.device)
         way = next(ways)
         for _ in range(self.arguments.warm_up):
-            way.step(next(count))
+            way.step(next(self.iterations))
         peak = peak_gib(self.device)  # before the yardstick's networks are there
-        other = next(ways)
-
-        flop = count_flop(lambda: other.step(next(count)))  # and its warm-up
-        calls = [
-            lambda: way.step(next(count)),
-            lambda: other.step(next(count)),
-            lambda: other.draw(next(count)),
-        ]
-        ours_ms, yardstick_ms, loading_ms = in_turn(self.device, self.arguments.repeats, calls)
-        batch = way.draw(next(count)).batch
+        batch = way.draw(next(self.iterations)).batch
         patches = len(batch.images_l) + len(batch.images_u)
+
+        ours, earlier = [way.step], []
+        if name in self.arguments.apart:
+            earlier = self.times(ours, self.arguments.repeats)
+            ours.clear()
+            del way
+            give_memory_back()
+        other = next(ways)
+        flop = count_flop(lambda: other.step(next(self.iterations)))  # and its warm-up
+        calls = [*ours, other.step, other.draw]
+        ours_ms, yardstick_ms, loading_ms = earlier + self.times(calls, self.arguments.repeats)
         self.add(name, ours_ms, yardstick_ms, loading_ms, patches=patches, flop=flop, peak=peak)
 
     def add(
@@ -184,6 +193,8 @@ class Bench:
 def main() -> None:
     parser = parser_for(__doc__, Path(__file__).with_suffix(".csv"))
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    apart = "methods measured one way after the other"
+    parser.add_argument("--apart", nargs="+", choices=METHODS, default=[], help=apart)
     parser.add_argument("--warm-up", type=int, default=2, help="steps of ours that do not count")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

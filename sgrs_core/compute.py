@@ -98,12 +98,21 @@ def autocast(device: torch.device, precision: Precision) -> torch.autocast:
 def place(method: nn.Module, device: torch.device, settings: TrainingSettings) -> None:
     """Bring a method to the device and into the memory layout of its run, in place."""
     method.to(device)
-    if settings.channels_last:
-        method.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    for network in method.children():
+        if settings.channels_last and not _has_instance_norm(network):
+            network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     if settings.precision == "bfloat16" and device.type == "cpu":
         for module in method.modules():
             if isinstance(module, nn.Conv3d):
                 module.forward = partial(_convolve, module.forward, module.kernel_size)  # type: ignore[method-assign]
+
+
+def _has_instance_norm(network: nn.Module) -> bool:
+    """Such networks stay contiguous: PyTorch's instance norm brings all it gets into that layout.
+
+    Each convolution would bring it back (docs/performance.md).
+    """
+    return any(isinstance(module, nn.InstanceNorm3d) for module in network.modules())
 
 
 def _convolve(convolution: Callable[[Tensor], Tensor], kernel: Sequence[int], x: Tensor) -> Tensor:

@@ -32,7 +32,8 @@ class TrainingSettings:
     precision: of the networks' arithmetic; losses are always float32. `strict`: float32 and
     deterministic, the same bits on the same hardware; `tensorfloat32`: as float32 but for
     convolutions on a CUDA device. compile: fuse networks' layers, and SGRS-Net's losses, by
-    torch.compile, which takes minutes at the start. channels_last: memory layout.
+    torch.compile, which takes minutes at the start. channels_last: memory layout, but not of
+    networks with instance norms, which are contiguous.
     device: `auto` takes a CUDA device if there is one. checkpoint_every, log_every,
     selection_every: in iterations. selection_from: first iteration at which checkpoints compete.
     """

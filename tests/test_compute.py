@@ -145,6 +145,18 @@ def test_the_memory_layout_is_the_one_that_was_asked_for(channels_last):
     assert weight.is_contiguous(memory_format=torch.channels_last_3d) is channels_last
 
 
+def test_a_network_with_instance_norms_stays_contiguous_as_they_make_it():
+    convolution, norm = nn.Conv3d(4, 4, 3), nn.InstanceNorm3d(4)
+    method = nn.ModuleDict(
+        {"network": nn.Sequential(convolution, norm), "other": nn.Conv3d(4, 4, 3)}
+    )
+    place(method, CPU, TrainingSettings(channels_last=True))
+    images = torch.zeros(1, 4, 8, 8, 8).to(memory_format=torch.channels_last_3d)
+    assert norm(images).is_contiguous()  # the reason; when PyTorch changes this, so may we
+    assert convolution.weight.is_contiguous()
+    assert not method["other"].weight.is_contiguous()
+
+
 COUNT_NEW_PAGES = """
 import resource
 import torch

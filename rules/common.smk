@@ -17,6 +17,7 @@ from sgrs_core.files import held_alone
 from sgrs_core.planning import check_methods, check_scans, load_plan
 from sgrs_core.layout import Layout, any_of
 from sgrs_core.report.contents import contents_of, files_of_runs, pages_of
+from sgrs_core.schema import FigureKind
 from sgrs_core.settings import Selection
 
 # A planned experiment is very many objects that all stay. Looking through them for garbage as often

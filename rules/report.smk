@@ -32,13 +32,7 @@ rule report:
 
 rule case_slices:
     input:
-        scores=lambda wildcards: LAYOUT.part_of_figure(wildcards.figure, "scores"),
-        predictions=lambda wildcards: LAYOUT.part_of_figure(
-            wildcards.figure, "predictions"
-        ),
-        volumes=lambda wildcards: LAYOUT.test_volumes(
-            PLAN.figures[wildcards.figure].dataset
-        ),
+        unpack(lambda wildcards: LAYOUT.inputs_of_figure(wildcards.figure)),
     output:
         json=f"{LAYOUT.figure}.slices.json",
     log:

@@ -12,6 +12,7 @@ from sgrs_core.data.presence import files_of
 from sgrs_core.data.raw.files import patient_of
 from sgrs_core.data.splits import PARTS
 from sgrs_core.experiment import COST, SELECTION_GAIN, Plan, Point
+from sgrs_core.schema import SHOWING_SCANS, FigureKind
 
 
 class Wildcards(Protocol):
@@ -239,9 +240,14 @@ class Layout:
             for entry in self.plan.entries(name)
         ]
 
-    def part_of_figure(self, name: str, part: str) -> list[str]:
-        """The `scores`, `predictions` or `log`s behind a figure."""
-        return [line[part] for line in self.lines_of_figure(name)]
+    def inputs_of_figure(self, name: str) -> dict[str, list[str]]:
+        """The files behind a figure, by what they are: what its kind shows of its runs."""
+        figure = self.plan.figures[name]
+        lines = self.lines_of_figure(name)
+        inputs = {part: [line[part] for line in lines] for part in SHOWN[figure.kind]}
+        if figure.kind in SHOWING_SCANS:
+            inputs["volumes"] = self.test_volumes(figure.dataset)
+        return inputs
 
     def case_of_figure(self, name: str) -> dict[str, str | None]:
         """How a figure's case is chosen: a scan's name or a rule, and whose Dice the rule takes."""
@@ -286,6 +292,13 @@ class Layout:
         return pattern.format(**point._asdict(), selection=selection)
 
 
+SHOWN: dict[FigureKind, tuple[str, ...]] = {
+    "segmentations": ("scores", "predictions"),
+    "error_maps": ("scores", "predictions"),
+    "threshold": ("scores",),
+    "training_curves": ("log",),
+    "paired_scores": ("scores",),
+}
 PAPERS_METHOD = "sgrs"
 NOTHING = "(?!)"  # the regular expression that no text matches
 

@@ -297,6 +297,9 @@ class Table(Strict):
     rows: list[Row] = Field(min_length=1)
 
 
+FigureKind = Literal["segmentations", "error_maps", "threshold", "training_curves", "paired_scores"]
+
+
 class Figure(Strict):
     """A figure, and the rows whose runs it shows.
 
@@ -312,7 +315,7 @@ class Figure(Strict):
     """
 
     title: str
-    kind: Literal["segmentations", "error_maps", "threshold", "training_curves", "paired_scores"]
+    kind: FigureKind
     dataset: str
     rows: list[Row] = Field(min_length=1)
     case: str = MEDIAN

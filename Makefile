@@ -1,6 +1,7 @@
 # make demo       the environment, then the main job on phantom data: Table 2 and Figure 2
 # make demo-full  all three data sets: Tables 2 to 7, Figures 2 to 4
 # make test       the environment, then all tests
+# make test-fast  most of them, in about a minute: for while one works
 # make lint       what CI checks besides the tests
 # make env        the environment alone, in .venv
 
@@ -8,7 +9,7 @@ PYTHON ?= python3
 CORES ?= 2
 BIN := .venv/bin
 
-.PHONY: env demo demo-full test lint
+.PHONY: env demo demo-full test test-fast lint
 
 env: .venv/complete
 
@@ -30,6 +31,9 @@ demo-full: env
 
 test: env
 	$(BIN)/python -m pytest -n $(CORES) --dist loadfile
+
+test-fast: env
+	$(BIN)/python -m pytest -n $(CORES) --dist loadfile -m "not slow"
 
 lint: env
 	$(BIN)/ruff check .

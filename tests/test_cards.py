@@ -67,6 +67,7 @@ def test_two_jobs_get_two_cards_and_cuda_sees_one_only(machine, holders):
     assert VISIBLE not in os.environ
 
 
+@pytest.mark.slow
 def test_a_third_job_waits_for_a_card_and_gets_that_of_a_job_killed_with_9(
     machine, holders, caplog
 ):

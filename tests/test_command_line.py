@@ -14,6 +14,8 @@ from sgrs_core.data.phantoms.dicom import Series, write_series
 from sgrs_core.data.scans import read_scan
 from tests.small_run import NEW, train_on_phantoms
 
+pytestmark = pytest.mark.slow
+
 PROJECT = Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)}
 

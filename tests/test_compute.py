@@ -84,6 +84,7 @@ class TwoLayersAndALoss(nn.Module):
         return output.square().sum()
 
 
+@pytest.mark.slow
 def test_what_is_compiled_computes_the_same_under_the_same_names():
     # In double precision, where rounding cannot hide a difference, nor be taken for one.
     plain, compiled = TwoLayersAndALoss().double(), TwoLayersAndALoss().double()
@@ -175,6 +176,7 @@ with freed_memory_kept():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library's memory")
 def test_memory_that_is_kept_is_filled_again_without_new_pages():
     # In a process of its own, whose memory no other test has shaped.

@@ -112,6 +112,7 @@ import {modules}
     )
 
 
+@pytest.mark.slow
 def test_training_and_prediction_by_a_model_need_only_what_a_gpu_machine_has():
     lacking = ["SimpleITK", "skimage", "pydantic", "yaml", "pandas", "matplotlib", "requests"]
     modules = ("training", "inference", "evaluation", "model")
@@ -143,6 +144,7 @@ SCRIPTS = sorted(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("script", "environment"), SCRIPTS)
 def test_a_script_imports_nothing_that_its_environment_lacks(script, environment):
     there = pins(PROJECT / f"envs/{environment}.yaml")

@@ -103,6 +103,7 @@ def in_space(mask: SimpleITK.Image) -> np.ndarray:
     return in_patient_axes(found.array, found.spacing, found.direction)[0]
 
 
+@pytest.mark.slow
 def test_a_scan_that_training_would_not_crop_gets_the_workflows_own_prediction(
     trained, folder, phantom
 ):

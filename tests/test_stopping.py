@@ -22,6 +22,7 @@ def test_a_signal_is_noted_and_obeyed_again_after_the_block(number):
     assert signal.getsignal(number) is before
 
 
+@pytest.mark.slow
 def test_a_run_that_is_asked_to_stop_loses_no_iteration_and_ends_with_the_same_bits(run, tmp_path):
     whole = train(run, read, tmp_path / "whole")
     asked = iter([None, "SIGUSR1"])  # after the second iteration; checkpoints come every third

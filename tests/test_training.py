@@ -65,6 +65,7 @@ def train_until(run: Run, folder: Path, stop: int, monkeypatch) -> None:
             train(run, read, folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("stop", [2, 5, 8])
 def test_a_run_stopped_anywhere_and_started_again_ends_with_the_same_bits(
@@ -80,6 +81,7 @@ def test_a_run_stopped_anywhere_and_started_again_ends_with_the_same_bits(
     assert resumed.facts["selected"] == whole.facts["selected"]
 
 
+@pytest.mark.slow
 def test_what_a_run_cost_includes_the_starts_that_were_killed(run, tmp_path, monkeypatch):
     train_until(run, tmp_path, 2, monkeypatch)  # before the first checkpoint
     train_until(run, tmp_path, 5, monkeypatch)
@@ -89,6 +91,7 @@ def test_what_a_run_cost_includes_the_starts_that_were_killed(run, tmp_path, mon
     assert (facts["gpu_seconds"] > 0) is (facts["device"] != "cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "strict"])
 def test_the_same_run_gives_the_same_bits_and_another_seed_gives_others(run, precision, tmp_path):
     run = replace(run, training=replace(run.training, precision=precision))
@@ -100,6 +103,7 @@ def test_the_same_run_gives_the_same_bits_and_another_seed_gives_others(run, pre
     assert not same(one, other)
 
 
+@pytest.mark.slow
 def test_choosing_a_checkpoint_does_not_change_the_training(run, tmp_path):
     judged = train(run, read, tmp_path / "judged")
     alone = train(replace(run, selection_scans={"last": ()}), read, tmp_path / "alone")
@@ -123,6 +127,7 @@ def test_the_best_checkpoint_is_the_one_with_the_highest_mean_dice(run, tmp_path
     assert logged[chosen["iteration"]] == max(logged.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 def test_labels_of_unlabelled_scans_cannot_matter(name, run, tmp_path):
     run = replace(run, method=name)
@@ -181,6 +186,7 @@ def test_weights_that_are_not_finite_never_replace_a_good_checkpoint(run, tmp_pa
     assert torch.load(newest_first(tmp_path)[0], weights_only=True)["iteration"] == 3
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_other_settings_is_not_continued(run, tmp_path, monkeypatch, caplog):
     train_until(run, tmp_path, 8, monkeypatch)
     other = replace(run, training=replace(run.training, learning_rate=0.02))

@@ -1,4 +1,8 @@
+import pytest
+
 from tests.benchmarks.conftest import TINY
+
+pytestmark = pytest.mark.slow
 
 STRIDE = ("--stride", "8", "8", "4")
 COLUMNS = {

@@ -16,6 +16,7 @@ COLUMNS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_every_method_gets_a_line_beside_the_yardstick(benchmark_rows):
     """Whether both ways are measured in turn or, as of MCF here, one after the other."""
     more = ("--set", "dropout=0.1", "--apart", "mcf")
@@ -33,6 +34,7 @@ def test_every_method_gets_a_line_beside_the_yardstick(benchmark_rows):
         assert float(row["peak_gib"]) > 0.05  # torch alone takes more
 
 
+@pytest.mark.slow
 def test_operations_are_those_that_torch_counts(benchmark_rows):
     _, row = benchmark_rows("training_step.py", *TINY, "--methods", "vnet")
     network = VNet(base_filters=2)

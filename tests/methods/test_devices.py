@@ -78,6 +78,7 @@ def sampler(training) -> TwoStreamSampler:
     return TwoStreamSampler([fine, coarse], [coarse, fine], training, 0, DEVICE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 def test_all_of_a_step_lies_on_one_device_and_the_host_looks_only_where_it_is_said(
     name, training, sampler, looks

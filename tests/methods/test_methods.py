@@ -51,6 +51,7 @@ def test_a_step_gives_a_finite_scalar_and_detached_terms(name, new_method):
     assert all(not shown.requires_grad for shown in output.observed.values())
 
 
+@pytest.mark.slow
 @ALL
 def test_the_loss_falls_in_twenty_steps(name, new_method):
     method = new_method(name)

@@ -243,6 +243,7 @@ def test_the_pseudo_label_weight_rises_from_exp_minus_5_to_1():
     assert ramp_up(6_000, run) == ramp_up(15_000, run) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [SgrsSettings(), PAPER], ids=["released", "paper"])
 def test_what_is_fused_needs_no_value_on_the_way_and_computes_the_same(settings, tiny_training):
     run = replace(tiny_training, dropout=0.0)

@@ -4,7 +4,7 @@
 rule report:
     input:
         tables=[LAYOUT.outputs(name)[0] for name in PLAN.tables],
-        figures=[f"{LAYOUT.figure.format(figure=name)}.png" for name in PLAN.figures],
+        figures=[LAYOUT.picture(name) for name in PLAN.figures],
         cases=lambda wildcards: LAYOUT.cases(),
         gain=lambda wildcards: LAYOUT.outputs_of_selection_gain()[:1],
         cost=lambda wildcards: LAYOUT.outputs_of_cost()[:1],

@@ -65,6 +65,10 @@ class Layout:
             return [f"{self.results}/tables/{name}.{kind}" for kind in ("csv", "md", "tex")]
         return [f"{self.results}/figures/{name}.{kind}" for kind in ("pdf", "png")]
 
+    def picture(self, name: str) -> str:
+        """The file of one figure that pages show."""
+        return f"{self.figure.format(figure=name)}.png"
+
     def outputs_of_cost(self) -> list[str]:
         """The files of the cost table, where there is a table that costs something."""
         return [f"{self.cost}.{kind}" for kind in ("csv", "md")] if self.plan.tables else []

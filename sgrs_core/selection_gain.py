@@ -11,7 +11,7 @@ import pandas
 from pandas import DataFrame
 
 from sgrs_core.statistics import interval
-from sgrs_core.tables import METRICS, scan_means
+from sgrs_core.tables import METRICS, NAMES, scan_means
 
 SCORING = "strict"
 TITLE = "What choosing a checkpoint on the test scans adds"
@@ -34,7 +34,7 @@ def build_selection_gain(lines: Sequence[Mapping[str, Any]]) -> DataFrame:
 def to_markdown(table: DataFrame) -> str:
     """The table as Markdown."""
     shown = table[["dataset", "labelled", "method"]].copy()
-    for metric, name in zip(METRICS, ("Dice", "Jaccard", "95HD", "ASD"), strict=True):
+    for metric, name in NAMES.items():
         shown[name] = [_cell(row, metric) for _, row in table.iterrows()]
     shown["seeds"] = table["seeds"]
     body = shown.to_markdown(index=False, disable_numparse=True)

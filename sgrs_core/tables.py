@@ -13,6 +13,7 @@ from pandas import DataFrame
 from sgrs_core.statistics import holm, interval, paired_p
 
 METRICS = ("dice", "jaccard", "hd95", "asd")
+NAMES = dict(zip(METRICS, ("Dice", "Jaccard", "95HD", "ASD"), strict=True))  # as printed
 PERCENT = ("dice", "jaccard")  # fractions in the score files, per cent in the tables
 SCORINGS = ("published", "strict")
 KEYS = ["dataset", "labelled", "method", "selection", "scoring"]
@@ -70,7 +71,7 @@ def summarise(scores: DataFrame, scoring: str) -> dict[str, float]:
     published: an empty prediction counts as 0 for all four metrics, distances included.
     strict: it counts as 0 for Dice and Jaccard, and is left out of the distances.
     """
-    return {str(name): float(value) for name, value in _counted(scores, scoring).mean().items()}
+    return {str(name): float(value) for name, value in counted(scores, scoring).mean().items()}
 
 
 def to_markdown(table: DataFrame, title: str, note: str) -> str:
@@ -106,11 +107,11 @@ LEGEND = (
 
 def scan_means(scores: Sequence[DataFrame], scoring: str) -> DataFrame:
     """Each scan's metrics, means over seeds, in a table's units; the index is the scan's name."""
-    values = [_counted(one, scoring).set_axis(one["scan"]) for one in scores]
+    values = [counted(one, scoring).set_axis(one["scan"]) for one in scores]
     return pandas.concat(values).groupby(level=0).mean()
 
 
-def _counted(scores: DataFrame, scoring: str) -> DataFrame:
+def counted(scores: DataFrame, scoring: str) -> DataFrame:
     """The metrics of one seed's scans as a scoring counts them, in a table's units."""
     values = scores[list(METRICS)].astype(float)
     if scoring == "published":
@@ -183,7 +184,7 @@ def _parts(table: DataFrame) -> Iterator[tuple[str, DataFrame]]:
 def _readable(part: DataFrame) -> DataFrame:
     """Numbers as text, the three parts of a metric in one cell."""
     shown = part[["labelled", "method"]].copy()
-    for metric, name in zip(METRICS, ("Dice", "Jaccard", "95HD", "ASD"), strict=True):
+    for metric, name in NAMES.items():
         shown[name] = [_cell(row, metric) for _, row in part.iterrows()]
     for name in ("selection", "scoring", "seeds"):
         shown[name] = part[name]

@@ -43,6 +43,11 @@ class Case:
         """Its name in one line."""
         return ", ".join(self.name.splitlines())
 
+    @property
+    def masks(self) -> list[Mask]:
+        """The ground truth, then each prediction."""
+        return [self.label, *(panel.prediction for panel in self.panels)]
+
     def chosen(self, slices: Slices) -> list[int]:
         """The indices of those of its slices; raises ValueError, naming it, without such a one."""
         try:
@@ -107,7 +112,7 @@ def check_cases(cases: Sequence[Case]) -> None:
             )
         if not case.label.any():
             raise ValueError(f"{case.line}: the label is empty; show another scan, or repair it")
-        shapes = {case.image.shape, case.label.shape, *(p.prediction.shape for p in case.panels)}
+        shapes = {case.image.shape, *(mask.shape for mask in case.masks)}
         if len(shapes) > 1:
             raise ValueError(f"{case.line}: image, label and predictions differ in shape: {shapes}")
 

@@ -132,7 +132,7 @@ def draw_error_maps(cases: Sequence[Case], slices: Slices | None = None) -> Figu
 
 def cropped(case: Case, direction: int) -> Case:
     """The case around all that its slices can show of masks; its image in grey, from 0 to 1."""
-    shown = np.logical_or.reduce([case.label, *(panel.prediction for panel in case.panels)])
+    shown = np.logical_or.reduce(case.masks)
     window = tuple(
         slice(None) if axis == direction else extent(shown, axis, MARGIN) for axis in range(3)
     )

@@ -96,8 +96,7 @@ def strips_of(columns: int) -> list[range]:
 
 def rows_of(case: Case, slices: Slices, width: float) -> Rows:
     """What a case shows in columns that are `width` inches wide."""
-    masks = [case.label, *(panel.prediction for panel in case.panels)]
-    surfaces = [surface_of(mask, case.spacing) for mask in masks]
+    surfaces = [surface_of(mask, case.spacing) for mask in case.masks]
     pictures = pictures_of(surfaces, tolerance=float(np.linalg.norm(case.spacing)))
     indices, direction = case.chosen(slices), slices.direction
     shapes = [height_over_width(case.label.shape, case.spacing, direction)] * len(indices)

@@ -6,6 +6,7 @@ from typing import Any
 
 from sgrs_core.experiment import Plan
 from sgrs_core.layout import Layout
+from sgrs_core.report import GENERAL_PAGES
 
 
 def contents_of(plan: Plan, layout: Layout) -> dict[str, Any]:
@@ -30,7 +31,7 @@ def contents_of(plan: Plan, layout: Layout) -> dict[str, Any]:
                 "name": name,
                 "title": figure.title,
                 "note": plan.note(figure.dataset),
-                "file": f"{layout.figure.format(figure=name)}.png",
+                "file": layout.picture(name),
             }
             for name, figure in plan.figures.items()
         ],
@@ -50,7 +51,7 @@ def pages_of(plan: Plan, docs: Path) -> list[Path]:
     A method that someone added may have no page.
     """
     methods = dict.fromkeys(plan.methods[row.method].method for row in plan.rows.values())
-    pages = [docs / name for name in ("tables.md", "reproducibility.md", "paper.md")]
+    pages = [docs / name for name in GENERAL_PAGES]
     pages += [docs / "methods" / f"{method}.md" for method in methods]
     return [page for page in pages if page.is_file()]
 

@@ -16,7 +16,8 @@ from markupsafe import Markup
 from sgrs_core import __version__
 from sgrs_core.figures.curves import draw_curves, to_svg
 from sgrs_core.figures.style import GROUND_TRUTH, PREDICTION
-from sgrs_core.report import sheets
+from sgrs_core.report import GENERAL_PAGES, sheets
+from sgrs_core.report.addresses import as_address
 from sgrs_core.report.documents import ABOUT_DIFFERENCES, Page, read_page
 from sgrs_core.report.runs import (
     Finished,
@@ -30,8 +31,6 @@ from sgrs_core.report.sheets import Sheet
 from sgrs_core.selection_gain import TITLE as SELECTION_GAIN
 
 TEMPLATES = Path(__file__).parent / "templates"
-GENERAL_PAGES = ("tables.md", "reproducibility.md", "paper.md")
-TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 
 
 @dataclass(frozen=True)
@@ -109,11 +108,6 @@ def build_report(
         environment=sheets.of_dictionaries(environment_of(runs), "Software and machines"),
         pages={page.id: page for page in _pages(pages)},
     )
-
-
-def as_address(content: bytes, suffix: str) -> str:
-    """Bytes of a picture as a data address."""
-    return f"data:{TYPES[suffix]};base64,{base64.b64encode(content).decode()}"
 
 
 def _digest(script: str) -> str:

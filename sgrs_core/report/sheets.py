@@ -8,9 +8,8 @@ from typing import Any
 import pandas
 from pandas import DataFrame
 
-from sgrs_core.tables import METRICS, PERCENT, SIGNIFICANT
+from sgrs_core.tables import METRICS, NAMES, PERCENT, SIGNIFICANT, counted
 
-NAMES = dict(zip(METRICS, ("Dice", "Jaccard", "95HD", "ASD"), strict=True))
 UNITS = {metric: "%" if metric in PERCENT else "voxels" for metric in METRICS}
 MISSING = "–"
 
@@ -84,14 +83,11 @@ def of_gain(gain: DataFrame, caption: str) -> Sheet:
 def of_scores(scores: DataFrame, caption: str) -> Sheet:
     """The scores of one run's test scans, the worst Dice first."""
     ordered = scores.sort_values("dice", kind="stable")
-    factors = [100 if metric in PERCENT else 1 for metric in METRICS]
     rows = [
-        [
-            text(scan),
-            *(number(value * factor) for value, factor in zip(values, factors, strict=True)),
-            text("yes" if empty else "no"),
-        ]
-        for scan, *values, empty in ordered[["scan", *METRICS, "empty"]].itertuples(index=False)
+        [text(scan), *map(number, values), text("yes" if empty else "no")]
+        for scan, empty, values in zip(
+            ordered["scan"], ordered["empty"], counted(ordered, "strict").to_numpy(), strict=True
+        )
     ]
     columns = [f"{NAMES[metric]}, {UNITS[metric]}" for metric in METRICS]
     return Sheet(caption, ["scan", *columns, "empty prediction"], rows)

@@ -1,6 +1,5 @@
 """One scan slice by slice: pictures, and outlines of ground truth and predictions as paths."""
 
-import base64
 import io
 from typing import Any
 
@@ -12,6 +11,7 @@ from skimage.measure import find_contours
 from sgrs_core.figures.cases import Case, verdict
 from sgrs_core.figures.choice import Mask
 from sgrs_core.figures.planes import extent, grey
+from sgrs_core.report.addresses import as_address
 
 MARGIN = 12  # voxels around what is outlined
 SLICES = 40  # at most
@@ -24,7 +24,7 @@ def slices_of(case: Case) -> dict[str, Any]:
     index; `image`, a PNG as a data address; `truth` and `predictions` (as many as `panels`),
     outlines as SVG paths in mm. Seen from the feet, the patient's left at the right.
     """
-    shown = np.logical_or.reduce([case.label, *(panel.prediction for panel in case.panels)])
+    shown = np.logical_or.reduce(case.masks)
     window = (extent(shown, 0, MARGIN), extent(shown, 1, MARGIN))
     width, height, _ = shown[window].shape
     along = extent(shown, 2)
@@ -65,4 +65,4 @@ def path_of(mask: Mask, spacing: tuple[float, ...]) -> str:
 def _png(picture: NDArray[np.floating[Any]]) -> str:
     file = io.BytesIO()
     Image.fromarray((255 * picture.T).astype(np.uint8)).save(file, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    return as_address(file.getvalue(), ".png")

@@ -191,13 +191,10 @@ def preempt(victims: list[str]) -> None:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(cluster, tmp_path_factory, snakemake) -> Path:
+def undisturbed(cluster, finished) -> Path:
     """The same runs on this machine, without SLURM; all scans are prepared."""
-    folder = tmp_path_factory.mktemp("undisturbed")
     targets, where = map(str, [*MODELS.values(), *TEST_SCANS]), ("--cores", "2")
-    run = snakemake(*targets, folder=folder, changes=CHANGES, where=where)
-    assert run.returncode == 0, run.stderr[-3000:]
-    return folder
+    return finished("undisturbed", *targets, changes=CHANGES, where=where)
 
 
 @pytest.fixture(scope="module")

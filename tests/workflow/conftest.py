@@ -95,3 +95,16 @@ def snakemake(command) -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def finished(snakemake, tmp_path_factory) -> Callable[..., Path]:
+    """Run such a call in a new folder of that name, where it must succeed; returns the folder."""
+
+    def run_in(name: str, *targets: str, **how) -> Path:
+        folder = tmp_path_factory.mktemp(name)
+        run = snakemake(*targets, folder=folder, **how)
+        assert run.returncode == 0, run.stderr[-3000:]
+        return folder
+
+    return run_in

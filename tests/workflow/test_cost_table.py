@@ -27,12 +27,9 @@ CHANGES = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, snakemake) -> Path:
+def folder(finished) -> Path:
     """A whole run of all that CHANGES leave."""
-    folder = tmp_path_factory.mktemp("costs")
-    run = snakemake(folder=folder, changes=CHANGES)
-    assert run.returncode == 0, run.stderr[-3000:]
-    return folder
+    return finished("costs", changes=CHANGES)
 
 
 def seconds(benchmark: Path) -> float:

@@ -24,11 +24,8 @@ CHANGES = one_run(iterations=200, checkpoint_every=5)
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, snakemake) -> Path:
-    folder = tmp_path_factory.mktemp("undisturbed")
-    run = snakemake(MODEL, folder=folder, changes=CHANGES)
-    assert run.returncode == 0, run.stderr[-3000:]
-    return folder
+def undisturbed(finished) -> Path:
+    return finished("undisturbed", MODEL, changes=CHANGES)
 
 
 @pytest.fixture

@@ -49,11 +49,9 @@ def checkpoint(folder) -> dict:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, snakemake) -> Path:
+def folder(finished, snakemake) -> Path:
     """A whole run with its report; a checkpoint is put by as `kept.pt`."""
-    folder = tmp_path_factory.mktemp("formats")
-    run = snakemake(f"results/quick/{RUN}/last/model.pt", folder=folder, changes=CHANGES)
-    assert run.returncode == 0, run.stderr[-3000:]
+    folder = finished("formats", f"results/quick/{RUN}/last/model.pt", changes=CHANGES)
     newest = max((folder / f"results/quick/{RUN}/unfinished").glob("checkpoint-*.pt"))
     (folder / "kept.pt").write_bytes(newest.read_bytes())
     run = snakemake("all", "report", folder=folder, changes=CHANGES)

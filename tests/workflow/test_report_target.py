@@ -29,11 +29,8 @@ def experiment() -> dict:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, snakemake, experiment) -> Path:
-    folder = tmp_path_factory.mktemp("report ä")
-    run = snakemake("report", folder=folder, experiment=experiment)
-    assert run.returncode == 0, run.stderr[-3000:]
-    return folder
+def folder(finished, experiment) -> Path:
+    return finished("report ä", "report", experiment=experiment)
 
 
 def test_the_report_shows_what_was_run(folder):

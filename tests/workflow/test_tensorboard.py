@@ -38,12 +38,9 @@ def is_half_way(folder: Path) -> bool:
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory, snakemake) -> Path:
+def plain(finished) -> Path:
     """A run without TensorBoard."""
-    folder = tmp_path_factory.mktemp("plain")
-    run = snakemake(MODEL, folder=folder, changes=PLAIN)
-    assert run.returncode == 0, run.stderr[-3000:]
-    return folder
+    return finished("plain", MODEL, changes=PLAIN)
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,14 @@
 """Which patches a step sees: a pure function of the seed and the iteration.
 
 Nothing here has a state, so a resumed run draws exactly what an uninterrupted one would have.
-Two streams, labelled and unlabelled scans, each an endless row of random permutations: a scan comes
-again only after all others of its stream have been drawn.
+Two streams, labelled and unlabelled scans. An epoch of a stream is a random permutation of its
+scans, cut into whole steps; scans that fill no step are dropped, as in the published sampler, so a
+step never holds a scan twice, unless the stream has fewer scans than a step has patches.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +25,7 @@ LABELLED, UNLABELLED, GEOMETRY = 0, 1, 2  # independent streams of random number
 CODES = 256  # numbers that a byte tells apart
 
 Cut = Callable[[Tensor], Tensor]  # of the voxels of a scan those of a patch
+Window = tuple[slice, ...]  # along x, y, z
 
 
 class Sample(NamedTuple):
@@ -87,13 +90,18 @@ class TwoStreamSampler:
         """The scans of one stream at one iteration; none where the stream has no scans."""
         if scans == 0:
             return []
-        first = (iteration - 1) * per_step
-        chosen = []
-        for position in range(first, first + per_step):
-            epoch, place = divmod(position, scans)
-            order = np.random.default_rng([self.seed, stream, epoch]).permutation(scans)
-            chosen.append(int(order[place]))
-        return chosen
+        epochs = -(-per_step // scans)  # that a step needs
+        if epochs > 1:
+            first = (iteration - 1) * epochs
+            orders = [self.permutation(stream, first + one, scans) for one in range(epochs)]
+            return list(chain.from_iterable(orders))[:per_step]
+        epoch, step = divmod(iteration - 1, scans // per_step)
+        return self.permutation(stream, epoch, scans)[step * per_step :][:per_step]
+
+    def permutation(self, stream: int, epoch: int, scans: int) -> list[int]:
+        """The order of a stream's scans in one epoch."""
+        order = np.random.default_rng([self.seed, stream, epoch]).permutation(scans)
+        return [int(scan) for scan in order]
 
     def patches(
         self,
@@ -112,27 +120,57 @@ class TwoStreamSampler:
         return images.unsqueeze(1), labels
 
     def random_cut(self, shape: Sequence[int], generator: np.random.Generator) -> Cut:
-        """A random crop of a scan of this shape, rotated and flipped if the run says so.
+        """A random crop of a scan of this shape, of a turned and flipped scan if the run says so.
 
-        Cropping first and turning the patch costs less than turning the scan, and is the same but
-        for which of a side's two ends the half-open range of corners leaves out.
+        The corner is drawn in the scan as it lies after turning and flipping, from [0, side -
+        patch) along each axis, as published: so each of a side's planes can be drawn.
         """
-        turns = flipped_axis = 0
-        size = self.run.patch
-        if self.run.augmentation == "rotate_flip":
-            turns, flipped_axis = int(generator.integers(4)), int(generator.integers(2))
-            if turns % 2:
-                size = (size[1], size[0], size[2])
-        sides = zip(shape, size, strict=True)
-        corner = [int(generator.integers(side - length)) for side, length in sides]
-        window = tuple(slice(c, c + length) for c, length in zip(corner, size, strict=True))
+        if self.run.augmentation == "none":
+            return cropping(random_window(shape, self.run.patch, generator))
+        turns, flipped_axis = int(generator.integers(4)), int(generator.integers(2))
+        x, y, z = shape
+        turned = (y, x, z) if turns % 2 else (x, y, z)
+        window = random_window(turned, self.run.patch, generator)
+        source = before_turning(window, turned, turns, flipped_axis)
+        return lambda voxels: voxels[source].rot90(turns, (0, 1)).flip(flipped_axis)
 
-        def cut(voxels: Tensor) -> Tensor:
-            if self.run.augmentation == "rotate_flip":
-                return voxels[window].rot90(turns, (0, 1)).flip(flipped_axis)
-            return voxels[window]
 
-        return cut
+def random_window(shape: Sequence[int], patch: Triple, generator: np.random.Generator) -> Window:
+    """Where a patch lies whose corner is uniform in [0, side - length) along each axis."""
+    sides = zip(shape, patch, strict=True)
+    corner = [int(generator.integers(side - length)) for side, length in sides]
+    return tuple(slice(c, c + length) for c, length in zip(corner, patch, strict=True))
+
+
+def cropping(window: Window) -> Cut:
+    """The cut that takes a window."""
+    return lambda voxels: voxels[window]
+
+
+def before_turning(window: Window, turned: Sequence[int], turns: int, flipped_axis: int) -> Window:
+    """Where in a scan the voxels lie that are in `window` of it turned, then flipped.
+
+    turned: sides of the turned scan. To cut there, then turn and flip the patch alone, gives the
+    same voxels as to turn and flip the whole scan and cut then, and costs less.
+    """
+    i, j, k = (
+        mirrored(span, side) if axis == flipped_axis else span
+        for axis, (span, side) in enumerate(zip(window, turned, strict=True))
+    )
+    match turns:  # of a quarter each, from x to y
+        case 0:
+            return i, j, k
+        case 1:
+            return j, mirrored(i, turned[0]), k
+        case 2:
+            return mirrored(i, turned[0]), mirrored(j, turned[1]), k
+        case _:
+            return mirrored(j, turned[1]), i, k
+
+
+def mirrored(span: slice, side: int) -> slice:
+    """The same voxels counted from the other end of a side."""
+    return slice(side - span.stop, side - span.start)
 
 
 def load(volume: Volume, patch: Triple, device: torch.device) -> Scan:

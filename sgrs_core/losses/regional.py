@@ -16,9 +16,9 @@ from sgrs_core.losses.segmentation import cross_entropy_map, one_hot
 
 
 def partial_cross_entropy(logits: Tensor, label: Tensor, mask: Tensor) -> Tensor:
-    """L_pce, eq. 10: cross-entropy inside the region, averaged over all voxels of the patch.
+    """L_pce, eq. 10: cross-entropy inside the region, averaged over all voxels of the patches.
 
-    The equation prints a sum; the mean keeps the loss independent of the patch's size.
+    The equation prints the sum, which is this times the number of voxels: difference 13.
     """
     return (cross_entropy_map(logits, label) * mask).mean()
 

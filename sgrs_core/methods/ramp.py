@@ -6,11 +6,20 @@ from sgrs_core.settings import TrainingSettings
 
 
 def ramp_up(iteration: int, run: TrainingSettings) -> float:
-    """w(t) = exp(-5 (1 - min(t, T) / T)^2), eq. 20, in [exp(-5), 1].
+    """w(t) = exp(-5 (1 - min(t, T) / T)^2), eq. 20, in [exp(-5), 1], as public codes count.
 
-    As the released code counts: t in whole blocks of `ramp_block` iterations, T = t_warm =
-    `ramp_iterations` in the same blocks.
+    iteration: the counter where the public code reads it, which is before or after the counter's
+    increase. t in whole blocks of `ramp_block` iterations, T = t_warm = `ramp_iterations` in the
+    same blocks.
     """
-    warm_blocks = run.ramp_iterations // run.ramp_block
-    elapsed = min(iteration // run.ramp_block, warm_blocks) / warm_blocks
-    return math.exp(-5 * (1 - elapsed) ** 2)
+    return weight_at((iteration // run.ramp_block) / (run.ramp_iterations // run.ramp_block))
+
+
+def smooth_ramp_up(iteration: int, run: TrainingSettings) -> float:
+    """The same as printed: t moves with each iteration."""
+    return weight_at(iteration / run.ramp_iterations)
+
+
+def weight_at(elapsed: float) -> float:
+    """exp(-5 (1 - elapsed)^2), elapsed the share of the warm-up that is over, at most 1."""
+    return math.exp(-5 * (1 - min(elapsed, 1.0)) ** 2)

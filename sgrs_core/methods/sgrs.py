@@ -9,8 +9,10 @@ patches, Y the pseudo labels of D_U, P_U and P_M the student's softmax outputs o
 the entropy threshold, Delta the disregarded region, Omega the consistent one, Theta the
 inconsistent one, w(t) the weight of the pseudo labels' losses.
 
-Sources: the paper's section 2 (equation numbers below), and the authors' public code
-(ortonwang/SGRS-Net), which differs from it in the points numbered in docs/methods/sgrs.md.
+Sources: the paper's method section (equation numbers below), and the authors' public code
+(ortonwang/SGRS-Net), which differs from it in the points numbered in docs/methods/sgrs.md. Two
+versions of that code matter: the first upload (2be1336, 2024), of the time of the printed numbers,
+and the head (c99025f, 2025).
 """
 
 import math
@@ -24,7 +26,7 @@ from torch import Tensor
 from sgrs_core.losses import regional
 from sgrs_core.losses.segmentation import most_probable
 from sgrs_core.methods.method import Batch, Method, StepOutput
-from sgrs_core.methods.ramp import ramp_up
+from sgrs_core.methods.ramp import ramp_up, smooth_ramp_up
 from sgrs_core.networks.ema import average_into, shrink
 from sgrs_core.settings import TrainingSettings
 
@@ -32,13 +34,15 @@ Form = Literal["paper", "released"]
 RegionLoss = Literal["con", "nr", "none"]
 
 PUBLISHED_TAU = 0.296
-RELEASED_PROBABILITY = 0.425  # its base-10 entropy is 0.29613; the paper prints 0.296
+# The background probability above which a voxel is uncertain (below 1 minus it). Base-10 entropies:
+# 0.29613, which the paper prints as 0.296, and 0.29399.
+RELEASED_PROBABILITY = {"released": 0.425, "released_2024": 0.410}
 FLIPPED_AXIS = {"flip_h": -3, "flip_v": -2}  # x is the image's horizontal axis, y its vertical
 
 
 @dataclass(frozen=True)
 class SgrsSettings:
-    """Every choice of the method; the defaults are the released code's.
+    """Every choice of the method; the defaults are those of the released code of 2025.
 
     The first group are the ablations of Tables 5-7 and Figure 4.
 
@@ -48,16 +52,20 @@ class SgrsSettings:
 
     The second are constants.
 
-    noise: deviation of the noise on the images the teacher sees; 0: none, as in the text.
-    noise_limit: where it is cut. beta: of the mixing coefficient's Beta distribution. epsilon:
-    label smoothing. eta: of the noise-robust Dice loss. teacher_mode: `train` (active dropout,
-    batch statistics) or `eval`.
+    noise_limit: where the noise is cut. beta: of the mixing coefficient's Beta distribution.
+    epsilon: label smoothing. eta: of the noise-robust Dice loss. teacher_mode: `train` (active
+    dropout, batch statistics) or `eval`. shared_start: the student's first weights are the
+    teacher's.
 
     The third are the numbered differences between paper and released code.
 
     labelled_dice, consistent_dice, noise_robust_dice, consistent_cross_entropy,
-    noise_robust_cross_entropy, loss_weights, teacher_update, student_decay, shared_start,
-    disregarded: each as printed or as released.
+    noise_robust_cross_entropy, loss_weights, teacher_update, student_decay, cross_entropy, ramp:
+    each as printed or as released. disregarded: the threshold, as printed (`tau`) or as a
+    probability, 0.425 (`released`) or 0.410 (`released_2024`). uncertain_views: a voxel is
+    uncertain where either of P_U and P_M is (`both`), or where P_U is (`unmixed`, the code of
+    2024). noise: deviation of the noise on the images that the teacher sees and that are mixed; 0:
+    none, as in the text.
     """
 
     teacher: Literal["ema", "student"] = "ema"
@@ -67,12 +75,12 @@ class SgrsSettings:
     delta: RegionLoss = "none"
     tau: float = PUBLISHED_TAU
 
-    noise: float = 0.1
     noise_limit: float = 0.2
     beta: float = 0.75
     epsilon: float = 0.2
     eta: float = 20.0
     teacher_mode: Literal["train", "eval"] = "train"
+    shared_start: bool = True  # 9
 
     labelled_dice: Form = "released"  # 1
     consistent_dice: Form = "released"  # 2
@@ -82,16 +90,21 @@ class SgrsSettings:
     loss_weights: Form = "released"  # 6
     teacher_update: Form = "released"  # 7
     student_decay: Form = "released"  # 8
-    shared_start: Form = "released"  # 9
-    disregarded: Form = "released"  # 11
+    disregarded: Literal["paper", "released", "released_2024"] = "released"  # 11
+    uncertain_views: Literal["both", "unmixed"] = "both"  # 12
+    cross_entropy: Form = "released"  # 13
+    ramp: Form = "released"  # 14
+    noise: float = 0.1  # 15
 
     def __post_init__(self) -> None:
         if not 0 < self.tau < 0.302:
             raise ValueError(f"tau = {self.tau}: allowed are base-10 entropies from 0 to 0.302")
-        if self.disregarded == "released" and self.tau != PUBLISHED_TAU:
+        if self.disregarded != "paper" and self.tau != PUBLISHED_TAU:
             raise ValueError(
-                f"tau = {self.tau}: allowed is {PUBLISHED_TAU} while disregarded = released, which "
-                "fixes the probability 0.425; set disregarded: paper to move the threshold"
+                f"tau = {self.tau}: allowed is {PUBLISHED_TAU} while disregarded = "
+                f"{self.disregarded}, which fixes the probability "
+                f"{RELEASED_PROBABILITY[self.disregarded]}; set disregarded: paper to move the "
+                "threshold"
             )
 
 
@@ -102,6 +115,13 @@ class Regions(NamedTuple):
     theta: Tensor
     delta: Tensor
     agree: Tensor  # same argmax, whatever the certainty: Omega and part of Delta
+
+
+class Part(NamedTuple):
+    """A regional loss in its two parts, scalars."""
+
+    cross_entropy: Tensor  # L_pce
+    dice: Tensor  # L_pdc
 
 
 class SynergyGuidedRegionalSupervision(Method):
@@ -116,7 +136,7 @@ class SynergyGuidedRegionalSupervision(Method):
         self.network = self.new_vnet()
         if self.settings.teacher == "ema":
             self.teacher = self.new_vnet().requires_grad_(False)
-            if self.settings.shared_start == "released":
+            if self.settings.shared_start:
                 self.network.load_state_dict(self.teacher.state_dict())
 
     def step(self, batch: Batch, iteration: int) -> StepOutput:
@@ -126,7 +146,7 @@ class SynergyGuidedRegionalSupervision(Method):
         regions = self.split([torch.softmax(logits, dim=1) for logits in views])  # eq. 5-9
         supervised, terms = self.labelled_loss(labelled, batch.labels_l)  # eq. 12
         unsupervised, more_terms = self.regional_loss(views, pseudo_labels, regions)  # eq. 13-18
-        weight = ramp_up(iteration, self.run)  # eq. 20
+        weight = self.weight(iteration)  # eq. 20
         loss = supervised + weight * unsupervised  # eq. 19
 
         terms = terms | more_terms | {"weight": loss.new_tensor(weight)}
@@ -178,19 +198,25 @@ class SynergyGuidedRegionalSupervision(Method):
     def split(self, probabilities: Sequence[Tensor]) -> Regions:
         """Synergy evaluation, eq. 5-9, of P_U and P_M (of P_U alone where there is no D_M)."""
         p_u, p_m = probabilities[0], probabilities[-1]
-        return partition(p_u, p_m, self.is_uncertain(p_u) | self.is_uncertain(p_m))
+        uncertain = self.is_uncertain(p_u)
+        if self.settings.uncertain_views == "both":  # difference 12
+            uncertain = uncertain | self.is_uncertain(p_m)
+        return partition(p_u, p_m, uncertain)
 
     def is_uncertain(self, probability: Tensor) -> Tensor:
-        """Ent(p) > tau, or difference 11, its released form: (B, X, Y, Z) bool."""
-        if self.settings.disregarded == "released":
-            return is_uncertain_by_probability(probability)
-        return entropy(probability) > self.settings.tau
+        """Ent(p) > tau, or difference 11, its released forms: (B, X, Y, Z) bool."""
+        form = self.settings.disregarded
+        if form == "paper":
+            return entropy(probability) > self.settings.tau
+        return is_uncertain_by_probability(probability, RELEASED_PROBABILITY[form])
 
     def labelled_loss(self, logits: Tensor, label: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """L_sup, eq. 12: L_pce + L_pdc on all of D_L."""
         everywhere = torch.ones_like(label, dtype=torch.bool)
         probability = torch.softmax(logits, dim=1)
-        cross_entropy = regional.partial_cross_entropy(logits, label, everywhere)
+        cross_entropy = self.summed(
+            regional.partial_cross_entropy(logits, label, everywhere), label
+        )
         if self.settings.labelled_dice == "released":
             dice = regional.released_labelled_dice(probability, label)
         else:
@@ -207,20 +233,23 @@ class SynergyGuidedRegionalSupervision(Method):
         Regions that are given the same loss form one region of that loss.
         """
         mask = self.regions_by_loss(regions)
-        terms: dict[str, Tensor] = {}
+        parts: dict[str, Part] = {}
         if "con" in mask:
-            pairs = [self.consistency(logits, label, mask["con"], regions) for logits in views]
-            terms |= means("consistent", pairs)
+            part = [self.consistency(logits, label, mask["con"], regions) for logits in views]
+            parts["consistent"] = mean_part(part)
         if "nr" in mask:
-            pairs = [self.noise_robust(logits, label, mask["nr"]) for logits in views]
-            terms |= means("noise_robust", pairs)
-        if not terms:
-            return torch.zeros((), device=label.device), terms
-        cross_entropy = torch.stack([t for name, t in terms.items() if "cross_entropy" in name])
-        dice = torch.stack([t for name, t in terms.items() if "dice" in name])
+            part = [self.noise_robust(logits, label, mask["nr"]) for logits in views]
+            parts["noise_robust"] = mean_part(part)
+        if not parts:
+            return torch.zeros((), device=label.device), {}
+        cross_entropy = torch.stack([part.cross_entropy for part in parts.values()])
+        dice = torch.stack([part.dice for part in parts.values()])
         if self.settings.loss_weights == "released":
-            return 0.5 * (cross_entropy.sum() + dice.mean()), terms
-        return len(views) * (cross_entropy.sum() + dice.sum()), terms
+            loss = 0.5 * (cross_entropy.sum() + dice.mean())
+        else:
+            loss = len(views) * (cross_entropy.sum() + dice.sum())
+        terms = {f"{name}_cross_entropy": part.cross_entropy for name, part in parts.items()}
+        return loss, terms | {f"{name}_dice": part.dice for name, part in parts.items()}
 
     def regions_by_loss(self, regions: Regions) -> dict[str, Tensor]:
         """The union of the regions that each loss in use supervises."""
@@ -231,9 +260,7 @@ class SynergyGuidedRegionalSupervision(Method):
                 masks[loss] = masks[loss] | region if loss in masks else region
         return masks
 
-    def consistency(
-        self, logits: Tensor, label: Tensor, mask: Tensor, regions: Regions
-    ) -> tuple[Tensor, Tensor]:
+    def consistency(self, logits: Tensor, label: Tensor, mask: Tensor, regions: Regions) -> Part:
         """L_con of one view, eq. 13-14: L_pce and L_pdc."""
         probability = torch.softmax(logits, dim=1)
         if self.settings.consistent_dice == "released":
@@ -242,9 +269,10 @@ class SynergyGuidedRegionalSupervision(Method):
             dice = regional.partial_dice(probability, label, mask)
         if self.settings.consistent_cross_entropy == "released" and self.settings.omega == "con":
             mask = mask | regions.agree  # difference 4: Delta is not excluded
-        return regional.partial_cross_entropy(logits, label, mask), dice
+        cross_entropy = regional.partial_cross_entropy(logits, label, mask)
+        return Part(self.summed(cross_entropy, label), dice)
 
-    def noise_robust(self, logits: Tensor, label: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def noise_robust(self, logits: Tensor, label: Tensor, mask: Tensor) -> Part:
         """L_NR of one view, eq. 15-18: label-smoothed L_pce, and L_pdc damped by eta."""
         epsilon, eta = self.settings.epsilon, self.settings.eta
         probability = torch.softmax(logits, dim=1)
@@ -256,7 +284,17 @@ class SynergyGuidedRegionalSupervision(Method):
             smoothed = regional.released_noise_robust_cross_entropy
         else:
             smoothed = regional.noise_robust_cross_entropy
-        return smoothed(logits, label, mask, epsilon), dice
+        return Part(self.summed(smoothed(logits, label, mask, epsilon), label), dice)
+
+    def summed(self, mean: Tensor, label: Tensor) -> Tensor:
+        """L_pce from its mean over all voxels: difference 13, eq. 10 prints the sum."""
+        return mean if self.settings.cross_entropy == "released" else mean * label.numel()
+
+    def weight(self, iteration: int) -> float:
+        """w(t), eq. 20; difference 14: the released code moves it in blocks, counted from 0."""
+        if self.settings.ramp == "paper":
+            return smooth_ramp_up(iteration, self.run)
+        return ramp_up(iteration - 1, self.run)
 
     def after_step(self, iteration: int) -> None:
         """The teacher follows: theta_T = a theta_T + (1 - a) theta_S, a = min(1 - 1/(t+1), 0.99).
@@ -290,10 +328,10 @@ def entropy(probability: Tensor) -> Tensor:
     return torch.special.entr(probability).sum(dim=1) / math.log(10)
 
 
-def is_uncertain_by_probability(probability: Tensor) -> Tensor:
-    """Difference 11: the background's probability lies strictly between 0.425 and 0.575."""
+def is_uncertain_by_probability(probability: Tensor, limit: float) -> Tensor:
+    """Difference 11: the background's probability lies strictly between limit and 1 - limit."""
     background = probability[:, 0]
-    return (background > RELEASED_PROBABILITY) & (background < 1 - RELEASED_PROBABILITY)
+    return (background > limit) & (background < 1 - limit)
 
 
 def partition(p_u: Tensor, p_m: Tensor, uncertain: Tensor) -> Regions:
@@ -302,10 +340,6 @@ def partition(p_u: Tensor, p_m: Tensor, uncertain: Tensor) -> Regions:
     return Regions(agree & ~uncertain, ~agree & ~uncertain, uncertain, agree)
 
 
-def means(name: str, pairs: Sequence[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
-    """Cross-entropy and Dice terms of several views as named means over the views."""
-    cross_entropies, dices = zip(*pairs, strict=True)
-    return {
-        f"{name}_cross_entropy": torch.stack(cross_entropies).mean(),
-        f"{name}_dice": torch.stack(dices).mean(),
-    }
+def mean_part(parts: Sequence[Part]) -> Part:
+    """The mean of a loss over the views P_U and P_M."""
+    return Part(*(torch.stack(values).mean() for values in zip(*parts, strict=True)))

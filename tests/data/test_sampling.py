@@ -8,8 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgrs_core.data import sampling
-from sgrs_core.data.sampling import LABELLED, TwoStreamSampler, encode, padding
+from sgrs_core.data.sampling import (
+    LABELLED,
+    TwoStreamSampler,
+    before_turning,
+    encode,
+    padding,
+    random_window,
+)
 from sgrs_core.data.volumes import Volume
+from sgrs_core.settings import TrainingSettings
 
 
 def volume(number: int, shape=(24, 22, 20)) -> Volume:
@@ -78,6 +86,27 @@ def test_each_scan_comes_once_before_any_comes_again(sampler):
         assert sorted(drawn[4 * epoch : 4 * epoch + 4]) == [0, 1, 2, 3]
 
 
+@settings(max_examples=100, deadline=None)
+@given(scans=st.integers(1, 9), per_step=st.integers(1, 5), steps=st.integers(1, 12))
+def test_a_step_holds_no_scan_twice_unless_it_has_more_patches_than_there_are_scans(
+    scans, per_step, steps
+):
+    source = TwoStreamSampler([], [], TrainingSettings(), 0, torch.device("cpu"))
+    for step in range(1, steps + 1):
+        drawn = Counter(source.indices(LABELLED, scans, per_step, step))
+        assert sum(drawn.values()) == per_step
+        assert max(drawn.values()) <= -(-per_step // scans)
+
+
+def test_the_odd_scan_of_an_epoch_is_dropped(sampler):
+    source = sampler()
+    left_out = Counter()
+    for epoch in range(300):  # of three scans, one step each
+        left_out.update({0, 1, 2} - set(source.indices(LABELLED, 3, 2, epoch + 1)))
+    assert sum(left_out.values()) == 300
+    assert min(left_out.values()) > 70  # by chance, each one now and then
+
+
 def test_the_order_of_scans_changes_from_epoch_to_epoch(sampler):
     source = sampler()
     epochs = [tuple(source.indices(LABELLED, 6, 6, step)) for step in range(1, 9)]
@@ -106,6 +135,34 @@ def test_a_quarter_turn_and_one_flip_make_the_four_mirror_images(sampler):
         seen.add((along_x, along_y))
     x, y = 22 * 20, 20  # the image's steps along x and y before turning
     assert seen == {(-x, y), (x, -y), (y, x), (-y, -x)}
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    shape=st.tuples(*[st.integers(6, 9)] * 3),
+    patch=st.tuples(*[st.integers(2, 5)] * 3),
+    turns=st.integers(0, 3),
+    flipped_axis=st.integers(0, 1),
+    seed=st.integers(0, 100),
+)
+def test_turning_the_patch_is_turning_the_scan(shape, patch, turns, flipped_axis, seed):
+    voxels = np.arange(np.prod(shape)).reshape(shape)
+    whole = np.flip(np.rot90(voxels, turns), flipped_axis)
+    window = random_window(whole.shape, patch, np.random.default_rng(seed))
+    source = before_turning(window, whole.shape, turns, flipped_axis)
+    turned_alone = np.flip(np.rot90(voxels[source], turns), flipped_axis)
+    np.testing.assert_array_equal(turned_alone, whole[window])
+
+
+def test_patches_that_are_turned_reach_every_plane_of_a_scan(sampler):
+    source = sampler(labelled=1, labelled_patches=1)
+    x, y = np.zeros(24, bool), np.zeros(22, bool)
+    for iteration in range(1, 300):
+        voxels = source.draw(iteration).batch.images_l.long().unique()
+        x[np.unique(voxels // (22 * 20))] = True
+        y[np.unique(voxels // 20 % 22)] = True
+    assert x.all()
+    assert y.all()
 
 
 def test_without_augmentation_patches_lie_as_in_the_scan(sampler):

@@ -1,5 +1,5 @@
 import math
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sgrs_core.methods.method import Batch
-from sgrs_core.methods.ramp import ramp_up
 from sgrs_core.methods.sgrs import (
     SgrsSettings,
     SynergyGuidedRegionalSupervision,
@@ -22,7 +21,10 @@ from sgrs_core.settings import TrainingSettings
 
 CONFIG = Path(__file__).parents[2] / "config"
 PAPER = SgrsSettings(**yaml.safe_load((CONFIG / "methods/sgrs_paper.yaml").read_text())["settings"])
-DIFFERENCES = [item.name for item in fields(SgrsSettings) if item.default == "released"]
+FORMS = [item.name for item in fields(SgrsSettings) if item.default == "released"]
+RELEASED_2024 = SgrsSettings(
+    **yaml.safe_load((CONFIG / "methods/sgrs_released_2024.yaml").read_text())["settings"]
+)
 
 
 def probabilities(foreground: float) -> torch.Tensor:
@@ -68,10 +70,22 @@ def test_the_printed_threshold_is_the_released_probability_rounded():
 
 
 @pytest.mark.parametrize(
-    ("foreground", "uncertain"), [(0.42, False), (0.43, True), (0.5, True), (0.58, False)]
-)
-def test_voxels_between_the_two_probabilities_are_uncertain(foreground, uncertain):
-    assert is_uncertain_by_probability(probabilities(foreground)).item() is uncertain
+    ("foreground", "uncertain"),
+    [(0.42, (False, True)), (0.43, (True, True)), (0.5, (True, True)), (0.58, (False, True)),
+     (0.6, (False, False))],
+)  # fmt: skip
+def test_voxels_between_the_two_probabilities_of_a_version_are_uncertain(foreground, uncertain):
+    voxel = probabilities(foreground)
+    found = [is_uncertain_by_probability(voxel, limit).item() for limit in (0.425, 0.410)]
+    assert tuple(found) == uncertain
+
+
+def test_in_the_code_of_2024_the_mixed_view_decides_nothing(tiny_training):
+    sure, unsure = probabilities(0.9), probabilities(0.55)
+    of_2024, of_2025 = (new_method(tiny_training, one) for one in (RELEASED_2024, SgrsSettings()))
+    assert of_2024.split([sure, unsure]).omega.all()
+    assert of_2025.split([sure, unsure]).delta.all()
+    assert of_2024.split([unsure, sure]).delta.all()
 
 
 @given(st.integers(0, 2**16))
@@ -162,9 +176,17 @@ def test_without_any_regional_loss_only_the_labelled_patches_count(tiny_training
 
 
 def test_the_printed_form_switches_every_numbered_difference_and_the_noise():
-    assert all(getattr(PAPER, name) == "paper" for name in DIFFERENCES)
-    assert len(DIFFERENCES) == 10
+    as_printed = {name for name in FORMS if getattr(PAPER, name) == "paper"}
+    assert as_printed == set(FORMS) - {"cross_entropy"}  # whose printed sum cannot be trained
+    assert len(FORMS) == 11
     assert PAPER.noise == 0
+    assert PAPER.uncertain_views == "both"
+
+
+def test_the_form_of_2024_differs_from_todays_in_two_points():
+    one, other = asdict(RELEASED_2024), asdict(SgrsSettings())
+    changed = {name for name in one if one[name] != other[name]}
+    assert changed == {"disregarded", "uncertain_views"}
 
 
 @pytest.mark.parametrize(
@@ -176,6 +198,7 @@ def test_the_printed_form_switches_every_numbered_difference_and_the_noise():
         "consistent_cross_entropy",
         "noise_robust_cross_entropy",
         "loss_weights",
+        "cross_entropy",
     ],
 )
 def test_each_difference_of_the_losses_changes_the_loss(name, tiny_training):
@@ -183,11 +206,11 @@ def test_each_difference_of_the_losses_changes_the_loss(name, tiny_training):
     assert changed != pytest.approx(loss_of(tiny_training, SgrsSettings()), rel=1e-6)
 
 
-def test_only_the_released_form_starts_student_and_teacher_alike(tiny_training):
-    for form, alike in (("released", True), ("paper", False)):
-        method = new_method(tiny_training, SgrsSettings(shared_start=form))
-        pairs = zip(method.network.parameters(), method.teacher.parameters(), strict=True)
-        assert all(torch.equal(student, teacher) for student, teacher in pairs) is alike
+@pytest.mark.parametrize("shared", [True, False])
+def test_student_and_teacher_start_alike_if_the_settings_say_so(shared, tiny_training):
+    method = new_method(tiny_training, SgrsSettings(shared_start=shared))
+    pairs = zip(method.network.parameters(), method.teacher.parameters(), strict=True)
+    assert all(torch.equal(student, teacher) for student, teacher in pairs) is shared
 
 
 @pytest.mark.parametrize("name", ["teacher_update", "student_decay"])
@@ -204,7 +227,7 @@ def test_each_difference_of_the_update_changes_the_weights(name, tiny_training):
 
 
 def test_the_printed_teacher_is_the_plain_moving_average(tiny_training):
-    method = new_method(tiny_training, PAPER)
+    method = new_method(tiny_training, replace(PAPER, shared_start=False))
     expected = [
         0.75 * teacher + 0.25 * student
         for teacher, student in zip(
@@ -236,11 +259,26 @@ def test_moving_tau_needs_the_entropy_form_of_the_threshold():
         SgrsSettings(tau=0.5, disregarded="paper")
 
 
-def test_the_pseudo_label_weight_rises_from_exp_minus_5_to_1():
-    run = TrainingSettings()
-    assert ramp_up(1, run) == pytest.approx(math.exp(-5))
-    assert ramp_up(149, run) == ramp_up(1, run) < ramp_up(150, run)
-    assert ramp_up(6_000, run) == ramp_up(15_000, run) == 1
+def test_the_released_weight_rises_in_blocks_of_iterations_that_are_done():
+    weight = new_method(TrainingSettings(base_filters=1), SgrsSettings()).weight
+    assert weight(1) == weight(150) == pytest.approx(math.exp(-5))
+    assert weight(150) < weight(151) == weight(300)
+    assert weight(6_000) < weight(6_001) == weight(15_000) == 1
+
+
+def test_the_printed_weight_rises_with_every_iteration():
+    weight = new_method(TrainingSettings(base_filters=1), PAPER).weight
+    assert weight(149) == pytest.approx(0.00861, abs=5e-6)
+    assert all(weight(t) < weight(t + 1) for t in range(1, 6_000))
+    assert weight(6_000) == weight(15_000) == 1
+
+
+def test_the_printed_cross_entropy_is_a_sum_over_voxels(tiny_training):
+    logits, label = torch.randn(2, 2, 4, 4, 4), torch.randint(2, (2, 4, 4, 4))
+    method = new_method(tiny_training, replace(PAPER, cross_entropy="paper"))
+    _, terms = method.labelled_loss(logits, label)
+    expected = torch.nn.functional.cross_entropy(logits, label, reduction="sum")
+    torch.testing.assert_close(terms["labelled_cross_entropy"], expected)
 
 
 @pytest.mark.slow

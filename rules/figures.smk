@@ -27,6 +27,6 @@ for KIND in get_args(FigureKind):
             lines=lambda wildcards: LAYOUT.lines_of_figure(wildcards.figure),
             case=lambda wildcards: LAYOUT.case_of_figure(wildcards.figure),
             slices=lambda wildcards: LAYOUT.slices_of_figure(wildcards.figure),
-            note=lambda wildcards: PLAN.note(PLAN.figures[wildcards.figure].dataset),
+            note=lambda wildcards: PLAN.note_of(wildcards.figure),
         script:
             "../workflow_scripts/{params.kind}_figure.py"

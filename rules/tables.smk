@@ -24,7 +24,7 @@ rule table:
         table=lambda wildcards: PLAN.tables[wildcards.table].model_dump(
             exclude={"rows"}
         ),
-        note=lambda wildcards: PLAN.note(PLAN.tables[wildcards.table].dataset),
+        note=lambda wildcards: PLAN.note_of(wildcards.table),
     script:
         "../workflow_scripts/table.py"
 

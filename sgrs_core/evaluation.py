@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sgrs_core.components import largest_component
 from sgrs_core.compute import arithmetic, autocast, choose_device, freed_memory_kept, place
 from sgrs_core.data.volumes import Volume
 from sgrs_core.files import atomic
-from sgrs_core.inference import foreground_score, segment
+from sgrs_core.inference import Predict, foreground_score, segment
 from sgrs_core.methods.method import Method
 from sgrs_core.metrics import score
 from sgrs_core.run import Run
@@ -76,7 +77,13 @@ def predict_mask(
     run: Run, method: Method, volume: Volume, stride: Triple, device: torch.device
 ) -> NDArray[np.bool_]:
     """One scan's prediction (X, Y, Z) by a method in eval mode, in the run's precision."""
-    return method.postprocess(segment(predict_score(run, method, volume.image, stride, device)))
+    return mask_of(run, predict_score(run, method.predict, volume.image, stride, device))
+
+
+def mask_of(run: Run, score: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """A scan's prediction (X, Y, Z) from its foreground probability, as the run's settings say."""
+    mask = segment(score)
+    return largest_component(mask) if run.inference.largest_component else mask
 
 
 def nobody(windows: int) -> None:
@@ -85,26 +92,27 @@ def nobody(windows: int) -> None:
 
 def predict_score(
     run: Run,
-    method: Method,
+    predict: Predict,
     image: NDArray[np.float32],
     stride: Triple,
     device: torch.device,
     on_windows: Callable[[int], object] = nobody,
 ) -> NDArray[np.float32]:
-    """One image's foreground probability (X, Y, Z) in [0, 1], by a method in eval mode.
+    """One image's foreground probability (X, Y, Z) in [0, 1], in the run's precision.
 
-    on_windows: is told, again and again, how many more windows are done.
+    predict: of a method in eval mode. on_windows: is told, again and again, how many more windows
+    are done.
     """
 
-    def predict(images: Tensor) -> Tensor:
-        scores = method.predict(images)
+    def predict_and_tell(images: Tensor) -> Tensor:
+        scores = predict(images)
         on_windows(len(images))
         return scores
 
     patch, batch = run.training.patch, run.inference.batch
     precision = run.training.precision
     with arithmetic(precision), autocast(device, precision):
-        return foreground_score(predict, image, patch, stride, batch, device)
+        return foreground_score(predict_and_tell, image, patch, stride, batch, device)
 
 
 def write_scores(path: Path, lines: Mapping[str, Mapping[str, float | bool]]) -> None:

@@ -7,7 +7,7 @@ and two tables that need the same point share one run.
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from sgrs_core.data.splits import SplitLists
 from sgrs_core.schema import (
@@ -16,6 +16,8 @@ from sgrs_core.schema import (
     Figure,
     Filter,
     MethodFile,
+    Recipe,
+    RecipeName,
     Row,
     Table,
     Withdrawn,
@@ -58,6 +60,8 @@ class Plan:
     # For errors, the file and the key in it: of tables and figures by name, and of
     # `datasets.<name>.methods.<name>`.
     places: Mapping[str, str]
+    # What the experiment's own files wrote of each data set; it goes over recipes.
+    written: Mapping[str, Mapping[str, Any]]
 
     @property
     def sheets(self) -> dict[str, Table | Figure]:
@@ -110,10 +114,49 @@ class Plan:
             "nifti": asdict(own) if own else {},
         }
 
-    def settings(self, dataset: str, row: Row) -> dict[str, Any]:
-        """What a row's method is told on a data set: its file's settings, the set's, the row's."""
-        here = self.dataset(dataset).methods.get(row.method, {})
-        return {**self.methods[row.method].settings, **here, **row.settings}
+    def recipe(self, dataset: str, row: Row) -> Recipe | None:
+        """The authors' recipe by which a row is run on a data set; None where it is `shared`."""
+        wanted = row.recipe or self.experiment.recipe
+        return self.methods[row.method].official.get(dataset) if wanted == "official" else None
+
+    def recipe_name(self, dataset: str, row: Row) -> RecipeName:
+        """By which recipe a row is run."""
+        return "shared" if self.recipe(dataset, row) is None else "official"
+
+    def settings(self, dataset: str, row: Row, labelled: int) -> dict[str, Any]:
+        """What a row's method is told.
+
+        Its file's settings, the data set's, the recipe's, the experiment's, the row's: later ones
+        win.
+        """
+        recipe, here = self.recipe(dataset, row), self.dataset(dataset).methods
+        written = self.written.get(dataset, {}).get("methods", {})
+        return {
+            **self.methods[row.method].settings,
+            **here.get(row.method, {}),
+            **(recipe.settings_for(labelled) if recipe else {}),
+            **written.get(row.method, {}),
+            **row.settings,
+        }
+
+    def training(self, dataset: str, row: Row) -> dict[str, Any]:
+        """How a row is trained: by the data set, the recipe, the experiment, the row; later ones win."""
+        return self._layered("training", dataset, row)
+
+    def inference(self, dataset: str, row: Row) -> dict[str, Any]:
+        """How a row predicts, likewise."""
+        return self._layered("inference", dataset, row)
+
+    def _layered(
+        self, group: Literal["training", "inference"], dataset: str, row: Row
+    ) -> dict[str, Any]:
+        recipe = self.recipe(dataset, row)
+        return {
+            **asdict(getattr(self.dataset(dataset), group)),
+            **(getattr(recipe, group) if recipe else {}),
+            **self.written.get(dataset, {}).get(group, {}),
+            **getattr(row, group),
+        }
 
     def note(self, name: str) -> str:
         """What is printed with every table and figure of a data set."""
@@ -121,6 +164,11 @@ class Plan:
         missing = f"Without {', '.join(absent)}, {self._withdrawn(name).why}." if absent else ""
         notes = (self.experiment.note, self.dataset(name).note, missing)
         return " ".join(note.strip() for note in notes if note)
+
+    def note_of(self, sheet: str) -> str:
+        """What is printed with a table or figure."""
+        notes = (self.sheets[sheet].note.strip(), self.note(self.sheets[sheet].dataset))
+        return " ".join(note for note in notes if note)
 
     def warnings(self) -> list[str]:
         """What a user should know before the first job: scans that no longer exist."""
@@ -153,9 +201,10 @@ class Plan:
         judges = {"last": (), "best_on_test": test, "best_on_validation": validation}
         return {
             "method": method.method,
-            "settings": self.settings(point.dataset, row),
-            "training": asdict(dataset.training),
-            "inference": asdict(dataset.inference),
+            "recipe": self.recipe_name(point.dataset, row),
+            "settings": self.settings(point.dataset, row, point.labelled),
+            "training": self.training(point.dataset, row),
+            "inference": self.inference(point.dataset, row),
             "seed": point.seed,
             "labelled": labelled,
             "unlabelled": lists.unlabelled(point.labelled),
@@ -175,9 +224,19 @@ def entries_of(sheet: Table | Figure, wanted: Filter, seeds: list[int]) -> Itera
 
 
 def variant_of(row: Row) -> str:
-    """A folder name: `sgrs`, `sgrs+delta=con+theta=con`.
+    """A folder name: `sgrs`, `sgrs+delta=con+theta=con`, `dtc+recipe=official`.
 
     Snakemake hands it to the jobs of a cluster as one of several values between commas.
     """
-    settings = (f"{key}={value}" for key, value in sorted(row.settings.items()))
-    return "+".join([row.method, *settings])
+    parts = [row.method]
+    for prefix, group in (
+        ("", row.settings),
+        ("training.", row.training),
+        ("inference.", row.inference),
+    ):
+        parts += [f"{prefix}{key}={_short(value)}" for key, value in sorted(group.items())]
+    return "+".join(parts if row.recipe is None else [*parts, f"recipe={row.recipe}"])
+
+
+def _short(value: Any) -> str:
+    return "x".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from sgrs_core.settings import Triple
+from sgrs_core.settings import Triple, check_stride
 
 Predict = Callable[[Tensor], Tensor]
 
@@ -28,7 +28,9 @@ def foreground_score(
 
     predict: (B, 1, *patch) float32 -> (B, *patch) in [0, 1]. image: (X, Y, Z). A side smaller than
     the patch is padded with zeros for the time of the computation. Returns (X, Y, Z) in [0, 1].
+    Raises ValueError where the stride is wider than the patch.
     """
+    check_stride("stride", stride, patch)
     padded, inner = pad_to(torch.as_tensor(image, device=device), patch)
     total = torch.zeros_like(padded, dtype=torch.float32)
     count = torch.zeros_like(total)

@@ -28,6 +28,7 @@ from sgrs_core.schema import (
     Row,
     Table,
 )
+from sgrs_core.settings import InferenceSettings, TrainingSettings, check_strides
 
 
 def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> Plan:
@@ -76,7 +77,32 @@ def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> P
             rows |= dict.fromkeys(entry.points, entry.row)
     for name, figure in figures.items():
         _check_choice(name, figure, experiment, splits[figure.dataset], files, places[name])
-    return Plan(root, experiment, splits, methods, tables, figures, rows, places)
+    written = {name: over or {} for name, over in values["datasets"].items()}
+    plan = Plan(root, experiment, splits, methods, tables, figures, rows, places, written)
+    _check_recipes(plan)
+    return plan
+
+
+def _check_recipes(plan: Plan) -> None:
+    """The training and inference of each recipe, and of each row, are ones that there can be."""
+    for name, method in plan.methods.items():
+        for dataset in set(method.official) & set(plan.experiment.datasets):
+            row = Row(variant=name, method=name, recipe="official", labelled=[1])
+            file = plan.root / "methods" / f"{name}.yaml"
+            _check_layers(plan, dataset, row, str(file), ("official", dataset))
+    for name, sheet in plan.sheets.items():
+        for row in sheet.rows:
+            _check_layers(plan, sheet.dataset, row, plan.places[name], ("rows", row.variant))
+
+
+def _check_layers(plan: Plan, dataset: str, row: Row, file: str, where: tuple[str, ...]) -> None:
+    training, inference = plan.training(dataset, row), plan.inference(dataset, row)
+    check_settings(TrainingSettings, training, file, (*where, "training"))
+    check_settings(InferenceSettings, inference, file, (*where, "inference"))
+    try:
+        check_strides(InferenceSettings(**inference), TrainingSettings(**training))
+    except ValueError as error:
+        raise ConfigError(f"{file}: {'.'.join((*where, 'inference'))}.{error}") from None
 
 
 def check_scans(plan: Plan, files: Sequence[Path]) -> None:
@@ -124,9 +150,15 @@ def _check_row(
     """The method takes the row's settings, and has the unlabelled scans that it needs."""
     row, method = entry.row, plan.methods[entry.row.method]
     kind = known[method.method]
-    check_settings(
-        kind.Settings, plan.settings(sheet.dataset, row), file, ("rows", row.variant, "settings")
-    )
+    settings = plan.settings(sheet.dataset, row, entry.labelled)
+    check_settings(kind.Settings, settings, file, ("rows", row.variant, "settings"))
+    chosen = plan.selections(sheet.dataset)
+    for selection in kind.trained_on(kind.Settings(**settings)) - set(chosen):
+        raise ConfigError(
+            f"{file}: selections = {chosen} (row {row.variant}, recipe "
+            f"{plan.recipe_name(sheet.dataset, row)}): {row.method} trains on from weights that "
+            f"{selection} chooses; list it in selections, or set recipe: shared"
+        )
     scans = len(plan.splits[sheet.dataset].train)
     if kind.uses_unlabelled and entry.labelled == scans:
         raise ConfigError(

@@ -13,13 +13,13 @@ from sgrs_core.data.images import check_grids, oriented_as, placed
 from sgrs_core.data.new_scans import Input, NewScan
 from sgrs_core.data.preparation import Preparation
 from sgrs_core.data.scans import WRITERS, read_scan, stem_of, suffix_of
-from sgrs_core.evaluation import nobody, predict_score
+from sgrs_core.evaluation import mask_of, nobody, predict_score
 from sgrs_core.inference import segment, window_count
 from sgrs_core.methods.method import Method
 from sgrs_core.metrics import score
 from sgrs_core.model import load_model
 from sgrs_core.run import Run
-from sgrs_core.settings import Triple, check_positive
+from sgrs_core.settings import Triple, check_positive, check_stride
 
 Watch = Callable[[int], object]  # told how many more windows there will be, or are done
 
@@ -107,11 +107,13 @@ class Predictor:
     ) -> "Predictor":
         """Load a model.pt. device: None is the run's own. stride: voxels; None is the run's own.
 
-        Raises ValueError, naming the file, where it does not hold all that is needed.
+        Raises ValueError, naming the file, where it does not hold all that is needed, and naming
+        the stride, where it is none.
         """
         for side in stride or ():
             check_positive("stride", side)
         run, method, preparation = load_model(file)
+        check_stride("stride", stride or run.inference.stride, run.training.patch)
         if preparation is None:
             raise ValueError(
                 f"{file}: lacks how its training scans were prepared, as older models do, so a new "
@@ -141,16 +143,15 @@ class Predictor:
             seen = scan.second_input(segment(probability))
             probability = self._look(seen, to_do, on_windows)
         probability = on_grid_of(scan.oriented, seen, probability)
-        mask = self.method.postprocess(segment(probability)).astype(np.uint8)
+        mask = mask_of(self.run, probability).astype(np.uint8)
         result = oriented_as(as_picture(mask, scan.oriented), picture)
         result.CopyInformation(picture)  # to the last bit
         return result
 
     def _look(self, seen: Input, to_do: Watch, on_windows: Watch) -> NDArray[np.float32]:
         to_do(window_count(seen.image.shape, self.run.training.patch, self.stride))
-        return predict_score(
-            self.run, self.method, seen.image, self.stride, self.device, on_windows
-        )
+        predict = self.method.predict
+        return predict_score(self.run, predict, seen.image, self.stride, self.device, on_windows)
 
 
 def on_grid_of(

@@ -19,7 +19,7 @@ class Run:
     method: id in METHODS; settings: its own. labelled, unlabelled: names of the training scans.
     selection_scans: for each way of choosing a checkpoint, the scans it looks at (none for `last`).
     absent: names of the published lists that no longer exist, so that nothing could be learnt or
-    tested on them.
+    tested on them. recipe: `shared` or `official`, where its settings come from.
     """
 
     method: str
@@ -31,6 +31,7 @@ class Run:
     unlabelled: tuple[str, ...]
     selection_scans: Mapping[Selection, tuple[str, ...]]
     absent: tuple[str, ...] = ()
+    recipe: str = "shared"
 
     def description(self) -> dict[str, Any]:
         """The run as nested dictionaries, lists, texts and numbers, for JSON and model files."""
@@ -43,7 +44,7 @@ class Run:
         groups = {"training": TrainingSettings, "inference": InferenceSettings}
         restored = {
             key: groups[key](**_tuples(value)) if key in groups else value
-            for key, value in _tuples(values).items()
+            for key, value in _tuples(_of_today(values)).items()
         }
         return cls(**restored)
 
@@ -61,6 +62,15 @@ def seed_everything(seed: int, iteration: int) -> None:
     """Make all of torch's random numbers from here on a function of seed and iteration."""
     state = np.random.SeedSequence([seed, iteration]).generate_state(1, np.uint64)[0]
     torch.manual_seed(int(state >> np.uint64(1)))  # manual_seed takes 63 bits everywhere
+
+
+def _of_today(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A description as it is written today: once the largest component was a method's setting."""
+    settings = dict(values["settings"])
+    if "largest_component" not in settings:
+        return values
+    inference = {**values["inference"], "largest_component": settings.pop("largest_component")}
+    return {**values, "settings": settings, "inference": inference}
 
 
 def _plain(value: Any) -> Any:

@@ -24,10 +24,14 @@ from sgrs_core.settings import (
     TrainingSettings,
     Triple,
     check_path,
+    check_strides,
 )
 
 NAME = r"^[A-Za-z0-9_-]{1,100}$"
 Name = Annotated[str, Field(pattern=NAME)]  # a folder, and a part of patterns
+
+
+RecipeName = Literal["shared", "official"]
 
 
 class Strict(BaseModel):
@@ -168,6 +172,15 @@ class Dataset(Strict):
                 raise ValueError(f"phantom.spacing = {spacing}: format = {self.format} {wish}")
         return self
 
+    @model_validator(mode="after")
+    def windows_cover_every_voxel(self) -> Self:
+        """Strides are at most the patch's sides."""
+        try:
+            check_strides(self.inference, self.training)
+        except ValueError as error:
+            raise ValueError(f"inference.{error}") from None
+        return self
+
     @property
     def is_downloaded(self) -> bool:
         """Whether its source files are fetched, from a mirror or from their owner."""
@@ -224,8 +237,11 @@ class Experiment(Strict):
     experiment: its name; results go to results/<name>. note: printed with every table and figure
     (say what is not the paper's setting). data_folder: for downloads and raw scans, shared between
     experiments. training_threads: CPU threads of one training run; the last bits of its weights
-    depend on it. runs_per_card: how many jobs may share a graphics card. tensorboard: each run
-    writes its log's rows as TensorBoard's event files, too; trains nothing anew. seeds: of the
+    depend on it. recipe: `shared` trains all methods in one loop, with the data set's `training`;
+    `official` as its authors ran it, each method on each data set for which they say how, and as
+    `shared` elsewhere; what an experiment's file writes goes over both. runs_per_card: how many
+    jobs may share a graphics card. tensorboard: each run writes its log's rows as TensorBoard's
+    event files, too; trains nothing anew. seeds: of the
     runs, one run each. selections: ways of choosing a checkpoint, each evaluated: the `last`, or
     the best by its Dice on the test scans or on validation scans. datasets: by name; what is given
     here goes over config/datasets/<name>.yaml, and null leaves the set out. tables, figures: by
@@ -240,6 +256,7 @@ class Experiment(Strict):
     training_threads: int = Field(default=1, ge=1)
     runs_per_card: int = Field(default=1, ge=1)
     tensorboard: bool = False
+    recipe: RecipeName = "shared"
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
     selections: list[Selection] = Field(min_length=1)
     datasets: dict[Name, Dataset]
@@ -258,40 +275,68 @@ class Experiment(Strict):
         return self.datasets[dataset].selections or self.selections
 
 
+class Recipe(Strict):
+    """How a method's authors ran it on a data set, where that differs from the data set's own keys.
+
+    source: where it can be read, with the commit. selection: how the published checkpoint was
+    chosen. training: over the data set's keys. inference: over the data set's keys. settings: over
+    the method's. settings_with: by the number of labelled scans, over `settings`.
+    """
+
+    source: str
+    selection: Selection
+    training: dict[str, Any] = {}
+    inference: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
+    settings_with: dict[int, dict[str, Any]] = {}
+
+    def settings_for(self, labelled: int) -> dict[str, Any]:
+        """The method's settings with so many labelled scans."""
+        return {**self.settings, **self.settings_with.get(labelled, {})}
+
+
 class MethodFile(Strict):
     """A named way of running a method.
 
     method: its id in sgrs_core/methods/__init__.py. title: in figures. settings: those that differ
-    from the method's own defaults.
+    from the method's own defaults. official: its authors' recipes, by the name of the data set; on
+    a data set without one, `recipe: official` falls back to `shared`.
     """
 
     method: str
     title: str
     settings: dict[str, Any] = {}
+    official: dict[Name, Recipe] = {}
 
 
 class Row(Strict):
     """A row: its name in the published table, and what we run for it.
 
     variant: its name in config/published.csv, or any. method: a file of config/methods, and a part
-    of its runs' folder. settings: over that file's; part of the folder's name, too. labelled: with
-    how many labelled scans it is run, a run for each.
+    of its runs' folder. recipe: in place of the experiment's; part of the folder's name, too, as
+    are the next three. settings: over those of the method's file, the data set and the recipe.
+    training: likewise. inference: likewise. labelled: with how many labelled scans it is run, a run
+    for each.
     """
 
     variant: str
     method: Name
+    recipe: RecipeName | None = None
     settings: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+    inference: dict[str, Any] = {}
     labelled: list[int] = Field(min_length=1)
 
 
 class Table(Strict):
     """A table, and the rows we run for it.
 
-    title: its heading. published_table: the number of the paper's that it stands beside; null: ours
-    alone. dataset: a data set of the experiment. rows: its lines.
+    title: its heading. note: printed with it. published_table: the number of the paper's that it
+    stands beside; null: ours alone. dataset: a data set of the experiment. rows: its lines.
     """
 
     title: str
+    note: str = ""
     published_table: int | None = None
     dataset: str
     rows: list[Row] = Field(min_length=1)
@@ -303,7 +348,7 @@ FigureKind = Literal["segmentations", "error_maps", "threshold", "training_curve
 class Figure(Strict):
     """A figure, and the rows whose runs it shows.
 
-    title: its heading. kind: `segmentations` (predictions against ground truth), `error_maps` (what
+    title: its heading. note: printed with it. kind: `segmentations` (predictions against ground truth), `error_maps` (what
     each method finds, adds and misses), `threshold` (scores over each row's `tau`),
     `training_curves` (what the runs' logs show over iterations) or `paired_scores` (each test
     scan's Dice under each method). dataset: a data set of the experiment. rows: of which the first
@@ -315,6 +360,7 @@ class Figure(Strict):
     """
 
     title: str
+    note: str = ""
     kind: FigureKind
     dataset: str
     rows: list[Row] = Field(min_length=1)

@@ -83,19 +83,28 @@ class TrainingSettings:
 class InferenceSettings:
     """Sliding-window inference.
 
-    stride: in voxels along x, y, z. selection_stride: the (usually wider) stride of the passes that
-    choose a checkpoint. batch: windows per network call.
+    stride: in voxels along x, y, z, at most the patch's sides. selection_stride: the (usually
+    wider) stride of the passes that choose a checkpoint. batch: windows per network call.
+    largest_component: keep only a scan's largest connected component (26 neighbours), as some
+    public test scripts do; passes that choose a checkpoint keep all, as there.
     """
 
     stride: Triple = (18, 18, 4)
     selection_stride: Triple = (18, 18, 4)
     batch: int = 4
+    largest_component: bool = False
 
     def __post_init__(self) -> None:
         for name in ("stride", "selection_stride"):
             for side in getattr(self, name):
                 check_positive(name, side)
         check_positive("batch", self.batch)
+
+
+def check_strides(inference: InferenceSettings, training: TrainingSettings) -> None:
+    """Raise ValueError where windows would leave voxels between them that none covers."""
+    for name in ("stride", "selection_stride"):
+        check_stride(name, getattr(inference, name), training.patch)
 
 
 @dataclass(frozen=True)
@@ -148,6 +157,15 @@ def check_positive(name: str, value: int) -> None:
     """Raise ValueError unless the setting is a whole number of at least 1."""
     if value < 1:
         raise ValueError(f"{name} = {value}: allowed are whole numbers from 1")
+
+
+def check_stride(name: str, stride: Triple, patch: Triple) -> None:
+    """Raise ValueError where windows would leave voxels between them that none covers."""
+    if any(step > side for step, side in zip(stride, patch, strict=True)):
+        raise ValueError(
+            f"{name} = {list(stride)}: allowed are at most the sides of patch = {list(patch)}, "
+            "because wider ones leave voxels that no window covers"
+        )
 
 
 def check_patch(name: str, patch: Triple) -> None:

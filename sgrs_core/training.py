@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -33,9 +34,10 @@ from sgrs_core.compute import (
 from sgrs_core.data.sampling import Sample, TwoStreamSampler
 from sgrs_core.data.volumes import Volume
 from sgrs_core.diagnostics import diagnose
-from sgrs_core.evaluation import predict_mask
+from sgrs_core.evaluation import predict_score
 from sgrs_core.event_files import OnRow, nobody
 from sgrs_core.files import atomic
+from sgrs_core.inference import Predict, segment
 from sgrs_core.methods.method import Method, StepOutput
 from sgrs_core.metrics import dice
 from sgrs_core.progress import follow
@@ -92,7 +94,10 @@ def train(
             started = time.monotonic()
             seed_everything(run.seed, iteration)
             sample = sampler.draw(iteration)
-            output = take_step(method, optimizers, sample, iteration, settings)
+            chosen = chosen_weights(progress.best)
+            output = take_step(method, optimizers, sample, iteration, settings, chosen)
+            if method.starts_stage(iteration):
+                progress.best.clear()  # what was chosen before takes part in no later choice
             progress.iteration = iteration
             last = iteration == settings.iterations
             if last or iteration % settings.log_every == 0:
@@ -143,8 +148,14 @@ def take_step(
     sample: Sample,
     iteration: int,
     settings: TrainingSettings,
+    chosen: Mapping[str, Mapping[str, torch.Tensor]] = MappingProxyType({}),
 ) -> StepOutput:
-    """One update: the method's loss, backward, optimisers, then whatever the method does after."""
+    """One update: the method's loss, backward, optimisers, then whatever the method does after.
+
+    chosen: each selection's best weights so far, for a stage of training that starts from them.
+    """
+    if method.starts_stage(iteration):
+        method.start_stage(chosen)
     method.train()
     with autocast(sample.labels_u.device, settings.precision):
         output = method.step(sample.batch, iteration)
@@ -200,22 +211,36 @@ def update_best(
     run: Run,
     device: torch.device,
 ) -> None:
-    """Keep the weights whose mean Dice on a selection's scans is the best so far."""
-    for selection, volumes in judges.items():
-        value = mean_dice(method, volumes, run, device)
-        logger.info("iteration %d: %s Dice %.4f", progress.iteration, selection, value)
-        if selection not in progress.best or value > progress.best[selection].dice:
-            progress.best[selection] = Best(value, progress.iteration, copy_weights(method))
+    """Keep the weights whose mean Dice on a selection's scans is the best so far.
 
-
-def mean_dice(method: Method, volumes: list[Volume], run: Run, device: torch.device) -> float:
-    """Mean Dice of whole-scan predictions, with the stride meant for selection."""
+    Of a method with several candidates, each one's own weights, by its own Dice.
+    """
     method.eval()
+    for selection, volumes in judges.items():
+        for name, candidate in method.candidates().items():
+            value = mean_dice(candidate.predict, volumes, run, device)
+            chosen = f"{selection}, {name}" if name else selection
+            logger.info("iteration %d: %s Dice %.4f", progress.iteration, chosen, value)
+            if chosen not in progress.best or value > progress.best[chosen].dice:
+                weights = copy_weights(method, candidate.prefixes)
+                progress.best[chosen] = Best(value, progress.iteration, weights)
+
+
+def chosen_weights(best: Mapping[str, Best]) -> dict[str, dict[str, torch.Tensor]]:
+    """The weights of each selection, put together from its candidates'."""
+    weights: dict[str, dict[str, torch.Tensor]] = {}
+    for chosen, one in best.items():
+        weights.setdefault(chosen.split(", ")[0], {}).update(one.weights)
+    return weights
+
+
+def mean_dice(predict: Predict, volumes: list[Volume], run: Run, device: torch.device) -> float:
+    """Mean Dice of whole-scan predictions, with the stride meant for selection, all components."""
     stride = run.inference.selection_stride
     with as_written():
-        predictions = [predict_mask(run, method, volume, stride, device) for volume in volumes]
-    pairs = zip(predictions, volumes, strict=True)
-    return float(np.mean([dice(prediction, volume.label == 1) for prediction, volume in pairs]))
+        scores = [predict_score(run, predict, one.image, stride, device) for one in volumes]
+    pairs = zip(scores, volumes, strict=True)
+    return float(np.mean([dice(segment(score), volume.label == 1) for score, volume in pairs]))
 
 
 def finish(
@@ -225,7 +250,7 @@ def finish(
 
     seconds: of the iterations that led to the weights, work that was lost and done again left out.
     """
-    weights = {str(selection): best.weights for selection, best in progress.best.items()}
+    weights = chosen_weights(progress.best)
     weights["last"] = copy_weights(method)
     selected = {
         selection: {"iteration": best.iteration, "mean_dice": best.dice}
@@ -233,6 +258,7 @@ def finish(
     }
     facts = {
         "read_test_scans_in_training": bool(run.selection_scans.get("best_on_test")),
+        "test_scans_shaped_weights": "best_on_test" in method.trained_on(method.settings),
         "selected": selected,
         "seconds": round(progress.seconds, 1),
         **attempts.facts(),
@@ -247,6 +273,10 @@ def summary(progress: Progress) -> str:
     return f"loss {progress.rows[-1]['loss']:.4f}" if progress.rows else ""
 
 
-def copy_weights(method: Method) -> dict[str, torch.Tensor]:
-    """A copy of the state on the CPU that further steps do not change."""
-    return {name: value.detach().cpu().clone() for name, value in method.state_dict().items()}
+def copy_weights(method: Method, prefixes: tuple[str, ...] = ("",)) -> dict[str, torch.Tensor]:
+    """A copy of the state on the CPU that further steps do not change; of all, or some names."""
+    return {
+        name: value.detach().cpu().clone()
+        for name, value in method.state_dict().items()
+        if name.startswith(prefixes)
+    }

@@ -8,6 +8,7 @@ import pytest
 
 from sgrs_core.data.volumes import Volume
 from sgrs_core.evaluation import evaluate, read_ahead, write_scores
+from sgrs_core.methods import METHODS
 from sgrs_core.metrics import score
 from sgrs_core.run import Run, new_method
 
@@ -42,6 +43,19 @@ def test_an_empty_prediction_is_marked_and_has_no_distances(run, tmp_path):
     assert one.scores["dice"] == 0
     write_scores(tmp_path / "scores.csv", {"a": one.scores})
     assert (tmp_path / "scores.csv").read_text().splitlines()[1] == "a,0.0,0.0,,,True"
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("wanted", [False, True])
+def test_the_largest_component_alone_is_scored_if_the_run_says_so(name, wanted, run):
+    run = replace(run, method=name, inference=replace(run.inference, largest_component=wanted))
+    method = new_method(run).eval()
+    method.predict = lambda images: (images[:, 0] > 0).float()
+    image = np.full((16, 16, 16), -1.0, np.float32)
+    image[2:5, 2:5, 2:5] = image[10, 10, 10] = 1
+    volume = Volume(image, (image > 0).astype(np.uint8))
+    (one,) = evaluate(run, method, ["a"], lambda name: volume)
+    assert one.prediction.sum() == (27 if wanted else 28)
 
 
 def test_a_scan_without_a_reference_is_named(run):

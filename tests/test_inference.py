@@ -34,6 +34,16 @@ def test_averaging_windows_of_a_voxelwise_function_gives_the_function(shape, bat
     np.testing.assert_allclose(score, image, rtol=1e-6)
 
 
+@given(st.tuples(*[st.integers(1, 12)] * 3))
+def test_a_stride_that_would_leave_voxels_uncovered_is_refused(stride):
+    image, patch = np.ones((20, 17, 9), np.float32), (8, 8, 8)
+    if max(stride) > 8:
+        with pytest.raises(ValueError, match=r"stride = .*at most the sides of patch"):
+            foreground_score(identity, image, patch, stride)
+    else:
+        np.testing.assert_array_equal(foreground_score(identity, image, patch, stride), image)
+
+
 def test_each_voxel_is_the_mean_of_all_windows_over_it():
     calls = iter(range(10))
 

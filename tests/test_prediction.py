@@ -10,6 +10,7 @@ import pytest
 import SimpleITK
 import torch
 
+from sgrs_core.components import largest_component
 from sgrs_core.data.images import in_patient_axes, placed
 from sgrs_core.data.new_scans import NewScan
 from sgrs_core.data.phantoms.brats2019 import phantom_brats2019
@@ -309,17 +310,20 @@ def test_outside_the_brains_box_nothing_is_found(run):
     np.testing.assert_array_equal(mask, box)
 
 
-def test_the_methods_own_postprocessing_is_applied_on_the_scans_grid(run):
-    class OneVoxel(Threshold):
-        def postprocess(self, mask):
-            kept = np.zeros_like(mask)
-            kept[tuple(np.argwhere(mask)[0])] = True
-            return kept
-
+def test_the_largest_component_is_found_on_the_scans_own_grid(run):
+    run = replace(run, inference=replace(run.inference, largest_component=True))
     array = np.random.default_rng(0).integers(0, 99, (20, 20, 20)).astype(np.int16)
     half = replace(LA, downsample=2)
-    mask = Predictor(run, OneVoxel(run, 0.0), half, CPU).predict(picture(array, (0.625,) * 3))
-    assert placed(mask).array.sum() == 1
+    mask = Predictor(run, Threshold(run, 0.0), half, CPU).predict(picture(array, (0.625,) * 3))
+    found = placed(mask).array == 1
+    assert found.any()
+    np.testing.assert_array_equal(found, largest_component(found))
+
+
+@pytest.mark.slow
+def test_a_stride_wider_than_the_patch_is_refused_before_any_scan(folder):
+    with pytest.raises(ValueError, match=r"stride = \[99, 8, 8\]: allowed are at most the sides"):
+        Predictor.from_file(folder / "run/last/model.pt", "cpu", (99, 8, 8))
 
 
 # What cannot be predicted

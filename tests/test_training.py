@@ -113,6 +113,30 @@ def test_choosing_a_checkpoint_does_not_change_the_training(run, tmp_path):
     assert set(alone.weights) == {"last"}
 
 
+@pytest.mark.slow
+def test_a_second_stage_that_starts_from_the_best_is_shaped_by_test_scans(run, tmp_path):
+    settings = {"pretraining": 0.5, "second_stage": "best_on_test"}
+    last, best = (
+        replace(run, method="bcp", settings=one) for one in ({"pretraining": 0.5}, settings)
+    )
+    honest, shaped = train(last, read, tmp_path / "last"), train(best, read, tmp_path / "best")
+    assert not honest.facts["test_scans_shaped_weights"]
+    assert shaped.facts["test_scans_shaped_weights"]
+    stage = run.training.iterations // 2
+    assert all(one.facts["selected"]["best_on_test"]["iteration"] > stage
+               for one in (honest, shaped))  # fmt: skip
+
+
+@pytest.mark.slow
+def test_networks_chosen_each_by_itself_are_put_together(run, tmp_path, monkeypatch):
+    run = replace(run, method="cobionet", settings={"chosen": "each"})
+    trained = train(run, read, tmp_path)
+    chosen = trained.facts["selected"]
+    assert set(chosen) == {"best_on_test, network 1", "best_on_test, network 2"}
+    method = new_method(run)
+    method.load_state_dict(trained.weights["best_on_test"])  # nothing is missing
+
+
 def test_the_best_checkpoint_is_the_one_with_the_highest_mean_dice(run, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     trained = train(run, read, tmp_path)

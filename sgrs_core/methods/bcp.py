@@ -13,6 +13,7 @@ defaults; it holds two recipes, and docs/methods/bcp.md says how they differ fro
 each other.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,7 +29,7 @@ from sgrs_core.methods.rate import set_learning_rate
 from sgrs_core.networks.bcp import instance_norm_vnet
 from sgrs_core.networks.ema import average_into
 from sgrs_core.networks.vnet import VNet
-from sgrs_core.settings import TrainingSettings
+from sgrs_core.settings import Selection, TrainingSettings
 
 ADAM_LEARNING_RATE = 1e-3  # of the recipe `pancreas`
 NEIGHBOURS: dict[str, Neighbours] = {"la": 26, "pancreas": 18}
@@ -43,6 +44,8 @@ class BcpSettings:
     at one rate throughout, and components of 18 neighbours.
     box: side of the box over side of the patch, between 0 and 1. alpha: weight of pseudo labels.
     decay: of the teacher's moving average. pretraining: the first stage's share of all iterations.
+    second_stage: it starts from the first stage's last weights, or from those that a selection
+    chose there; `best_on_test` is the public code's, and lets the test scans shape the training.
     rate_levels: the second stage falls into so many equal parts, the rate a tenth at each new one;
     1 leaves it constant. component: keep only the largest component of a pseudo label.
     teacher_mode: `train` (active dropout, batch statistics), or `eval`, and then the teacher's
@@ -54,6 +57,7 @@ class BcpSettings:
     alpha: float = 0.5
     decay: float = 0.99
     pretraining: float = 2 / 17
+    second_stage: Selection = "last"
     rate_levels: int = 6
     component: bool = True
     teacher_mode: Literal["train", "eval"] = "train"
@@ -152,21 +156,28 @@ class BidirectionalCopyPaste(Method):
         return self.given_optimizers
 
     def after_step(self, iteration: int) -> None:
-        """The teacher follows; or the second stage starts. Then the next iteration's rate."""
+        """The teacher follows the student. Then the next iteration's rate."""
         if iteration > self.pretraining:
             buffers = self.settings.teacher_mode == "eval"
             average_into(self.teacher, self.network, self.settings.decay, buffers)
-        elif iteration == self.pretraining:
-            self.start_second_stage()
         if self.settings.recipe == "la":
             set_learning_rate(self.given_optimizers, self.learning_rate(iteration + 1))
 
-    def start_second_stage(self) -> None:
-        """The teacher becomes the student's copy, and SGD forgets its momentum."""
+    def starts_stage(self, iteration: int) -> bool:
+        return iteration == self.pretraining + 1
+
+    def start_stage(self, chosen: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Of the second: the teacher becomes the student's copy, and SGD forgets its momentum."""
+        if self.settings.second_stage != "last" and self.settings.second_stage in chosen:
+            self.load_state_dict(chosen[self.settings.second_stage])
         self.teacher.load_state_dict(self.network.state_dict())
         if self.settings.recipe == "la":
             for optimizer in self.given_optimizers:
                 optimizer.state.clear()
+
+    @classmethod
+    def trained_on(cls, settings: BcpSettings) -> frozenset[Selection]:
+        return frozenset({settings.second_stage} - {"last"})
 
     def learning_rate(self, iteration: int) -> float:
         """Of SGD: constant in the first stage, a tenth at every new part of the second."""

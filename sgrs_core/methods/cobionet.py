@@ -14,18 +14,17 @@ docs/methods/cobionet.md.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
-from sgrs_core.components import largest_component
 from sgrs_core.losses import cobionet as losses
-from sgrs_core.methods.method import Batch, Method, StepOutput
+from sgrs_core.methods.method import Batch, Candidate, Method, StepOutput
 from sgrs_core.methods.ramp import ramp_up
 from sgrs_core.methods.rate import set_learning_rate
 from sgrs_core.networks.critic import Critic, constant_verdict, verdict
@@ -43,8 +42,9 @@ class CoBioNetSettings:
     ramp is over. critics: whether they keep their first weights. mask: whether m_k scales the whole
     loss or selects voxels. difference: whether L_dif is trained on, or only logged. schedule: the
     learning rate's cosine turns round about once an epoch (`published`), or falls once in the run.
-    prediction: which network's probability, or the mean of both. largest_component: keep only a
-    scan's largest connected component, as the public test script does.
+    prediction: which network's probability, or the mean of both. chosen: a checkpoint is chosen for
+    both networks at once (`together`), by what they predict, or for each by what it predicts alone
+    (`each`, as in the public code), so that two moments of the training meet in the mean.
     """
 
     supervised_weight: float = 0.7
@@ -56,7 +56,7 @@ class CoBioNetSettings:
     difference: Literal["logged", "trained"] = "logged"
     schedule: Literal["published", "once"] = "published"
     prediction: Literal["ensemble", "first", "second"] = "ensemble"
-    largest_component: bool = False
+    chosen: Literal["together", "each"] = "together"
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold < 1:
@@ -186,8 +186,15 @@ class CoBioNet(Method):
         chosen = {"ensemble": (0, 1), "first": (0,), "second": (1,)}[self.settings.prediction]
         return torch.stack([foreground(self.networks[k], images) for k in chosen]).mean(dim=0)
 
-    def postprocess(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        return largest_component(mask) if self.settings.largest_component else mask
+    def candidates(self) -> Mapping[str, Candidate]:
+        if self.settings.chosen == "together":
+            return super().candidates()
+        return {
+            f"network {k + 1}": Candidate(
+                partial(foreground, network), (f"networks.{k}.", f"critics.{k}.")
+            )
+            for k, network in enumerate(self.networks)
+        }
 
 
 def foreground(network: nn.Module, images: Tensor) -> Tensor:

@@ -15,14 +15,11 @@ points of docs/methods/dtc.md.
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from sgrs_core.components import largest_component
 from sgrs_core.losses.dtc import distance_to_mask, signed_distance
 from sgrs_core.losses.segmentation import squared_dice_loss
 from sgrs_core.methods.method import Batch, Method, StepOutput
@@ -40,8 +37,6 @@ class DtcSettings:
     negative inside, the mask that follows from the distances is the background's.
     distance_weight, consistency_weight: of the distance loss, and w(t)'s last value.
     rate_factor: the learning rate is multiplied by it after 5/12 and 10/12 of the iterations.
-    largest_component: keep only a scan's largest connected component, as the public test script
-    does and tables of comparison do not.
     """
 
     slope: float = 1500.0
@@ -49,7 +44,6 @@ class DtcSettings:
     distance_weight: float = 0.3
     consistency_weight: float = 1.0
     rate_factor: float = 0.1
-    largest_component: bool = False
 
     def __post_init__(self) -> None:
         if not self.slope > 0:
@@ -130,6 +124,3 @@ class DualTaskConsistency(Method):
     def predict(self, images: Tensor) -> Tensor:
         """q of the mask head: (B, 1, X, Y, Z) -> (B, X, Y, Z) in [0, 1]."""
         return torch.sigmoid(self.network(images).logit)
-
-    def postprocess(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        return largest_component(mask) if self.settings.largest_component else mask

@@ -5,18 +5,16 @@ To add a method: a file here with a subclass of `Method`, one line in
 inference, metrics and tables need no change: none of them knows which method it serves.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from sgrs_core.networks.vnet import VNet
-from sgrs_core.settings import TrainingSettings
+from sgrs_core.settings import Selection, TrainingSettings
 
 
 class Batch(NamedTuple):
@@ -43,6 +41,16 @@ class StepOutput(NamedTuple):
     loss: Tensor
     terms: Mapping[str, Tensor]
     observed: Mapping[str, Tensor] = {}
+
+
+class Candidate(NamedTuple):
+    """A part of a method whose checkpoint is chosen by what the part predicts.
+
+    predict: as `Method.predict`. prefixes: how the names of what is chosen begin in the state.
+    """
+
+    predict: Callable[[Tensor], Tensor]
+    prefixes: tuple[str, ...] = ("",)
 
 
 @dataclass(frozen=True)
@@ -86,9 +94,21 @@ class Method(nn.Module):
         """Foreground probability: (B, 1, X, Y, Z) -> (B, X, Y, Z) in [0, 1]."""
         return torch.softmax(self.network(images).float(), dim=1)[:, 1]
 
-    def postprocess(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """What becomes of a whole scan's predicted mask, (X, Y, Z); default: it stays."""
-        return mask
+    def candidates(self) -> Mapping[str, Candidate]:
+        """The parts that are chosen each by itself when a checkpoint is chosen; default: all."""
+        return {"": Candidate(self.predict)}
+
+    def starts_stage(self, iteration: int) -> bool:
+        """Whether a new stage of training begins, within which checkpoints compete anew."""
+        return False
+
+    def start_stage(self, chosen: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """What is to be done then; chosen: the weights that each selection had last chosen."""
+
+    @classmethod
+    def trained_on(cls, settings: Any) -> frozenset[Selection]:
+        """The selections whose choice changes what is trained afterwards; default: none."""
+        return frozenset()
 
     def new_vnet(self) -> VNet:
         """A V-Net of this run's size: 1 input channel, 2 classes."""

@@ -21,7 +21,7 @@ def contents_of(plan: Plan, layout: Layout) -> dict[str, Any]:
             {
                 "name": name,
                 "title": table.title,
-                "note": plan.note(table.dataset),
+                "note": plan.note_of(name),
                 "file": layout.outputs(name)[0],
             }
             for name, table in plan.tables.items()
@@ -30,7 +30,7 @@ def contents_of(plan: Plan, layout: Layout) -> dict[str, Any]:
             {
                 "name": name,
                 "title": figure.title,
-                "note": plan.note(figure.dataset),
+                "note": plan.note_of(name),
                 "file": layout.picture(name),
             }
             for name, figure in plan.figures.items()

@@ -248,8 +248,26 @@ def test_the_second_stage_starts_from_the_first_and_sgd_without_momentum(tiny_tr
     assert not torch.equal(state(method.teacher), state(method.network))
     assert optimizers[0].state
     advance(method, optimizers, 2, batch())
+    momenta = list(optimizers[0].state.values())
+    method.start_stage({})
+    assert momenta
     assert torch.equal(state(method.teacher), state(method.network))
     assert not optimizers[0].state
+
+
+def test_the_second_stage_can_start_from_what_was_chosen_in_the_first(tiny_training):
+    method = new_method(tiny_training, pretraining=2 / 8, second_stage="best_on_test")
+    chosen = {name: value + 1 for name, value in method.state_dict().items()}
+    method.start_stage({"best_on_test": chosen})
+    assert torch.equal(state(method.network), state(method.teacher))
+    assert all(torch.equal(value, chosen[name]) for name, value in method.state_dict().items()
+               if name.startswith("network."))  # fmt: skip
+
+
+def test_a_start_from_test_scans_is_said_to_shape_the_training():
+    trained_on = BidirectionalCopyPaste.trained_on
+    assert trained_on(BcpSettings()) == set()
+    assert trained_on(BcpSettings(second_stage="best_on_test")) == {"best_on_test"}
 
 
 def test_adam_of_the_other_recipe_keeps_its_moments_and_its_rate(tiny_training):

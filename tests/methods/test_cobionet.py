@@ -1,7 +1,6 @@
 import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -334,15 +333,18 @@ def test_the_prediction_is_the_mean_of_both_networks_or_one_of_them(tiny_trainin
     assert not torch.allclose(first, second)
 
 
-@pytest.mark.parametrize("wanted", [False, True])
-def test_the_largest_component_is_kept_alone_if_asked(wanted, tiny_training):
-    mask = np.zeros((6, 6, 6), bool)
-    mask[:2, :2, :2] = mask[2, 2, 2] = True  # joined by a corner
-    mask[4:, 4:, 4:] = True
-    kept = build(tiny_training, largest_component=wanted).postprocess(mask)
-    assert kept.sum() == (9 if wanted else 17)
-    empty = build(tiny_training, largest_component=wanted).postprocess(mask & False)
-    assert not empty.any()
+def test_each_network_can_be_chosen_by_what_it_predicts_alone(tiny_training):
+    method = build(tiny_training, chosen="each").eval()
+    images, candidates = batch().images_u, method.candidates()
+    for k, candidate in enumerate(candidates.values()):
+        expected = torch.sigmoid(method.networks[k](images)[:, 0])
+        torch.testing.assert_close(candidate.predict(images), expected)
+    owners = [
+        [name.startswith(candidate.prefixes) for candidate in candidates.values()]
+        for name in method.state_dict()
+    ]
+    assert all(sum(owned) == 1 for owned in owners)  # each value belongs to one candidate
+    assert list(build(tiny_training).candidates()) == [""]
 
 
 def test_losses_stay_in_float32_when_the_networks_do_not(tiny_training):

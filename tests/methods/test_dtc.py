@@ -11,12 +11,9 @@ from hypothesis import strategies as st
 from torch import tensor
 
 from sgrs_core.components import largest_component
-from sgrs_core.data.volumes import Volume
-from sgrs_core.evaluation import predict_mask
 from sgrs_core.losses.dtc import distance_to_mask, signed_distance
 from sgrs_core.methods.dtc import DtcSettings, DualTaskConsistency
 from sgrs_core.methods.method import Batch
-from sgrs_core.run import Run, new_method
 from sgrs_core.settings import TrainingSettings
 
 
@@ -176,19 +173,6 @@ def test_the_largest_component_is_joined_by_corners_and_the_first_of_equals():
     kept = largest_component(mask)
     assert sorted(map(tuple, np.argwhere(kept).tolist())) == [(1, 3, 3), (2, 4, 4)]
     assert not largest_component(np.zeros((2, 2, 2), np.bool_)).any()
-
-
-@pytest.mark.parametrize("largest", [False, True])
-def test_a_scan_keeps_its_largest_component_if_wanted(largest, tiny_training, tiny_inference):
-    settings = {"largest_component": largest}
-    run = Run("dtc", settings, tiny_training, tiny_inference, 0, (), (), {"last": ()})
-    method = new_method(run).eval()
-    method.predict = lambda images: (images[:, 0] > 0).float()
-    image = np.full((16, 16, 16), -1.0, np.float32)
-    image[2:5, 2:5, 2:5] = image[10, 10, 10] = 1
-    volume = Volume(image, (image > 0).astype(np.uint8))
-    mask = predict_mask(run, method, volume, (8, 8, 8), torch.device("cpu"))
-    assert mask.sum() == (27 if largest else 28)
 
 
 @pytest.mark.parametrize("wrong", [{"slope": 0.0}, {"rate_factor": 0.0}, {"rate_factor": 1.5}])

@@ -9,7 +9,7 @@ patches, Y the pseudo labels of D_U, P_U and P_M the student's softmax outputs o
 the entropy threshold, Delta the disregarded region, Omega the consistent one, Theta the
 inconsistent one, w(t) the weight of the pseudo labels' losses.
 
-Sources: the paper's section 2 (equation numbers below), and the authors' public code
+Sources: the paper's method section (equation numbers below), and the authors' public code
 (ortonwang/SGRS-Net), which differs from it in the points numbered in docs/methods/sgrs.md.
 """
 

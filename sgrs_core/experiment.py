@@ -140,7 +140,7 @@ class Plan:
         }
 
     def training(self, dataset: str, row: Row) -> dict[str, Any]:
-        """How a row is trained: by the data set, the recipe, the experiment, the row; later ones win."""
+        """How a row is trained: as data set, recipe, experiment and row say; later ones win."""
         return self._layered("training", dataset, row)
 
     def inference(self, dataset: str, row: Row) -> dict[str, Any]:

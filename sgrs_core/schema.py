@@ -348,11 +348,11 @@ FigureKind = Literal["segmentations", "error_maps", "threshold", "training_curve
 class Figure(Strict):
     """A figure, and the rows whose runs it shows.
 
-    title: its heading. note: printed with it. kind: `segmentations` (predictions against ground truth), `error_maps` (what
-    each method finds, adds and misses), `threshold` (scores over each row's `tau`),
-    `training_curves` (what the runs' logs show over iterations) or `paired_scores` (each test
-    scan's Dice under each method). dataset: a data set of the experiment. rows: of which the first
-    selection and seed are shown.
+    title: its heading. note: printed with it. kind: `segmentations` (predictions against ground
+    truth), `error_maps` (what each method finds, adds and misses), `threshold` (scores over each
+    row's `tau`), `training_curves` (what the runs' logs show over iterations) or `paired_scores`
+    (each test scan's Dice under each method). dataset: a data set of the experiment. rows: of which
+    the first selection and seed are shown.
 
     For the kinds that show scans. case: a test scan's name, or `median`, the one with the median
     Dice of the row `median_of`. median_of: a row's variant, or None, the mean over all rows.

@@ -21,7 +21,7 @@ SIDE_DIVISOR = 16  # the V-Net halves each side four times
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """One training run, whatever its method. Defaults: the paper's setting on LA (section 3.1).
+    """One training run, whatever its method. Defaults: as published for LA.
 
     iterations: optimiser steps. patch: voxels along x, y, z. labelled_patches and
     unlabelled_patches: per step. base_filters, dropout: of the V-Net. learning_rate, momentum,

@@ -1,7 +1,7 @@
 """BCP's loss: Dice and cross-entropy on the two sides of a box, each against its own label.
 
 Source: Bai et al., "Bidirectional Copy-Paste for Semi-Supervised Medical Image Segmentation",
-CVPR 2023, section 3.3, in the form that its public code (DeepMed-Lab-ECNU/BCP) computes.
+CVPR 2023, in the form that its public code (DeepMed-Lab-ECNU/BCP) computes.
 
 Symbols: i voxels, p the softmax probability, y the one-hot label, m the region, M the region
 outside the box. Throughout, `logits` and `probability` are (B, C, X, Y, Z) float32, `label`

@@ -35,6 +35,7 @@ from sgrs_core.schema import (
     MethodFile,
     Mirror,
     Phantom,
+    Recipe,
     Row,
     Splits,
     Table,
@@ -77,6 +78,7 @@ SECTIONS: list[tuple[str, type]] = [
     ("`slices` of a figure", Slices),
     ("`rows` of both", Row),
     ("`config/methods/<name>.yaml`", MethodFile),
+    ("`official.<data set>` in it", Recipe),
 ]
 SETTINGS = """\
 ## Settings of the methods

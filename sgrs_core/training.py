@@ -163,6 +163,10 @@ def take_step(
     for optimizer in optimizers:
         optimizer.zero_grad(set_to_none=True)
     output.loss.backward()
+    rate = method.learning_rate(iteration)
+    if rate is not None:
+        for group in optimizers[0].param_groups:
+            group["lr"] = rate
     for optimizer in optimizers:
         optimizer.step()
     method.after_step(iteration)

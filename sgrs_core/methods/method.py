@@ -94,6 +94,10 @@ class Method(nn.Module):
         """Foreground probability: (B, 1, X, Y, Z) -> (B, X, Y, Z) in [0, 1]."""
         return torch.softmax(self.network(images).float(), dim=1)[:, 1]
 
+    def learning_rate(self, iteration: int) -> float | None:
+        """That of an iteration's step by the first optimiser; None: the optimiser's own, always."""
+        return None
+
     def candidates(self) -> Mapping[str, Candidate]:
         """The parts that are chosen each by itself when a checkpoint is chosen; default: all."""
         return {"": Candidate(self.predict)}

@@ -1,5 +1,7 @@
 """SGRS-Net's released form equals the released code, formula by formula."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from numpy.testing import assert_allclose
@@ -93,6 +95,22 @@ def test_total_loss_and_its_gradients(arrays, logits):
         assert_allclose(
             tensor.grad, expected, rtol=GRADIENT_TOLERANCE, atol=GRADIENT_TOLERANCE * scale
         )
+
+
+@pytest.mark.parametrize("form", ["released", "paper"])
+def test_the_threshold_moves_the_consistent_cross_entropy_only_as_printed(form, arrays, logits):
+    values = []
+    for tau in (0.10, 0.20, 0.28, 0.301, 0.3011):
+        method = new_method(disregarded="paper", tau=tau, consistent_cross_entropy=form)
+        regions = method.split(softmaxes(logits))
+        views = [logits["unlabelled"], logits["mixed"]]
+        _, terms = method.regional_loss(views, arrays["pseudo_label"], regions)
+        values.append(terms["consistent_cross_entropy"].item())
+    assert not regions.delta.any()  # above log10 2
+    if form == "released":
+        assert_allclose(values, values[0], TOLERANCE)
+    else:
+        assert all(one < other for one, other in pairwise(values))
 
 
 def test_ramp(arrays):

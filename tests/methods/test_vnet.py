@@ -19,5 +19,5 @@ def test_the_official_rate_falls_to_a_tenth_after_2500_and_5000_of_6000_iteratio
 
 @pytest.mark.parametrize("share", [0.0, 1.0, 2.0])
 def test_a_share_outside_the_run_is_named(share):
-    with pytest.raises(ValueError, match="rate_falls = .*between 0 and 1"):
+    with pytest.raises(ValueError, match=r"rate_falls = .*between 0 and 1"):
         VNetSettings((share,))

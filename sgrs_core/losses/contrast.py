@@ -25,10 +25,6 @@ def rescaled(scores: Tensor) -> Tensor:
     return len(scores) / scores.sum() * scores
 
 
-def weighted_mean_distance(distances: Tensor, rows: Tensor, columns: Tensor | None) -> Tensor:
-    """mean_ij a_i b_j d_ij: distances (N, M), row weights a (N,), column weights b (M,).
-
-    Without column weights all b_j are 1.
-    """
-    weighted = rows.unsqueeze(1) * distances
-    return (weighted if columns is None else weighted * columns).mean()
+def weighted_mean_distance(distances: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """mean_ij a_i b_j d_ij: distances (N, M), row weights a (N,), column weights b (M,)."""
+    return ((rows.unsqueeze(1) * distances).mean(dim=0) * columns).mean()

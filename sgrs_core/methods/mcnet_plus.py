@@ -69,7 +69,7 @@ class McNetPlus(Method):
         consistency = mutual_consistency(
             probabilities, self.settings.temperature, self.settings.targets == "released"
         )
-        weight = self.settings.consistency_weight * ramp_up(iteration, self.run)
+        weight = self.weight(iteration)
         loss = self.settings.dice_weight * dice + weight * consistency
 
         unlabelled = probabilities[0][len(batch.images_l) :]
@@ -79,6 +79,10 @@ class McNetPlus(Method):
             "weight": loss.new_tensor(weight),
         }
         return StepOutput(loss, terms, {"pseudo_labels": most_probable(unlabelled.detach())})
+
+    def weight(self, iteration: int) -> float:
+        """w(t)."""
+        return self.settings.consistency_weight * ramp_up(iteration, self.run)
 
     def probabilities(self, images: Tensor) -> list[Tensor]:
         """p_1, p_2, p_3: (B, 1, X, Y, Z) -> three (B, 2, X, Y, Z) float32.

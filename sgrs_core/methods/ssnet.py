@@ -16,15 +16,20 @@ numbered in docs/methods/ssnet.md.
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
+from torch.optim import Optimizer
 
+from sgrs_core.components import largest_component
 from sgrs_core.losses.adversarial import adversarial_dice_loss
 from sgrs_core.losses.contrast import cosine_distances, rescaled, weighted_mean_distance
 from sgrs_core.losses.segmentation import binary_dice_loss, most_probable
 from sgrs_core.methods.method import Batch, Method, StepOutput
 from sgrs_core.methods.ramp import ramp_up
+from sgrs_core.methods.rate import set_learning_rate
 from sgrs_core.networks.memory import ClassMemory
 from sgrs_core.networks.ssnet import EMBEDDING, SeparatingVNet, score
 from sgrs_core.settings import TrainingSettings
@@ -37,27 +42,43 @@ class SsnetSettings:
     """Every choice of the method; the defaults are the public code's.
 
     xi, epsilon: lengths of the perturbation that probes and of the one that is trained on.
-    contrast_weight: of both contrast losses beside the smoothness. memory_size: vectors per class.
+    contrast_weight: of both contrast losses beside the smoothness. consistency_weight: w(t) when
+    the ramp is over. memory_size: vectors per class.
     memory_ranking, memory_weights, memory_classes: the numbered differences between idea and public
-    code.
+    code. rate_levels, rate_factor: the run has so many parts of one length, and from one to the
+    next the learning rate is multiplied by the factor. largest_component: keep only a scan's
+    largest connected component, as the public test script does.
     """
 
     xi: float = 10.0
     epsilon: float = 10.0
     contrast_weight: float = 0.1
+    consistency_weight: float = 1.0
     memory_size: int = 32
     memory_ranking: Literal["lowest", "highest"] = "lowest"  # 1
     memory_weights: Literal["ones", "learned"] = "ones"  # 2
     memory_classes: Literal["foreground", "all"] = "foreground"  # 3
+    rate_levels: int = 6
+    rate_factor: float = 0.1
+    largest_component: bool = False
 
     def __post_init__(self) -> None:
         for name in ("xi", "epsilon"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} = {getattr(self, name)}: allowed are lengths above 0")
+        for name in ("contrast_weight", "consistency_weight"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} = {getattr(self, name)}: allowed are numbers from 0")
         if self.memory_size < 2:
             raise ValueError(
                 f"memory_size = {self.memory_size}: allowed are whole numbers from 2, because a "
                 "class with a single vector is left out of the contrast"
+            )
+        if self.rate_levels < 1:
+            raise ValueError(f"rate_levels = {self.rate_levels}: allowed are whole numbers from 1")
+        if not 0 < self.rate_factor <= 1:
+            raise ValueError(
+                f"rate_factor = {self.rate_factor}: allowed are numbers above 0, up to 1"
             )
 
 
@@ -72,15 +93,15 @@ class SmoothnessAndSeparation(Method):
         super().__init__(run, settings)
         self.network = SeparatingVNet(CLASSES, run.base_filters, run.dropout)
         self.memory = ClassMemory(CLASSES, self.settings.memory_size, EMBEDDING)
-        self.freeze_unused_selectors()
+        self.scheduled: list[Optimizer] = []
+        for c in set(range(CLASSES)) - set(self.remembered):  # no loss reaches their selectors
+            self.network.selectors[c].requires_grad_(False)
+            self.network.memory_selectors[c].requires_grad_(False)
 
-    def freeze_unused_selectors(self) -> None:
-        """Selectors that no loss reaches under these settings are not trained."""
-        for c in range(CLASSES):
-            has_memory = c > 0 or self.settings.memory_classes == "all"
-            learned = has_memory and self.settings.memory_weights == "learned"
-            self.network.selectors[c].requires_grad_(has_memory)
-            self.network.memory_selectors[c].requires_grad_(learned)
+    @property
+    def remembered(self) -> range:
+        """The classes that have a memory: difference 3."""
+        return range(1 if self.settings.memory_classes == "foreground" else 0, CLASSES)
 
     def step(self, batch: Batch, iteration: int) -> StepOutput:
         images, labels_l = torch.cat([batch.images_l, batch.images_u]), batch.labels_l
@@ -95,7 +116,7 @@ class SmoothnessAndSeparation(Method):
         self.remember(features_l, most_probable(logits_l), labels_l)
         contrast_l = self.contrast_loss(features_l, labels_l)
         contrast_u = self.contrast_loss(features_u, pseudo_labels)
-        weight = ramp_up(iteration, self.run)
+        weight = self.weight(iteration)
         contrast = self.settings.contrast_weight * (contrast_l + contrast_u)
         loss = supervised + weight * (smoothness + contrast)
 
@@ -105,6 +126,7 @@ class SmoothnessAndSeparation(Method):
             "contrast_labelled": contrast_l,
             "contrast_unlabelled": contrast_u,
             "weight": loss.new_tensor(weight),
+            "learning_rate": loss.new_tensor(self.learning_rate(iteration)),
         }
         detached = {name: term.detach() for name, term in terms.items()}
         return StepOutput(loss, detached, {"pseudo_labels": pseudo_labels})
@@ -124,7 +146,7 @@ class SmoothnessAndSeparation(Method):
         """
         correct = predicted == label
         with torch.autocast(features.device.type, enabled=False):
-            for c in range(1 if self.settings.memory_classes == "foreground" else 0, CLASSES):
+            for c in self.remembered:
                 vectors = features.movedim(1, -1)[correct & (label == c)].float()
                 if len(vectors):
                     self.memory.store(c, self.select(c, self.network.project_for_memory(vectors)))
@@ -153,10 +175,32 @@ class SmoothnessAndSeparation(Method):
         return loss / CLASSES
 
     def class_distance(self, c: int, f: Tensor, memory: Tensor) -> Tensor:
-        """mean_ij a_i b_j (1 - cos(f_i, M_j)) of one class; difference 2: all b_j = 1."""
+        """mean_ij a_i b_j (1 - cos(f_i, M_j)) of one class.
+
+        Difference 2: the public code divides each b_j by itself, so all are 1 and the selector
+        learns nothing but its batch statistics.
+        """
         a = rescaled(score(self.network.selectors[c], f.detach()))
-        b = None
-        if self.settings.memory_weights == "learned":
-            unit_memory = functional.normalize(memory, dim=1)
-            b = rescaled(score(self.network.memory_selectors[c], unit_memory))
+        b = score(self.network.memory_selectors[c], functional.normalize(memory, dim=1))
+        b = rescaled(b) if self.settings.memory_weights == "learned" else b / b
         return weighted_mean_distance(cosine_distances(f, memory), a, b)
+
+    def weight(self, iteration: int) -> float:
+        """w(t)."""
+        return self.settings.consistency_weight * ramp_up(iteration, self.run)
+
+    def learning_rate(self, iteration: int) -> float:
+        """Of the step of an iteration: the run's, times the factor for each part that is over."""
+        part = max(1, round(self.run.iterations / self.settings.rate_levels))
+        return self.run.learning_rate * self.settings.rate_factor ** ((iteration - 1) // part)
+
+    def optimizers(self) -> list[Optimizer]:
+        """The default SGD, whose learning rate `after_step` sets for the step to come."""
+        self.scheduled = super().optimizers()
+        return self.scheduled
+
+    def after_step(self, iteration: int) -> None:
+        set_learning_rate(self.scheduled, self.learning_rate(iteration + 1))
+
+    def postprocess(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        return largest_component(mask) if self.settings.largest_component else mask

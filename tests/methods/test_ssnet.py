@@ -1,6 +1,7 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -15,6 +16,7 @@ from sgrs_core.methods.ramp import ramp_up
 from sgrs_core.methods.ssnet import SmoothnessAndSeparation, SsnetSettings
 from sgrs_core.networks.memory import ClassMemory
 from sgrs_core.networks.ssnet import EMBEDDING
+from sgrs_core.settings import TrainingSettings
 
 
 def batch() -> Batch:
@@ -56,7 +58,7 @@ def test_the_weighted_distance_by_hand():
     assert_allclose(distances, [[0, half], [1, half]], atol=1e-7)
     rows, columns = rescaled(torch.tensor([1.0, 3])), rescaled(torch.tensor([3.0, 1]))
     assert_allclose(rows, [0.5, 1.5])
-    plain = weighted_mean_distance(distances, rows, None)
+    plain = weighted_mean_distance(distances, rows, torch.ones(2))
     assert_allclose(plain, (0.5 * half + 1.5 * (1 + half)) / 4, rtol=1e-6)
     learned = weighted_mean_distance(distances, rows, columns)
     assert_allclose(learned, (0.5 * 0.5 * half + 1.5 * (1.5 + 0.5 * half)) / 4, rtol=1e-6)
@@ -241,9 +243,46 @@ def test_every_trained_parameter_gets_a_gradient(classes, weights, precision, ne
     assert method.memory.recall(1).dtype == torch.float32
 
 
+# The learning rate
+
+
+@given(st.integers(1, 100_000), st.integers(1, 8), st.floats(0.1, 0.9))
+def test_the_rate_falls_by_its_factor_after_each_part_of_the_run(iterations, levels, factor):
+    run = TrainingSettings(iterations, (16, 16, 16), base_filters=1, dropout=0)
+    method = SmoothnessAndSeparation(run, SsnetSettings(rate_levels=levels, rate_factor=factor))
+    part = max(1, round(iterations / levels))
+    assert method.learning_rate(1) == method.learning_rate(part) == run.learning_rate
+    falls = method.learning_rate(part + 1) / method.learning_rate(part)
+    assert falls == pytest.approx(factor)
+    assert method.learning_rate(3 * part + 1) == pytest.approx(run.learning_rate * factor**3)
+
+
+def test_each_step_is_taken_at_its_own_rate(new_method):
+    method = new_method()
+    (optimizer,) = method.optimizers()
+    for iteration in range(1, method.run.iterations + 1):
+        assert optimizer.param_groups[0]["lr"] == method.learning_rate(iteration)
+        assert method.step(batch(), iteration).terms["learning_rate"].item() == pytest.approx(
+            method.learning_rate(iteration)
+        )
+        method.after_step(iteration)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_the_largest_component_is_a_choice(kept, new_method):
+    mask = np.zeros((5, 5, 5), dtype=bool)
+    mask[0, 0, :2] = mask[4, 4, 4] = True
+    assert new_method(largest_component=kept).postprocess(mask).sum() == (2 if kept else 3)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "allowed"),
     [
+        ("rate_levels", 0, "whole numbers from 1"),
+        ("rate_factor", 0.0, "numbers above 0, up to 1"),
+        ("rate_factor", 1.5, "numbers above 0, up to 1"),
+        ("contrast_weight", -0.1, "numbers from 0"),
+        ("consistency_weight", -1.0, "numbers from 0"),
         ("xi", 0.0, "lengths above 0"),
         ("epsilon", -1.0, "lengths above 0"),
         ("memory_size", 1, "whole numbers from 2"),

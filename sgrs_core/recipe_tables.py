@@ -18,15 +18,19 @@ from sgrs_core.files import write_text
 from sgrs_core.methods import METHODS
 from sgrs_core.planning import load_plan
 from sgrs_core.run import Run, new_method
+from sgrs_core.schema import Recipe
+from sgrs_core.settings import InferenceSettings, TrainingSettings
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- made by sgrs_core.recipe_tables -->", "<!-- end -->"
 BETWEEN = re.compile(f"{BEGIN}.*?{END}", re.DOTALL)
 COMPARISONS = ("table2", "table3", "table4")  # the paper's three data sets, all methods
-HEAD = (
-    "| data set, labelled | recipe | iterations | patches | turns, flips | learning rate "
-    "| settings | largest component | checkpoint |\n" + "| --- " * 9 + "|"
-)
+COLUMNS = (
+    "data set, labelled", "recipe", "iterations", "patches", "turns, flips", "learning rate",
+    "settings", "strides", "largest component", "checkpoint",
+)  # fmt: skip
+HEAD = f"| {' | '.join(COLUMNS)} |\n" + "| --- " * len(COLUMNS) + "|"
+NONE = "| official | none published: as shared |" + " |" * (len(COLUMNS) - 3)
 FEW = 8  # different learning rates that can be listed
 
 
@@ -54,7 +58,7 @@ def recipe_table(method: str) -> str:
                     described.setdefault(describe(plan, entry), []).append(str(entry.labelled))
             dataset = plan.dataset(plan.tables[sheet].dataset).title
             if not described:
-                lines.append(f"| {dataset} | official | none published: as shared |" + " |" * 6)
+                lines.append(f"| {dataset} {NONE}")
             for text, labelled in described.items():
                 lines.append(f"| {dataset}, {', '.join(labelled)} | {recipe} | {text} |")
     return "\n".join(lines)
@@ -77,17 +81,33 @@ def describe(plan: Plan, entry: Entry) -> str:
     written = plan.methods[entry.row.method].settings
     settings = {name: run.settings[name] for name in run.settings if name not in written}
     unlabelled = training.unlabelled_patches if METHODS[run.method].uses_unlabelled else 0
-    recipe = plan.recipe(point.dataset, entry.row)
     cells = (
         f"{training.iterations:,}",
         f"{training.labelled_patches} + {unlabelled}",
         "yes" if training.augmentation == "rotate_flip" else "no",
         learning_rates(run),
         ", ".join(f"`{name}: {_shown(value)}`" for name, value in settings.items()) or "–",
+        strides(run.inference),
         "kept alone" if run.inference.largest_component else "–",
-        f"`{recipe.selection}`" if recipe else "the experiment's",
+        checkpoint(plan.recipe(point.dataset, entry.row), training),
     )
     return " | ".join(cells)
+
+
+def strides(inference: InferenceSettings) -> str:
+    """Of a run's windows, and of those with which a checkpoint is chosen, where they differ."""
+    last, choosing = _shown(inference.stride), _shown(inference.selection_stride)
+    return last if last == choosing else f"{last}; choosing {choosing}"
+
+
+def checkpoint(recipe: Recipe | None, training: TrainingSettings) -> str:
+    """How a recipe chooses it, and at which iterations."""
+    if recipe is None:
+        return "the experiment's"
+    if recipe.selection == "last":
+        return "`last`"
+    when = f"every {training.selection_every:,} from {training.selection_from:,}"
+    return f"`{recipe.selection}`, {when}"
 
 
 def learning_rates(run: Run) -> str:

@@ -180,7 +180,9 @@ class BidirectionalCopyPaste(Method):
         return frozenset({settings.second_stage} - {"last"})
 
     def learning_rate(self, iteration: int) -> float:
-        """Of SGD: constant in the first stage, a tenth at every new part of the second."""
+        """Adam's one rate; of SGD: one in the first stage, a tenth at each new part of the next."""
+        if self.settings.recipe == "pancreas":
+            return ADAM_LEARNING_RATE
         elapsed = max(iteration - self.pretraining - 1, 0)
         level = elapsed * self.settings.rate_levels // (self.run.iterations - self.pretraining)
         return self.run.learning_rate * 0.1**level

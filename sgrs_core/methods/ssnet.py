@@ -16,14 +16,11 @@ numbered in docs/methods/ssnet.md.
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from sgrs_core.components import largest_component
 from sgrs_core.losses.adversarial import adversarial_dice_loss
 from sgrs_core.losses.contrast import cosine_distances, rescaled, weighted_mean_distance
 from sgrs_core.losses.segmentation import binary_dice_loss, most_probable
@@ -46,8 +43,7 @@ class SsnetSettings:
     the ramp is over. memory_size: vectors per class.
     memory_ranking, memory_weights, memory_classes: the numbered differences between idea and public
     code. rate_levels, rate_factor: the run has so many parts of one length, and from one to the
-    next the learning rate is multiplied by the factor. largest_component: keep only a scan's
-    largest connected component, as the public test script does.
+    next the learning rate is multiplied by the factor.
     """
 
     xi: float = 10.0
@@ -60,7 +56,6 @@ class SsnetSettings:
     memory_classes: Literal["foreground", "all"] = "foreground"  # 3
     rate_levels: int = 6
     rate_factor: float = 0.1
-    largest_component: bool = False
 
     def __post_init__(self) -> None:
         for name in ("xi", "epsilon"):
@@ -201,6 +196,3 @@ class SmoothnessAndSeparation(Method):
 
     def after_step(self, iteration: int) -> None:
         set_learning_rate(self.scheduled, self.learning_rate(iteration + 1))
-
-    def postprocess(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        return largest_component(mask) if self.settings.largest_component else mask

@@ -69,11 +69,6 @@ STAND_INS = [
         "needs a GPU: tests/benchmarks runs them, smaller, on a CPU",
     ),
     StandIn(
-        r"\.venv/bin/snakemake( .* --configfile mcf\.yaml)",
-        DRY,
-        "needs real scans and a GPU",
-    ),
-    StandIn(
         r"\.venv/bin/snakemake( .* --configfile spleen\.yaml)",
         DRY,
         "15,000 iterations: tests/workflow/test_sources.py runs this very file with fewer",

@@ -31,7 +31,7 @@ from sgrs_core.networks.critic import Critic, constant_verdict, verdict
 from sgrs_core.networks.vnet import VNet
 from sgrs_core.settings import TrainingSettings
 
-CRITICS_LEARNING_RATE = 1e-4
+CRITICS_LEARNING_RATE = 1e-4  # the first; it follows the networks' cosine
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class CoBioNet(Method):
         )
         self.critics = nn.ModuleList(Critic() for _ in range(2))
         self.critics.requires_grad_(self.settings.critics == "trained")
-        self.scheduled: Optimizer | None = None
+        self.scheduled: list[Optimizer] = []
 
     def step(self, batch: Batch, iteration: int) -> StepOutput:
         first, second = self.views(batch)
@@ -152,34 +152,39 @@ class CoBioNet(Method):
         total = self.settings.supervised_weight * terms["supervised"] + weight * mutual
         return total + terms["critic"] if "critic" in terms else total
 
-    def learning_rate(self, iteration: int) -> float:
-        """r/2 (1 + cos(pi (t - 1) / T)), r the run's rate; it falls for T steps, then rises again.
+    @property
+    def period(self) -> int:
+        """T: the run's iterations over an epoch's, plus 1; `once`: the run's iterations."""
+        if self.settings.schedule == "once":
+            return self.run.iterations
+        epoch = max(1, self.labelled_scans // self.run.labelled_patches)
+        return self.run.iterations // epoch + 1
 
-        T is the run's iterations over an epoch's, plus 1: a cosine meant to be advanced once an
-        epoch, and advanced in each iteration. `once`: T = the run's iterations.
+    def rate_share(self, iteration: int) -> float:
+        """1/2 (1 + cos(pi (t - 1) / T)): it falls from 1 for T steps, then rises again.
+
+        A cosine meant to be advanced once an epoch, and advanced in each iteration.
         """
-        period = self.run.iterations
-        if self.settings.schedule == "published":
-            period = period // max(1, self.labelled_scans // self.run.labelled_patches) + 1
-        return self.run.learning_rate / 2 * (1 + math.cos(math.pi * (iteration - 1) / period))
+        return (1 + math.cos(math.pi * (iteration - 1) / self.period)) / 2
+
+    def learning_rate(self, iteration: int) -> float:
+        """The networks' rate in this iteration."""
+        return self.run.learning_rate * self.rate_share(iteration)
 
     def optimizers(self) -> list[Optimizer]:
-        """SGD for both networks, at a rate that `after_step` sets; AdamW for critics that learn."""
-        run = self.run
-        self.scheduled = SGD(
-            self.networks.parameters(),
-            run.learning_rate,
-            run.momentum,
-            weight_decay=run.weight_decay,
-        )
-        if self.settings.critics == "frozen":
-            return [self.scheduled]
-        return [self.scheduled, AdamW(self.critics.parameters(), CRITICS_LEARNING_RATE)]
+        """SGD for both networks, AdamW for critics that learn; `after_step` sets their rates."""
+        run, networks = self.run, self.networks.parameters()
+        sgd = SGD(networks, run.learning_rate, run.momentum, weight_decay=run.weight_decay)
+        self.scheduled = [sgd]
+        if self.settings.critics == "trained":
+            self.scheduled.append(AdamW(self.critics.parameters(), CRITICS_LEARNING_RATE))
+        return self.scheduled
 
     def after_step(self, iteration: int) -> None:
-        """The learning rate of the step to come."""
-        if self.scheduled is not None:
-            set_learning_rate([self.scheduled], self.learning_rate(iteration + 1))
+        """The learning rates of the step to come."""
+        set_learning_rate(self.scheduled[:1], self.learning_rate(iteration + 1))
+        critics_rate = CRITICS_LEARNING_RATE * self.rate_share(iteration + 1)
+        set_learning_rate(self.scheduled[1:], critics_rate)
 
     def predict(self, images: Tensor) -> Tensor:
         """Foreground probability: the mean of both networks', or one's."""

@@ -1,12 +1,9 @@
 """CAML equals its public code: networks, losses, memory, the step, and two training iterations."""
 
-import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_allclose, assert_array_equal
-from torch import nn
 
-from sgrs_core.inference import foreground_score, segment
+from sgrs_core.inference import foreground_score
 from sgrs_core.losses import caml as losses
 from sgrs_core.losses.mcnet_plus import sharpen
 from sgrs_core.methods import caml
@@ -17,16 +14,15 @@ from sgrs_core.networks.attention import CrossSampleAttention
 from sgrs_core.networks.caml import View, view
 from sgrs_core.networks.scan_memory import ScanMemory
 from sgrs_core.settings import TrainingSettings
+from tests.golden.closeness import close, gradient_close, mostly_close, scan_close
+from tests.golden.stored import Factors, copy_into, fill, flattened, numbered
 
-TOLERANCE = 1e-4
-GRADIENT_TOLERANCE = 1e-3
 NAMES = ("vanilla", "auxiliary")
 
 
 @pytest.fixture(scope="module")
-def arrays(golden):
-    stored = golden("caml")
-    return {name: torch.from_numpy(a) for name, a in stored.items() if a.dtype.kind in "fi"}
+def arrays(tensors):
+    return tensors("caml")
 
 
 def new_method(filters: int, dropout: float = 0.5, **settings) -> CorrelationAwareMutualLearning:
@@ -51,43 +47,11 @@ def in_order(method, kind: str) -> list[tuple[str, torch.Tensor]]:
     return ordered
 
 
-def fill(named) -> None:
-    """The values that tensor k in definition order was given when the numbers were made."""
-    for k, (name, parameter) in enumerate(named):
-        c = np.cos(0.37 * np.arange(parameter.numel()) + 0.91 * k).reshape(parameter.shape)
-        if parameter.ndim > 1:
-            values = c * np.sqrt(2 / (parameter.numel() / len(parameter)))
-        else:
-            values = 0.1 * c + name.endswith("weight")
-        parameter.data.copy_(torch.from_numpy(values.astype(np.float32)))
-
-
-def load(named, stored, letter: str) -> None:
-    named = list(named)
-    assert f"{letter}{len(named):03d}" not in stored
-    for k, (_, tensor) in enumerate(named):
-        tensor.data.copy_(stored[f"{letter}{k:03d}"])
-
-
-def close(actual, expected, tolerance=TOLERANCE) -> None:
-    scale = float(expected.abs().max())
-    assert_allclose(actual.detach(), expected, rtol=tolerance, atol=tolerance * scale)
-
-
-def close_gradient(actual, expected) -> None:
-    near_zero = min(1e-6, 1e-4 * float(expected.abs().max()))
-    assert_allclose(actual, expected, rtol=GRADIENT_TOLERANCE, atol=near_zero)
-
-
-def flattened(tensors) -> torch.Tensor:
-    return torch.cat([t.detach().flatten() for t in tensors if t.is_floating_point()])
+def load(named, arrays, prefix: str) -> None:
+    copy_into((tensor for _, tensor in named), numbered(arrays, prefix))
 
 
 # The networks at full size
-
-
-def test_the_fill_rule_is_the_one_this_test_knows(golden):
-    assert str(golden("caml").get("fill_rule", "cos")) == "cos"
 
 
 @pytest.fixture(scope="module")
@@ -136,32 +100,17 @@ def small(arrays):
     return build
 
 
-class GivenDropout(nn.Module):
-    """Stands for a dropout: in training it multiplies the channels by recorded factors."""
-
-    def __init__(self, factors: torch.Tensor) -> None:
-        super().__init__()
-        self.factors = factors
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x * self.factors[:, :, None, None, None] if self.training else x
-
-
 @pytest.mark.parametrize("mode", ["eval", "train"])
 def test_both_networks_with_given_dropout(mode, small, arrays):
     method = small().train(mode == "train")
     for name, network in zip(NAMES, (method.network, method.auxiliary), strict=True):
-        network.encoder.dropout = GivenDropout(arrays[f"net_dropout_bottleneck_{name}"])
-        network.decoder.dropout = GivenDropout(arrays[f"net_dropout_output_{name}"])
+        network.encoder.dropout = Factors(arrays[f"net_dropout_bottleneck_{name}"])
+        network.decoder.dropout = Factors(arrays[f"net_dropout_output_{name}"])
         network.train(mode == "train")
         with torch.no_grad():
             logits, features = view(network, arrays["net_input"])
         for kind, value in (("output", logits), ("features", features)):
-            expected = arrays[f"net_{kind}_{name}_{mode}_every2"]
-            every2 = value[:, :, ::2, ::2, ::2]
-            assert_allclose(
-                every2, expected, rtol=TOLERANCE, atol=1e-3 if mode == "train" else 1e-5
-            )
+            close(value[:, :, ::2, ::2, ::2], arrays[f"net_{kind}_{name}_{mode}_every2"])
 
 
 def test_each_layer_of_the_attention(small, arrays):
@@ -179,9 +128,7 @@ def test_the_vanilla_network_predicts_whole_scans(small, arrays):
     image = arrays["infer_image"].numpy()
     with torch.no_grad():
         score = foreground_score(method.predict, image, (16, 16, 16), (6, 6, 4))
-    assert_allclose(score, arrays["infer_score"], rtol=0, atol=1e-5)
-    sure = abs(arrays["infer_score"].numpy() - 0.5) > 1e-5
-    assert_array_equal(segment(score)[sure], arrays["infer_label"].numpy()[sure])
+    scan_close(score, arrays["infer_score"], arrays["infer_label"])
 
 
 # Schedules, sharpening, correlation
@@ -191,12 +138,12 @@ def test_the_vanilla_network_predicts_whole_scans(small, arrays):
 def test_ramps(blocks, arrays):
     method = new_method(filters=1, ramp_share=blocks / 40)
     weights = [method.weight(int(iteration)) for iteration in arrays["ramp_iterations"]]
-    assert_allclose(weights, arrays[f"ramp_weights_{blocks}"], TOLERANCE)
+    close(weights, arrays[f"ramp_weights_{blocks}"], floor=0)
 
 
 def test_sharpening(arrays):
     sharpened = sharpen(arrays["sharpen_input"], CamlSettings().temperature)
-    assert_allclose(sharpened, arrays["sharpen_output"], rtol=TOLERANCE, atol=1e-12)
+    close(sharpened, arrays["sharpen_output"], floor=1e-12)
 
 
 def test_correlation_and_its_gradients(arrays):
@@ -209,12 +156,12 @@ def test_correlation_and_its_gradients(arrays):
     )
     memories = [arrays["memory0"], arrays["memory1"]]
     a_v, a_a = losses.correlations([each[chosen] for each in vectors], memories, 0.1)
-    assert_allclose(a_v.detach(), arrays["correlation_vanilla"], rtol=TOLERANCE, atol=1e-6)
+    close(a_v, arrays["correlation_vanilla"])
     loss = losses.omni_correlation(a_v, a_a)
-    assert_allclose(loss.item(), arrays["loss_correlation"], TOLERANCE)
+    close(loss, arrays["loss_correlation"])
     loss.backward()
     for name, each in zip(NAMES, vectors, strict=True):
-        close_gradient(each.grad, arrays[f"grad_correlation_features_{name}"])
+        gradient_close(each.grad, arrays[f"grad_correlation_features_{name}"])
 
 
 @pytest.mark.parametrize(
@@ -232,7 +179,7 @@ def test_when_the_correlation_is_available(situation, labels, present, arrays):
     assert list(a_v.shape) == arrays[f"available_{situation}_correlation_shape"].tolist()
     assert bool(len(a_v)) == arrays[f"available_{situation}"]
     expected = arrays[f"available_{situation}_loss_o"]
-    assert_allclose(losses.omni_correlation(a_v, a_a), expected, TOLERANCE)
+    close(losses.omni_correlation(a_v, a_a), expected)
 
 
 # The memory
@@ -334,8 +281,8 @@ def test_the_step_with_given_outputs_in_two_iterations(given_case, arrays, monke
     for t in range(2):
         output, views, seen = case_step(method, arrays, t, monkeypatch)
         for name, term in (("s", "labelled_dice"), ("c", "consistency"), ("o", "correlation")):
-            assert_allclose(output.terms[term], arrays[f"case{t}_loss_{name}"], TOLERANCE)
-        assert_allclose(output.loss.item(), arrays[f"case{t}_loss"], TOLERANCE)
+            close(output.terms[term], arrays[f"case{t}_loss_{name}"])
+        close(output.loss, arrays[f"case{t}_loss"])
         agree = output.observed["region_agreement"]
         assert torch.equal(agree.long(), arrays[f"case{t}_agree"])
         labels = arrays[f"case{t}_labels"]
@@ -350,12 +297,11 @@ def test_the_step_with_given_outputs_in_two_iterations(given_case, arrays, monke
         for c, memory in enumerate(seen["memories"]):
             close(memory, arrays[f"case{t}_memory{c}"])
         for name, each, correlation in zip(NAMES, views, seen["correlations"], strict=True):
-            expected = arrays[f"case{t}_correlation_{name}"]
-            assert_allclose(correlation.detach(), expected, rtol=TOLERANCE, atol=1e-6)
-            close_gradient(each.logits.grad, arrays[f"case{t}_grad_logits_{name}"])
-            close_gradient(each.features.grad, arrays[f"case{t}_grad_features_{name}"])
+            close(correlation, arrays[f"case{t}_correlation_{name}"])
+            gradient_close(each.logits.grad, arrays[f"case{t}_grad_logits_{name}"])
+            gradient_close(each.features.grad, arrays[f"case{t}_grad_features_{name}"])
         norms = torch.stack([p.grad.norm() for _, p in heads(method, "parameters")])
-        assert_allclose(norms, arrays[f"case{t}_head_grad_norms"], GRADIENT_TOLERANCE, 1e-6)
+        gradient_close(norms, arrays[f"case{t}_head_grad_norms"])
         buffers = flattened(b for _, b in heads(method, "buffers"))
         close(buffers, arrays[f"case{t}_head_buffers"])
 
@@ -410,8 +356,8 @@ def test_two_training_iterations(small, arrays, monkeypatch):
         )
         tolerance = (1e-4, 1e-3)[t]
         for name, term in (("s", "labelled_dice"), ("c", "consistency"), ("o", "correlation")):
-            assert_allclose(output.terms[term], arrays[f"step{t}_loss_{name}"], tolerance)
-        assert_allclose(output.loss.item(), arrays[f"step{t}_loss"], tolerance)
+            close(output.terms[term], arrays[f"step{t}_loss_{name}"], tolerance)
+        close(output.loss, arrays[f"step{t}_loss"], tolerance)
         correct = method.memory.counts[scans].sum(dim=1)
         assert (correct - arrays[f"step{t}_correct_count"]).abs().max() <= 3
         agree = output.observed["region_agreement"].sum()
@@ -421,11 +367,10 @@ def test_two_training_iterations(small, arrays, monkeypatch):
         output.loss.backward()
         if t == 0:
             norms = torch.stack([p.grad.norm() for _, p in in_order(method, "parameters")])
-            assert_allclose(norms, arrays["step0_grad_norms"], GRADIENT_TOLERANCE, 1e-4)
+            gradient_close(norms, arrays["step0_grad_norms"])
         optimizers[0].step()
         method.after_step(t + 1)
     parameters = flattened(p for _, p in in_order(method, "parameters"))[::16]
     buffers = flattened(b for _, b in in_order(method, "buffers"))
     for actual, name in ((parameters, "params_end_every16"), (buffers, "buffers_end")):
-        near = (actual - arrays[f"step_{name}"]).abs() <= 2e-4
-        assert near.float().mean() >= 0.995
+        mostly_close(actual, arrays[f"step_{name}"], absolute=2e-4, share=0.995)

@@ -1,62 +1,44 @@
 """The V-Net computes what the published network computes, parameter by parameter."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
-from numpy.testing import assert_allclose
 from torch.nn import functional
 
 from sgrs_core.networks.vnet import VNet
+from tests.golden.closeness import close
+from tests.golden.stored import copy_into, numbered
 
 
-def numbered(arrays, prefix: str) -> Iterator[torch.Tensor]:
-    """prefix000, prefix001, ... as tensors."""
-    names = sorted(name for name in arrays if name[: len(prefix)] == prefix)
-    names = [name for name in names if name[len(prefix) :].isdigit()]
-    return (torch.from_numpy(arrays[name]) for name in names)
-
-
-@pytest.fixture
-def arrays(golden):
-    return golden("vnet")
+@pytest.fixture(scope="module")
+def arrays(tensors):
+    return tensors("vnet")
 
 
 @pytest.fixture
 def network(arrays) -> VNet:
-    parameters, buffers = list(numbered(arrays, "p")), list(numbered(arrays, "b"))
+    parameters = numbered(arrays, "p")
     base_filters, in_channels = parameters[0].shape[:2]
     vnet = VNet(in_channels, len(parameters[-1]), base_filters, dropout=0)
-    for mine, stored in zip(vnet.parameters(), parameters, strict=True):
-        mine.data.copy_(stored)
-    for mine, stored in zip(vnet.buffers(), buffers, strict=True):
-        mine.copy_(stored)
+    copy_into(vnet.parameters(), parameters)
+    copy_into(vnet.buffers(), numbered(arrays, "b"))
     return vnet
-
-
-def close(actual: torch.Tensor, expected) -> None:
-    scale = abs(expected).max()
-    assert_allclose(actual.detach().numpy(), expected, rtol=1e-4, atol=1e-4 * scale)
 
 
 def test_output_and_bottleneck_in_eval_mode(network, arrays):
     network.eval()
-    images = torch.from_numpy(arrays["input"])
-    close(network(images), arrays["output_eval"])
-    close(network.encoder(images)[-1], arrays["bottleneck_eval"])
+    close(network(arrays["input"]), arrays["output_eval"])
+    close(network.encoder(arrays["input"])[-1], arrays["bottleneck_eval"])
 
 
 def test_output_loss_gradients_and_batch_statistics_in_train_mode(network, arrays):
     network.train()
-    logits = network(torch.from_numpy(arrays["input"]))
-    loss = functional.cross_entropy(logits, torch.from_numpy(arrays["label"]))
+    logits = network(arrays["input"])
+    loss = functional.cross_entropy(logits, arrays["label"])
     loss.backward()
     close(logits, arrays["output_train"])
-    assert_allclose(loss.item(), arrays["ce_train"], rtol=1e-4)
+    close(loss, arrays["ce_train"])
+    # A bias before a batch norm has no gradient but rounding: the floor is the largest norm's.
     norms = torch.stack([parameter.grad.norm() for parameter in network.parameters()])
-    # A bias before a batch norm has no gradient but rounding, so the scale is the largest norm.
-    assert_allclose(
-        norms.numpy(), arrays["grad_norms"], rtol=1e-4, atol=1e-6 * arrays["grad_norms"].max()
-    )
+    close(norms, arrays["grad_norms"], floor=1e-6)
     for mine, stored in zip(network.buffers(), numbered(arrays, "b_after_train"), strict=True):
-        close(mine, stored.numpy())
+        close(mine, stored)

@@ -163,14 +163,18 @@ def take_step(
     for optimizer in optimizers:
         optimizer.zero_grad(set_to_none=True)
     output.loss.backward()
-    rate = method.learning_rate(iteration)
-    if rate is not None:
-        for group in optimizers[0].param_groups:
-            group["lr"] = rate
+    set_learning_rates(method, optimizers, iteration)
     for optimizer in optimizers:
         optimizer.step()
     method.after_step(iteration)
     return output
+
+
+def set_learning_rates(method: Method, optimizers: list[Optimizer], iteration: int) -> None:
+    """Let an iteration's step use the method's rates; optimisers without one keep theirs."""
+    for optimizer, rate in zip(optimizers, method.learning_rates(iteration), strict=False):
+        for group in optimizer.param_groups:
+            group["lr"] = rate
 
 
 def check_finite(output: StepOutput, iteration: int) -> None:

@@ -25,7 +25,6 @@ from sgrs_core.components import Neighbours, largest_components
 from sgrs_core.losses.bcp import mixed_loss, region_loss
 from sgrs_core.methods.copy_paste import pairing, paste, random_box
 from sgrs_core.methods.method import Batch, Method, StepOutput
-from sgrs_core.methods.rate import set_learning_rate
 from sgrs_core.networks.bcp import instance_norm_vnet
 from sgrs_core.networks.ema import average_into
 from sgrs_core.networks.vnet import VNet
@@ -148,7 +147,7 @@ class BidirectionalCopyPaste(Method):
         return foreground.long()
 
     def optimizers(self) -> list[Optimizer]:
-        """The recipe's; the method keeps them at hand to lower their rate."""
+        """The recipe's; the method keeps them at hand, because a new stage may clear them."""
         if self.settings.recipe == "pancreas":
             self.given_optimizers = [Adam(self.network.parameters(), ADAM_LEARNING_RATE)]
         else:
@@ -156,12 +155,10 @@ class BidirectionalCopyPaste(Method):
         return self.given_optimizers
 
     def after_step(self, iteration: int) -> None:
-        """The teacher follows the student. Then the next iteration's rate."""
+        """The teacher follows the student, from the second stage on."""
         if iteration > self.pretraining:
             buffers = self.settings.teacher_mode == "eval"
             average_into(self.teacher, self.network, self.settings.decay, buffers)
-        if self.settings.recipe == "la":
-            set_learning_rate(self.given_optimizers, self.learning_rate(iteration + 1))
 
     def starts_stage(self, iteration: int) -> bool:
         return iteration == self.pretraining + 1

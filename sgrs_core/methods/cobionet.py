@@ -26,7 +26,6 @@ from torch.optim import SGD, AdamW, Optimizer
 from sgrs_core.losses import cobionet as losses
 from sgrs_core.methods.method import Batch, Candidate, Method, StepOutput
 from sgrs_core.methods.ramp import ramp_up
-from sgrs_core.methods.rate import set_learning_rate
 from sgrs_core.networks.critic import Critic, constant_verdict, verdict
 from sgrs_core.networks.vnet import VNet
 from sgrs_core.settings import TrainingSettings
@@ -91,7 +90,6 @@ class CoBioNet(Method):
         )
         self.critics = nn.ModuleList(Critic() for _ in range(2))
         self.critics.requires_grad_(self.settings.critics == "trained")
-        self.scheduled: list[Optimizer] = []
 
     def step(self, batch: Batch, iteration: int) -> StepOutput:
         first, second = self.views(batch)
@@ -172,19 +170,17 @@ class CoBioNet(Method):
         return self.run.learning_rate * self.rate_share(iteration)
 
     def optimizers(self) -> list[Optimizer]:
-        """SGD for both networks, AdamW for critics that learn; `after_step` sets their rates."""
+        """SGD for both networks, AdamW for critics that learn."""
         run, networks = self.run, self.networks.parameters()
         sgd = SGD(networks, run.learning_rate, run.momentum, weight_decay=run.weight_decay)
-        self.scheduled = [sgd]
-        if self.settings.critics == "trained":
-            self.scheduled.append(AdamW(self.critics.parameters(), CRITICS_LEARNING_RATE))
-        return self.scheduled
+        if self.settings.critics == "frozen":
+            return [sgd]
+        return [sgd, AdamW(self.critics.parameters(), CRITICS_LEARNING_RATE)]
 
-    def after_step(self, iteration: int) -> None:
-        """The learning rates of the step to come."""
-        set_learning_rate(self.scheduled[:1], self.learning_rate(iteration + 1))
-        critics_rate = CRITICS_LEARNING_RATE * self.rate_share(iteration + 1)
-        set_learning_rate(self.scheduled[1:], critics_rate)
+    def learning_rates(self, iteration: int) -> list[float]:
+        """The networks' and the critics'."""
+        critics_rate = CRITICS_LEARNING_RATE * self.rate_share(iteration)
+        return [self.learning_rate(iteration), critics_rate]
 
     def predict(self, images: Tensor) -> Tensor:
         """Foreground probability: the mean of both networks', or one's."""

@@ -18,13 +18,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.optim import Optimizer
 
 from sgrs_core.losses.dtc import distance_to_mask, signed_distance
 from sgrs_core.losses.segmentation import squared_dice_loss
 from sgrs_core.methods.method import Batch, Method, StepOutput
 from sgrs_core.methods.ramp import ramp_up
-from sgrs_core.methods.rate import set_learning_rate
 from sgrs_core.networks.dtc import DualTaskVNet
 from sgrs_core.settings import TrainingSettings
 
@@ -64,7 +62,6 @@ class DualTaskConsistency(Method):
     def __init__(self, run: TrainingSettings, settings: DtcSettings | None = None) -> None:
         super().__init__(run, settings)
         self.network = DualTaskVNet(base_filters=run.base_filters, dropout=run.dropout)
-        self.scheduled: list[Optimizer] = []
 
     def step(self, batch: Batch, iteration: int) -> StepOutput:
         d, logit = self.network(torch.cat([batch.images_l, batch.images_u]))
@@ -112,14 +109,6 @@ class DualTaskConsistency(Method):
         falls = [round(twelfths * self.run.iterations / 12) for twelfths in (5, 10)]
         passed = sum(iteration > fall for fall in falls)
         return self.run.learning_rate * self.settings.rate_factor**passed
-
-    def optimizers(self) -> list[Optimizer]:
-        """The default SGD, whose learning rate `after_step` sets for the step to come."""
-        self.scheduled = super().optimizers()
-        return self.scheduled
-
-    def after_step(self, iteration: int) -> None:
-        set_learning_rate(self.scheduled, self.learning_rate(iteration + 1))
 
     def predict(self, images: Tensor) -> Tensor:
         """q of the mask head: (B, 1, X, Y, Z) -> (B, X, Y, Z) in [0, 1]."""

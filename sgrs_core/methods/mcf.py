@@ -18,7 +18,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from sgrs_core.losses.mcf import (
     difference_region,
@@ -28,7 +27,6 @@ from sgrs_core.losses.mcf import (
 )
 from sgrs_core.losses.segmentation import cross_entropy_map, most_probable, squared_dice_loss
 from sgrs_core.methods.method import Batch, Method, StepOutput
-from sgrs_core.methods.rate import set_learning_rate
 from sgrs_core.networks.initialisation import he_normal
 from sgrs_core.networks.resnet import ResNet34VNet, zero_residual_norms
 from sgrs_core.settings import TrainingSettings
@@ -89,7 +87,6 @@ class MutualCorrection(Method):
             he_normal(network)
         if self.settings.residual_norms == "zero":
             zero_residual_norms(self.resnet)
-        self.scheduled: list[Optimizer] = []
 
     def step(self, batch: Batch, iteration: int) -> StepOutput:
         count, images = len(batch.images_l), torch.cat([batch.images_l, batch.images_u])
@@ -142,15 +139,6 @@ class MutualCorrection(Method):
         passed = max(iteration - 1 - late, 0)
         drops = passed * PUBLISHED_ITERATIONS // (self.settings.drop_every * self.run.iterations)
         return self.run.learning_rate * self.settings.drop_factor**drops
-
-    def optimizers(self) -> list[Optimizer]:
-        """One SGD over both networks, which computes what one for each would."""
-        self.scheduled = super().optimizers()
-        return self.scheduled
-
-    def after_step(self, iteration: int) -> None:
-        """The learning rate of the next iteration."""
-        set_learning_rate(self.scheduled, self.learning_rate(iteration + 1))
 
     def predict(self, images: Tensor) -> Tensor:
         """The mean of both networks' foreground probabilities, or that of one."""

@@ -98,6 +98,11 @@ class Method(nn.Module):
         """That of an iteration's step by the first optimiser; None: the optimiser's own, always."""
         return None
 
+    def learning_rates(self, iteration: int) -> Sequence[float]:
+        """Those of the first optimisers; further ones keep their own."""
+        rate = self.learning_rate(iteration)
+        return [] if rate is None else [rate]
+
     def candidates(self) -> Mapping[str, Candidate]:
         """The parts that are chosen each by itself when a checkpoint is chosen; default: all."""
         return {"": Candidate(self.predict)}

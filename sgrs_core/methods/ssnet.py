@@ -19,14 +19,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.optim import Optimizer
 
 from sgrs_core.losses.adversarial import adversarial_dice_loss
 from sgrs_core.losses.contrast import cosine_distances, rescaled, weighted_mean_distance
 from sgrs_core.losses.segmentation import binary_dice_loss, most_probable
 from sgrs_core.methods.method import Batch, Method, StepOutput
 from sgrs_core.methods.ramp import ramp_up
-from sgrs_core.methods.rate import set_learning_rate
 from sgrs_core.networks.memory import ClassMemory
 from sgrs_core.networks.ssnet import EMBEDDING, SeparatingVNet, score
 from sgrs_core.settings import TrainingSettings
@@ -88,7 +86,6 @@ class SmoothnessAndSeparation(Method):
         super().__init__(run, settings)
         self.network = SeparatingVNet(CLASSES, run.base_filters, run.dropout)
         self.memory = ClassMemory(CLASSES, self.settings.memory_size, EMBEDDING)
-        self.scheduled: list[Optimizer] = []
         for c in set(range(CLASSES)) - set(self.remembered):  # no loss reaches their selectors
             self.network.selectors[c].requires_grad_(False)
             self.network.memory_selectors[c].requires_grad_(False)
@@ -188,11 +185,3 @@ class SmoothnessAndSeparation(Method):
         """Of the step of an iteration: the run's, times the factor for each part that is over."""
         part = max(1, round(self.run.iterations / self.settings.rate_levels))
         return self.run.learning_rate * self.settings.rate_factor ** ((iteration - 1) // part)
-
-    def optimizers(self) -> list[Optimizer]:
-        """The default SGD, whose learning rate `after_step` sets for the step to come."""
-        self.scheduled = super().optimizers()
-        return self.scheduled
-
-    def after_step(self, iteration: int) -> None:
-        set_learning_rate(self.scheduled, self.learning_rate(iteration + 1))

@@ -24,7 +24,6 @@ from sgrs_core.losses import urpc as losses
 from sgrs_core.losses.segmentation import cross_entropy_map, most_probable
 from sgrs_core.methods.method import Batch, Method, StepOutput
 from sgrs_core.methods.ramp import ramp_up
-from sgrs_core.methods.rate import set_learning_rate
 from sgrs_core.networks.urpc import PyramidUNet, PyramidVNet
 from sgrs_core.settings import TrainingSettings
 
@@ -125,16 +124,9 @@ class UncertaintyRectifiedPyramidConsistency(Method):
         return self.settings.weight * ramp_up(iteration - 1, self.ramp)
 
     def optimizers(self) -> list[Optimizer]:
-        """One SGD; it is kept, to be told the next learning rate after each step."""
-        run = self.run
-        self.optimizer = SGD(
-            self.parameters(), self.settings.base_rate, run.momentum, weight_decay=run.weight_decay
-        )
-        return [self.optimizer]
-
-    def after_step(self, iteration: int) -> None:
-        """The next iteration's learning rate; the optimiser's state keeps it in checkpoints."""
-        set_learning_rate([self.optimizer], self.learning_rate(iteration + 1))
+        """One SGD, with a rate of its own."""
+        run, rate = self.run, self.settings.base_rate
+        return [SGD(self.parameters(), rate, run.momentum, weight_decay=run.weight_decay)]
 
     def learning_rate(self, iteration: int) -> float:
         """base_rate (1 - max(t - lag, 0) / N)^0.9: the rate that this iteration's step uses."""

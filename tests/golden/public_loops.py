@@ -19,7 +19,7 @@ from sgrs_core.data.sampling import Sample
 from sgrs_core.inference import foreground_score, segment
 from sgrs_core.methods.method import Batch, Method, StepOutput
 from sgrs_core.settings import TrainingSettings
-from sgrs_core.training import is_competing, take_step
+from sgrs_core.training import is_competing, set_learning_rates, take_step
 
 VALUE, GRADIENT = 1e-4, 1e-3  # relative
 LATER = 1e-3  # relative, of what follows from a step already taken
@@ -197,8 +197,8 @@ def rates_used(method: Method, iterations: int) -> dict[int, float]:
     optimizers: list[Optimizer] = method.optimizers()
     rates = {}
     for iteration in range(1, iterations + 1):
+        set_learning_rates(method, optimizers, iteration)
         (rates[iteration],) = {g["lr"] for o in optimizers for g in o.param_groups}
-        method.after_step(iteration)
     return rates
 
 

@@ -12,7 +12,7 @@ from sgrs_core.losses.segmentation import binary_dice_loss
 from sgrs_core.methods.cobionet import CoBioNet, CoBioNetSettings, View, critics_own_loss
 from sgrs_core.methods.method import Batch, StepOutput
 from sgrs_core.settings import TrainingSettings
-from sgrs_core.training import take_step
+from sgrs_core.training import set_learning_rates, take_step
 from tests.golden.closeness import close, within
 from tests.golden.stored import Factors, flattened
 
@@ -113,12 +113,12 @@ def train(arrays, series: str, **settings) -> list[Iteration]:
     for network, mine in zip(method.networks, logits, strict=True):
         network.register_forward_hook(lambda m, args, out, mine=mine: mine.append(out.detach()))
     iterations = []
-    method.after_step(int(arrays[f"{series}_t"][0]) - 1)
     for i, t in enumerate(arrays[f"{series}_t"].tolist()):
         images, labels = arrays[f"images{i}"], arrays[f"labels{i}"]
-        count, rate = len(labels), optimizers[0].param_groups[0]["lr"]
+        count = len(labels)
         sample = Sample(Batch(images[:count], labels, images[count:]), labels)
         output = take_step(method, optimizers, sample, t, method.run)
+        rate = optimizers[0].param_groups[0]["lr"]
         iterations.append(
             Iteration(
                 t,
@@ -127,7 +127,7 @@ def train(arrays, series: str, **settings) -> list[Iteration]:
                 [[mine.pop(0) for _ in PASSES] for mine in logits],
                 labels,
                 rate,
-                optimizers[0].param_groups[0]["lr"],
+                method.learning_rate(t + 1),
                 [flattened(p.grad for p in network.parameters()) for network in method.networks],
                 [state(network) for network in method.networks],
                 [state(critic) for critic in method.critics],
@@ -335,7 +335,7 @@ def check_schedule(arrays, name: str, epoch: int, iterations: int, steps: list[i
     networks, critics = method.optimizers()
     rates = []
     for t in steps:
-        method.after_step(t - 1)
+        set_learning_rates(method, [networks, critics], t)
         rates.append([each.param_groups[0]["lr"] for each in (networks, critics)])
     stored = [arrays[f"{name}_learning_rate"], arrays[f"{name}_critic_learning_rate"]]
     within(rates, torch.stack(stored, dim=1), absolute=RATE)

@@ -11,6 +11,7 @@ from sgrs_core.methods.dtc import DtcSettings, DualTaskConsistency
 from sgrs_core.methods.method import Batch
 from sgrs_core.networks.dtc import DualOutput, DualTaskVNet
 from sgrs_core.settings import TrainingSettings
+from sgrs_core.training import set_learning_rates
 from tests.golden.closeness import OUTPUT, close, gradient_close, scan_close, within
 from tests.golden.stored import Factors, copy_into, fill, flattened, numbered
 
@@ -119,8 +120,8 @@ def test_the_iterations_of_the_public_loop(arrays, method):
         close(output.loss, arrays[f"step{t}_loss"])
         optimizer.zero_grad()
         output.loss.backward()
+        set_learning_rates(method, [optimizer], t + 1)
         optimizer.step()
-        method.after_step(t + 1)
     network = method.network
     last = f"step{steps - 1}"
     within(flattened(network.parameters()), arrays[f"{last}_params"], 1e-3, absolute=2e-5)

@@ -16,6 +16,7 @@ from sgrs_core.methods.method import Batch, StepOutput
 from sgrs_core.networks.resnet import ResNet34VNet
 from sgrs_core.networks.vnet import VNet
 from sgrs_core.settings import TrainingSettings
+from sgrs_core.training import set_learning_rates
 from tests.golden.closeness import close, gradient_close, mostly_close, scan_close
 from tests.golden.stored import Factors, Recorded, copy_into, fill, flattened, numbered
 
@@ -138,7 +139,7 @@ def test_the_learning_rate_that_the_optimizer_uses(arrays):
     (optimizer,) = method.optimizers()
     used = []
     for n in arrays["lr_iterations"].tolist():
-        method.after_step(n)  # of the iteration before, in the loop's count from 1
+        set_learning_rates(method, [optimizer], n + 1)
         used.append(optimizer.param_groups[0]["lr"])
         assert used[-1] == method.learning_rate(n + 1)
     close(used, arrays["lr_values"], floor=0)
@@ -259,8 +260,8 @@ def test_two_iterations_of_the_public_code(arrays):
         output = method.step(batch, n + 1)
         optimizer.zero_grad()
         output.loss.backward()
+        set_learning_rates(method, [optimizer], n + 1)
         optimizer.step()
-        method.after_step(n + 1)
         winner = "vr"[int(arrays[f"step{n}_winner"])]
         terms = output.terms
         assert terms["vnet_is_better"] == (winner == "v")

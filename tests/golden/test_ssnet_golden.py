@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sgrs_core.components import largest_component
 from sgrs_core.losses import adversarial
 from sgrs_core.losses.segmentation import most_probable
 from sgrs_core.methods.method import StepOutput
@@ -392,6 +393,5 @@ def test_a_scans_score_and_label(small, arrays):
 
 
 def test_the_public_test_script_keeps_a_scans_largest_component(arrays):
-    method = small_method(arrays, largest_component=True)
-    kept = method.postprocess(arrays["infer_label"].numpy() == 1)
+    kept = largest_component(arrays["infer_label"].numpy() == 1)
     assert_array_equal(kept, arrays["infer_label_largest"].numpy() == 1)

@@ -115,9 +115,9 @@ def test_three_iterations_of_the_public_loop(arrays):
         images, labels = arrays[f"step{t}_images"], arrays[f"step{t}_labels"]
         half = len(images) // 2
         sample = Sample(Batch(images[:half], labels[:half], images[half:]), labels[half:])
+        output = take_step(method, optimizers, sample, t + 1, run)
         used = optimizers[0].param_groups[0]["lr"]
         close(used, arrays[f"step{t}_learning_rate"])
-        output = take_step(method, optimizers, sample, t + 1, run)
         terms = {name: term.item() for name, term in output.terms.items()}
         supervised = 0.5 * (terms["cross_entropy"] + terms["dice"])
         consistency = terms["rectified_distance"] + terms["uncertainty"]

@@ -18,7 +18,7 @@ from sgrs_core.methods.method import Batch
 from sgrs_core.networks.bcp import instance_norm_vnet
 from sgrs_core.networks.vnet import VNet
 from sgrs_core.settings import TrainingSettings
-from sgrs_core.training import take_step
+from sgrs_core.training import set_learning_rates, take_step
 
 SECOND_STAGE = 5  # an iteration of it, by the tiny settings
 
@@ -330,8 +330,8 @@ def test_the_rate_falls_by_a_tenth_at_every_sixth_of_the_second_stage(tiny_train
     optimizer = method.optimizers()[0]
     rates = []
     for iteration in range(1, 15):
+        set_learning_rates(method, [optimizer], iteration)
         rates.append(optimizer.param_groups[0]["lr"])
-        method.after_step(iteration)
     expected = [1e-2, 1e-2, *(10.0**-power for power in (2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7))]
     assert rates == pytest.approx(expected, rel=1e-9)
     constant = new_method(run, rate_levels=1)

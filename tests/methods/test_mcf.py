@@ -1,17 +1,13 @@
 import math
-import re
 from dataclasses import replace
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
 import torch
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from sgrs_core.experiment import Point
 from sgrs_core.losses.mcf import (
     difference_region,
     rectification,
@@ -21,8 +17,8 @@ from sgrs_core.losses.mcf import (
 from sgrs_core.methods.mcf import McfSettings, MutualCorrection
 from sgrs_core.methods.method import Batch
 from sgrs_core.networks.resnet import BasicBlock
-from sgrs_core.planning import check_methods, load_plan
 from sgrs_core.settings import TrainingSettings
+from sgrs_core.training import set_learning_rates
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = TrainingSettings(iterations=6_000, base_filters=1)
@@ -229,8 +225,8 @@ def test_the_optimizer_follows_the_schedule(tiny_training):
     (optimizer,) = method.optimizers()
     used = []
     for iteration in range(1, 9):
+        set_learning_rates(method, [optimizer], iteration)
         used.append(optimizer.param_groups[0]["lr"])
-        method.after_step(iteration)
     assert used == [method.learning_rate(iteration) for iteration in range(1, 9)]
     assert used == pytest.approx([0.01, 0.01] + [0.01 * 0.5**k for k in range(1, 7)])
 
@@ -295,18 +291,3 @@ def test_losses_stay_in_float32_when_the_networks_do_not(tiny_training):
 def test_settings_out_of_range_are_refused(values, message):
     with pytest.raises(ValueError, match=message):
         McfSettings(**values)
-
-
-def test_the_experiment_on_the_page_is_the_public_codes_setting(tmp_path):
-    page = (ROOT / "docs/methods/mcf.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    file = tmp_path / "mcf.yaml"
-    file.write_text(dedent(block), encoding="utf-8")
-    plan = load_plan(yaml.safe_load(file.read_text()), (file,), ROOT / "config")
-    check_methods(plan)
-    for dataset, labelled in (("la", (4, 8)), ("pancreas", (3, 6))):
-        for count in labelled:
-            run = plan.run(Point(dataset, count, "mcf", 0))
-            assert run["training"]["iterations"] == 6_000
-            assert run["training"]["augmentation"] == "none"
-            assert set(run["selection_scans"]) == {"last"}

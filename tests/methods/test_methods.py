@@ -5,6 +5,7 @@ import torch
 
 from sgrs_core.methods import METHODS
 from sgrs_core.methods.method import Batch, Method
+from sgrs_core.training import set_learning_rates
 
 ALL = pytest.mark.parametrize("name", METHODS)
 
@@ -34,6 +35,7 @@ def one_step(method: Method, iteration: int, patches: Batch, optimizers=None) ->
     output = method.step(patches, iteration)
     optimizers = optimizers or method.optimizers()
     output.loss.backward()
+    set_learning_rates(method, optimizers, iteration)
     for optimizer in optimizers:
         optimizer.step()
         optimizer.zero_grad()

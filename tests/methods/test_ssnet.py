@@ -1,7 +1,6 @@
 import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -17,6 +16,7 @@ from sgrs_core.methods.ssnet import SmoothnessAndSeparation, SsnetSettings
 from sgrs_core.networks.memory import ClassMemory
 from sgrs_core.networks.ssnet import EMBEDDING
 from sgrs_core.settings import TrainingSettings
+from sgrs_core.training import set_learning_rates
 
 
 def batch() -> Batch:
@@ -261,18 +261,11 @@ def test_each_step_is_taken_at_its_own_rate(new_method):
     method = new_method()
     (optimizer,) = method.optimizers()
     for iteration in range(1, method.run.iterations + 1):
-        assert optimizer.param_groups[0]["lr"] == method.learning_rate(iteration)
-        assert method.step(batch(), iteration).terms["learning_rate"].item() == pytest.approx(
-            method.learning_rate(iteration)
-        )
-        method.after_step(iteration)
-
-
-@pytest.mark.parametrize("kept", [False, True])
-def test_the_largest_component_is_a_choice(kept, new_method):
-    mask = np.zeros((5, 5, 5), dtype=bool)
-    mask[0, 0, :2] = mask[4, 4, 4] = True
-    assert new_method(largest_component=kept).postprocess(mask).sum() == (2 if kept else 3)
+        set_learning_rates(method, [optimizer], iteration)
+        rate = method.learning_rate(iteration)
+        assert optimizer.param_groups[0]["lr"] == rate
+        logged = method.step(batch(), iteration).terms["learning_rate"]
+        assert logged.item() == pytest.approx(rate)
 
 
 @pytest.mark.parametrize(

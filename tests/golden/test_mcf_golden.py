@@ -17,7 +17,7 @@ from sgrs_core.networks.resnet import ResNet34VNet
 from sgrs_core.networks.vnet import VNet
 from sgrs_core.settings import TrainingSettings
 from sgrs_core.training import set_learning_rates
-from tests.golden.closeness import close, gradient_close, mostly_close, scan_close
+from tests.golden.closeness import close, gradient_close, scan_close, within
 from tests.golden.stored import Factors, Recorded, copy_into, fill, flattened, numbered
 
 NETWORKS = {"v": "vnet", "r": "resnet"}
@@ -287,4 +287,4 @@ def test_two_iterations_of_the_public_code(arrays):
         network = getattr(method, name)
         for mine, part in ((network.parameters(), "params"), (statistics(network), "buffers")):
             expected = arrays[f"step_{letter}_{part}_end"]
-            mostly_close(flattened(mine), expected, absolute=1e-4, share=0.999)
+            within(flattened(mine), expected, absolute=1e-4, share=0.999)

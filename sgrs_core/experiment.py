@@ -55,6 +55,8 @@ class Plan:
     tables: Mapping[str, Table]
     figures: Mapping[str, Figure]
     rows: Mapping[Point, Row]
+    # Data sets whose scans, lists and resolution are those of the published numbers.
+    comparable: frozenset[str]
     # For errors, the file and the key in it: of tables and figures by name, and of
     # `datasets.<name>.methods.<name>`.
     places: Mapping[str, str]
@@ -114,6 +116,20 @@ class Plan:
         """What a row's method is told on a data set: its file's settings, the set's, the row's."""
         here = self.dataset(dataset).methods.get(row.method, {})
         return {**self.methods[row.method].settings, **here, **row.settings}
+
+    def title(self, row: Row) -> str:
+        """What tables and figures call a row."""
+        return row.title or self.methods[row.method].title
+
+    def published_selection(self, dataset: str, row: Row) -> Selection | None:
+        """How the published number that a row stands beside was chosen; None: there is none.
+
+        On phantoms, other lists of scans or another resolution no published number may stand.
+        """
+        if dataset not in self.comparable:
+            return None
+        own = self.methods[row.method].published_selection
+        return own or self.dataset(dataset).published_selection
 
     def note(self, name: str) -> str:
         """What is printed with every table and figure of a data set."""

@@ -12,6 +12,7 @@ from sgrs_core.config import (
     load_figure,
     load_method,
     load_table,
+    published_splits,
     written_by,
 )
 from sgrs_core.data.presence import absent_scans, check_presence
@@ -76,7 +77,12 @@ def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> P
             rows |= dict.fromkeys(entry.points, entry.row)
     for name, figure in figures.items():
         _check_choice(name, figure, experiment, splits[figure.dataset], files, places[name])
-    return Plan(root, experiment, splits, methods, tables, figures, rows, places)
+    comparable = frozenset(
+        name
+        for name, dataset in experiment.datasets.items()
+        if _is_comparable(name, dataset, splits[name], root)
+    )
+    return Plan(root, experiment, splits, methods, tables, figures, rows, comparable, places)
 
 
 def check_scans(plan: Plan, files: Sequence[Path]) -> None:
@@ -116,6 +122,19 @@ def _splits(name: str, dataset: Dataset, root: Path, files: Sequence[Path]) -> S
         own = root / "datasets" / f"{name}.yaml"
         file = written_by(files, ("datasets", name, "splits"), own)
         raise ConfigError(f"{file}: splits: {error}") from None
+
+
+def _is_comparable(name: str, dataset: Dataset, lists: SplitLists, root: Path) -> bool:
+    """Whether published numbers may stand beside ours: the same scans at the same resolution.
+
+    The published lists are those that the data set's own file names.
+    """
+    if dataset.source == "phantom" or not dataset.has_published_resolution:
+        return False
+    own = published_splits(name, root)
+    if own is None or set(lists.test) & set(lists.absent):
+        return False
+    return lists[:3] == read_splits(dataset.model_copy(update={"splits": own}), root)[:3]
 
 
 def _check_row(

@@ -9,6 +9,7 @@ sgrs_core/configuration_page.py makes docs/configuration.md.
 """
 
 from dataclasses import asdict
+from math import isclose
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -19,6 +20,7 @@ from sgrs_core.figures.choice import MEDIAN, Slices
 from sgrs_core.settings import (
     SCAN,
     InferenceSettings,
+    Margins,
     NiftiSettings,
     Selection,
     TrainingSettings,
@@ -26,6 +28,7 @@ from sgrs_core.settings import (
     check_path,
 )
 
+PAPERS_METHOD = "sgrs"  # SGRS-Net's row in the tables of comparisons
 NAME = r"^[A-Za-z0-9_-]{1,100}$"
 Name = Annotated[str, Field(pattern=NAME)]  # a folder, and a part of patterns
 
@@ -114,11 +117,13 @@ class Dataset(Strict):
     `checked` refuses the scan. label_placement: of `pancreas`; `logged` notes a label that lies on
     no pancreas, where `checked` refuses the scan. splits: which scans are for what. withdrawn:
     scans that no longer exist. spacing: mm, for files without geometry. downsample: block averaging
-    factor. selections: in place of the experiment's. validation_scans: how many of the labelled
-    training scans are held out to choose checkpoints (needed by `best_on_validation` where the data
-    set has no validation list). training, inference: how its runs train and predict. methods:
-    settings of methods here, by the name of a file in config/methods; over that file's, under a
-    row's.
+    factor. published_spacing: mm, of the published experiments; published numbers stand beside ours
+    only at this resolution, and never where it is None. published_selection: how the published
+    numbers' checkpoints were chosen, where a method's file says nothing else. selections: in place
+    of the experiment's. validation_scans: how many of the labelled training scans are held out to
+    choose checkpoints (needed by `best_on_validation` where the data set has no validation list).
+    training, inference: how its runs train and predict. methods: settings of methods here, by the
+    name of a file in config/methods; over that file's, under a row's.
     """
 
     title: str
@@ -139,6 +144,8 @@ class Dataset(Strict):
     withdrawn: Withdrawn | None = None
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
     downsample: int = Field(default=1, ge=1)
+    published_spacing: tuple[float, float, float] | None = None
+    published_selection: Selection | None = None
     selections: list[Selection] | None = Field(default=None, min_length=1)
     validation_scans: int = Field(default=0, ge=0)
     training: TrainingSettings
@@ -177,6 +184,14 @@ class Dataset(Strict):
     def downloads_originals(self) -> bool:
         """Whether the original files are fetched from their owner."""
         return self.source == "raw" and self.folder is None and self.tcia is not None
+
+    @property
+    def has_published_resolution(self) -> bool:
+        """Whether its voxels are as large as those of the published experiments."""
+        if self.published_spacing is None:
+            return False
+        sides = zip(self.spacing, self.published_spacing, strict=True)
+        return all(isclose(ours * self.downsample, theirs) for ours, theirs in sides)
 
     def original_files(self, root: Path, scan: str) -> list[Path]:
         """Where a scan's original files lie below their folder."""
@@ -261,24 +276,30 @@ class Experiment(Strict):
 class MethodFile(Strict):
     """A named way of running a method.
 
-    method: its id in sgrs_core/methods/__init__.py. title: in figures. settings: those that differ
-    from the method's own defaults.
+    method: its id in sgrs_core/methods/__init__.py. title: in tables and figures. settings: those
+    that differ from the method's own defaults. published_selection: how its authors chose the
+    checkpoint behind the published numbers, in place of the data set's.
     """
 
     method: str
     title: str
+    published_selection: Selection | None = None
     settings: dict[str, Any] = {}
 
 
 class Row(Strict):
     """A row: its name in the published table, and what we run for it.
 
-    variant: its name in config/published.csv, or any. method: a file of config/methods, and a part
-    of its runs' folder. settings: over that file's; part of the folder's name, too. labelled: with
-    how many labelled scans it is run, a run for each.
+    variant: its name. title: as tables and figures call it; None: as the method's file does.
+    published: the name in config/published.csv of the row that it stands beside; None: its variant.
+    method: a file of config/methods, and a part of its runs' folder. settings: over that file's;
+    part of the folder's name, too. labelled: with how many labelled scans it is run, a run for
+    each.
     """
 
     variant: str
+    title: str | None = None
+    published: str | None = None
     method: Name
     settings: dict[str, Any] = {}
     labelled: list[int] = Field(min_length=1)
@@ -288,13 +309,36 @@ class Table(Strict):
     """A table, and the rows we run for it.
 
     title: its heading. published_table: the number of the paper's that it stands beside; null: ours
-    alone. dataset: a data set of the experiment. rows: its lines.
+    alone. dataset: a data set of the experiment. reference: the variant of the row against which
+    the others with as many labelled scans are tested; null: no tests. upper_bound: the variant of
+    the row, at its most labelled scans, that the reference should come close to. margin:
+    differences that do not matter. confidence: of intervals, tests and verdicts. rows: its lines.
     """
 
     title: str
     published_table: int | None = None
     dataset: str
+    reference: str | None = PAPERS_METHOD
+    upper_bound: str | None = None
+    margin: Margins = Margins()
+    confidence: float = Field(default=0.95, ge=0.5, lt=1)
     rows: list[Row] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def judges_are_rows(self) -> Self:
+        """What is compared with is there; without a word, SGRS-Net where a row has its name."""
+        variants = dict.fromkeys(row.variant for row in self.rows)
+        for key in ("reference", "upper_bound"):
+            value = getattr(self, key)
+            if key in self.model_fields_set and value is not None and value not in variants:
+                raise ValueError(f"{key} = {value!r}: allowed are {', '.join(variants)}, or null")
+        return self
+
+    @property
+    def most_labelled(self) -> int:
+        """With how many labelled scans the row `upper_bound` is run at most; 0 without one."""
+        rows = [row for row in self.rows if row.variant == self.upper_bound]
+        return max((count for row in rows for count in row.labelled), default=0)
 
 
 FigureKind = Literal["segmentations", "error_maps", "threshold", "training_curves", "paired_scores"]

@@ -28,6 +28,7 @@ from sgrs_core.schema import (
     Filter,
     Row,
     Table,
+    TableFilter,
 )
 
 
@@ -40,7 +41,8 @@ def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> P
     experiment = load_experiment(values, files, root)
     file = files[-1]
     tables = {
-        name: load_table(name, values["tables"][name], root, files) for name in experiment.tables
+        name: load_table(name, values["tables"][name], root, files).with_choice_of(wanted)
+        for name, wanted in experiment.tables.items()
     }
     figures = {
         name: load_figure(name, values["figures"][name], root, files).with_choice_of(wanted)
@@ -198,6 +200,14 @@ def _check_sheet(
                 allowed = ", ".join(map(str, sorted(known)))
                 raise ConfigError(
                     f"{file}: {group}.{name}.{key} = {value!r}: allowed are {allowed}"
+                )
+    if isinstance(wanted, TableFilter):
+        variants = dict.fromkeys(row.variant for row in sheet.rows)
+        for key in ("reference", "upper_bound"):
+            value = getattr(wanted, key)
+            if value is not None and value not in variants:
+                raise ConfigError(
+                    f"{file}: tables.{name}.{key} = {value!r}: allowed are {', '.join(variants)}"
                 )
 
 

@@ -221,6 +221,20 @@ class Filter(Strict):
     methods: list[str] | None = None
 
 
+class TableFilter(Filter):
+    """Which part of a table an experiment runs, and how it is judged in place of what its file says.
+
+    labelled: rows with so many labelled scans. methods: rows of these files of config/methods; null
+    is all of them. reference: as in a table written out. upper_bound: as there. margin: as there.
+    confidence: as there.
+    """
+
+    reference: str | None = None
+    upper_bound: str | None = None
+    margin: Margins | None = None
+    confidence: float | None = Field(default=None, ge=0.5, lt=1)
+
+
 class FigureFilter(Filter):
     """The same for a figure, and what else to show of it in place of what its file says.
 
@@ -258,7 +272,7 @@ class Experiment(Strict):
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
     selections: list[Selection] = Field(min_length=1)
     datasets: dict[Name, Dataset]
-    tables: dict[Name, Filter] = {}
+    tables: dict[Name, TableFilter] = {}
     figures: dict[Name, FigureFilter] = {}
     headline: list[str] = []
 
@@ -334,6 +348,11 @@ class Table(Strict):
                 raise ValueError(f"{key} = {value!r}: allowed are {', '.join(variants)}, or null")
         return self
 
+    def with_choice_of(self, wanted: TableFilter) -> "Table":
+        """The table judged as an experiment wants."""
+        over = {key: getattr(wanted, key) for key in JUDGING}
+        return self.model_copy(update={key: one for key, one in over.items() if one is not None})
+
     @property
     def most_labelled(self) -> int:
         """With how many labelled scans the row `upper_bound` is run at most; 0 without one."""
@@ -372,5 +391,6 @@ class Figure(Strict):
         return self.model_copy(update={key: one for key, one in over.items() if one is not None})
 
 
+JUDGING = ("reference", "upper_bound", "margin", "confidence")  # what the words of a table mean
 CHOICE = ("case", "median_of", "slices")  # what only figures that show scans have
 SHOWING_SCANS = ("segmentations", "error_maps")

@@ -222,7 +222,7 @@ class Filter(Strict):
 
 
 class TableFilter(Filter):
-    """Which part of a table an experiment runs, and how it is judged in place of what its file says.
+    """Which part of a table an experiment runs, and how to judge it in place of what its file says.
 
     labelled: rows with so many labelled scans. methods: rows of these files of config/methods; null
     is all of them. reference: as in a table written out. upper_bound: as there. margin: as there.

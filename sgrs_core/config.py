@@ -15,7 +15,7 @@ from typing import Any, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from sgrs_core.schema import NAME, Experiment, Figure, MethodFile, Table
+from sgrs_core.schema import NAME, Experiment, Figure, MethodFile, Splits, Table
 from sgrs_core.settings import is_plain
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -106,6 +106,15 @@ def load_figure(name: str, given: Any, root: Path, files: Sequence[Path]) -> Fig
 def load_method(name: str, root: Path, asked: str) -> MethodFile:
     """Read root/methods/<name>.yaml; `asked` as for a table."""
     return _load(MethodFile, name, root / "methods", asked)
+
+
+def published_splits(name: str, root: Path) -> Splits | None:
+    """The lists of scans in root/datasets/<name>.yaml, whatever an experiment puts over them."""
+    file = root / "datasets" / f"{name}.yaml"
+    if not file.is_file():
+        return None
+    values = _read(file)
+    return _check(Splits, values["splits"], Origins([(file, values)]), ("splits",))
 
 
 def written_by(files: Sequence[Path], place: Key, otherwise: Path) -> Path:

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from annotated_types import Ge, MinLen
+from annotated_types import Ge, Lt, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -31,7 +31,6 @@ from sgrs_core.schema import (
     Experiment,
     Figure,
     FigureFilter,
-    Filter,
     MethodFile,
     Mirror,
     Phantom,
@@ -39,10 +38,11 @@ from sgrs_core.schema import (
     Row,
     Splits,
     Table,
+    TableFilter,
     Tcia,
     Withdrawn,
 )
-from sgrs_core.settings import InferenceSettings, NiftiSettings, TrainingSettings
+from sgrs_core.settings import InferenceSettings, Margins, NiftiSettings, TrainingSettings
 
 INTRODUCTION = """\
 # Configuration: every key
@@ -71,9 +71,10 @@ SECTIONS: list[tuple[str, type]] = [
     ("`datasets.<name>.mirror`", Mirror),
     ("`datasets.<name>.tcia`", Tcia),
     ("`datasets.<name>.withdrawn`", Withdrawn),
-    ("`tables.<name>`: a filter", Filter),
+    ("`tables.<name>`: a filter, and how to judge", TableFilter),
     ("`figures.<name>`: a filter, and what to show", FigureFilter),
     ("`tables.<name>` written out, `config/tables/<name>.yaml`", Table),
+    ("`margin` of a table", Margins),
     ("`figures.<name>` written out, `config/figures/<name>.yaml`", Figure),
     ("`slices` of a figure", Slices),
     ("`rows` of both", Row),
@@ -176,6 +177,8 @@ def _yaml(value: Any) -> str:
         return "needed"
     if value == "":
         return "none"
+    if is_dataclass(value):
+        return "its keys' own"
     if isinstance(value, float):
         return f"`{value:.4g}`"
     return f"`{value}`" if isinstance(value, str) else f"`{json.dumps(value)}`"
@@ -220,7 +223,9 @@ def _words(hint: Any, bounds: list[Any]) -> str:
         return "keys of its own, below"
     if any(getattr(one, "pattern", None) == NAME for one in bounds):
         return "1 to 100 letters, digits, `_` and `-`"
-    return PLAIN[hint] + "".join(f" from {one.ge}" for one in bounds if isinstance(one, Ge))
+    ends = [f" from {one.ge}" for one in bounds if isinstance(one, Ge)]
+    ends += [f" to below {one.lt}" for one in bounds if isinstance(one, Lt)]
+    return PLAIN[hint] + "".join(ends)
 
 
 def _metadata(extra: Any) -> list[Any]:

@@ -21,14 +21,15 @@ from sgrs_core.metrics import score
 from sgrs_core.run import Run
 from sgrs_core.settings import Triple
 
-SCORE_COLUMNS = ("dice", "jaccard", "hd95", "asd", "empty")
+SCORE_COLUMNS = ("dice", "jaccard", "hd95", "asd", "empty", "diagonal")
 
 
 class Scored(NamedTuple):
     """One scan's prediction (X, Y, Z) bool, and its line in the score file.
 
     scores: dice and jaccard as fractions, hd95 and asd in voxels (NaN where the prediction is
-    empty), and `empty`, whether the prediction has no voxel.
+    empty), `empty`, whether the prediction has no voxel, and the image's `diagonal` in voxels,
+    which no distance in it exceeds.
     """
 
     name: str
@@ -54,7 +55,9 @@ def evaluate(
                 scores = score(prediction, volume.label == 1)
             except ValueError as error:
                 raise ValueError(f"scan {name}: {error}") from error
-            yield Scored(name, volume, prediction, {**scores, "empty": not prediction.any()})
+            empty, diagonal = not prediction.any(), float(np.linalg.norm(prediction.shape))
+            line = {**scores, "empty": empty, "diagonal": diagonal}
+            yield Scored(name, volume, prediction, line)
 
 
 def read_ahead(names: Sequence[str], read: Callable[[str], Volume]) -> Iterator[tuple[str, Volume]]:
@@ -116,7 +119,7 @@ def predict_score(
 
 
 def write_scores(path: Path, lines: Mapping[str, Mapping[str, float | bool]]) -> None:
-    """One line a scan: scan, dice, jaccard, hd95, asd, empty; undefined distances stay blank."""
+    """One line a scan: its name and SCORE_COLUMNS; undefined distances stay blank."""
     with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["scan", *SCORE_COLUMNS])

@@ -57,6 +57,8 @@ class Plan:
     tables: Mapping[str, Table]
     figures: Mapping[str, Figure]
     rows: Mapping[Point, Row]
+    # Data sets whose scans, lists and resolution are those of the published numbers.
+    comparable: frozenset[str]
     # For errors, the file and the key in it: of tables and figures by name, and of
     # `datasets.<name>.methods.<name>`.
     places: Mapping[str, str]
@@ -157,6 +159,20 @@ class Plan:
             **self.written.get(dataset, {}).get(group, {}),
             **getattr(row, group),
         }
+
+    def title(self, row: Row) -> str:
+        """What tables and figures call a row."""
+        return row.title or self.methods[row.method].title
+
+    def published_selection(self, dataset: str, row: Row) -> Selection | None:
+        """How the published number that a row stands beside was chosen; None: there is none.
+
+        On phantoms, other lists of scans or another resolution no published number may stand.
+        """
+        if dataset not in self.comparable:
+            return None
+        official = self.methods[row.method].official.get(dataset)
+        return official.selection if official else self.dataset(dataset).published_selection
 
     def note(self, name: str) -> str:
         """What is printed with every table and figure of a data set."""

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 from sgrs_core.data.presence import files_of
 from sgrs_core.data.raw.files import patient_of
 from sgrs_core.data.splits import PARTS
-from sgrs_core.experiment import COST, SELECTION_GAIN, Plan, Point
-from sgrs_core.schema import SHOWING_SCANS, FigureKind
+from sgrs_core.experiment import COST, SELECTION_GAIN, Plan, Point, entries_of
+from sgrs_core.schema import SHOWING_SCANS, FigureKind, Filter
 
 
 class Wildcards(Protocol):
@@ -142,23 +142,31 @@ class Layout:
         return [self.prepared.format(dataset=name, part=part) for part in parts]
 
     def lines_of_table(self, name: str) -> list[dict[str, Any]]:
-        """A table line by line: variant, labelled, and each selection's score files by seed.
+        """A table line by line, as `build_table` takes it.
 
-        reference: whether the line is SGRS-Net with its own settings, against which others are
-        tested, whatever a table calls it.
+        Rows that this experiment does not run stand there too, without score files: a published
+        number may.
         """
-        selections = self.plan.selections(self.plan.sheets[name].dataset)
+        table, wanted = self.plan.tables[name], self.plan.entries(name)
+        selections = self.plan.selections(table.dataset)
         return [
             {
                 "variant": entry.row.variant,
+                "title": self.plan.title(entry.row),
                 "labelled": entry.labelled,
-                "reference": entry.points[0].variant == PAPERS_METHOD,
+                "recipe": self.plan.recipe_name(table.dataset, entry.row),
+                "published": entry.row.published or entry.row.variant,
+                "published_selection": self.plan.published_selection(table.dataset, entry.row),
+                "reference": entry.row.variant == table.reference,
+                "upper_bound": entry.row.variant == table.upper_bound
+                and entry.labelled == table.most_labelled,
                 "scores": {
                     selection: [self._of(self.scores, point, selection) for point in entry.points]
                     for selection in selections
+                    if entry in wanted
                 },
             }
-            for entry in self.plan.entries(name)
+            for entry in entries_of(table, Filter(), self.plan.experiment.seeds)
         ]
 
     def lines_of_selection_gain(self) -> list[dict[str, Any]]:
@@ -233,7 +241,7 @@ class Layout:
         selection = self.plan.selections(self.plan.sheets[name].dataset)[0]
         return [
             {
-                "title": self.plan.methods[entry.row.method].title,
+                "title": self.plan.title(entry.row),
                 "variant": entry.row.variant,
                 "settings": entry.row.settings,
                 "labelled": entry.labelled,
@@ -303,7 +311,6 @@ SHOWN: dict[FigureKind, tuple[str, ...]] = {
     "training_curves": ("log",),
     "paired_scores": ("scores",),
 }
-PAPERS_METHOD = "sgrs"
 NOTHING = "(?!)"  # the regular expression that no text matches
 
 

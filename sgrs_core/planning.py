@@ -12,6 +12,7 @@ from sgrs_core.config import (
     load_figure,
     load_method,
     load_table,
+    published_splits,
     written_by,
 )
 from sgrs_core.data.presence import absent_scans, check_presence
@@ -27,6 +28,7 @@ from sgrs_core.schema import (
     Filter,
     Row,
     Table,
+    TableFilter,
 )
 from sgrs_core.settings import InferenceSettings, TrainingSettings, check_strides
 
@@ -40,7 +42,8 @@ def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> P
     experiment = load_experiment(values, files, root)
     file = files[-1]
     tables = {
-        name: load_table(name, values["tables"][name], root, files) for name in experiment.tables
+        name: load_table(name, values["tables"][name], root, files).with_choice_of(wanted)
+        for name, wanted in experiment.tables.items()
     }
     figures = {
         name: load_figure(name, values["figures"][name], root, files).with_choice_of(wanted)
@@ -77,8 +80,15 @@ def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> P
             rows |= dict.fromkeys(entry.points, entry.row)
     for name, figure in figures.items():
         _check_choice(name, figure, experiment, splits[figure.dataset], files, places[name])
+    comparable = frozenset(
+        name
+        for name, dataset in experiment.datasets.items()
+        if _is_comparable(name, dataset, splits[name], root)
+    )
     written = {name: over or {} for name, over in values["datasets"].items()}
-    plan = Plan(root, experiment, splits, methods, tables, figures, rows, places, written)
+    plan = Plan(
+        root, experiment, splits, methods, tables, figures, rows, comparable, places, written
+    )
     _check_recipes(plan)
     return plan
 
@@ -142,6 +152,19 @@ def _splits(name: str, dataset: Dataset, root: Path, files: Sequence[Path]) -> S
         own = root / "datasets" / f"{name}.yaml"
         file = written_by(files, ("datasets", name, "splits"), own)
         raise ConfigError(f"{file}: splits: {error}") from None
+
+
+def _is_comparable(name: str, dataset: Dataset, lists: SplitLists, root: Path) -> bool:
+    """Whether published numbers may stand beside ours: the same scans at the same resolution.
+
+    The published lists are those that the data set's own file names.
+    """
+    if dataset.source == "phantom" or not dataset.has_published_resolution:
+        return False
+    own = published_splits(name, root)
+    if own is None or set(lists.test) & set(lists.absent):
+        return False
+    return lists[:3] == read_splits(dataset.model_copy(update={"splits": own}), root)[:3]
 
 
 def _check_row(
@@ -211,6 +234,14 @@ def _check_sheet(
                 allowed = ", ".join(map(str, sorted(known)))
                 raise ConfigError(
                     f"{file}: {group}.{name}.{key} = {value!r}: allowed are {allowed}"
+                )
+    if isinstance(wanted, TableFilter):
+        variants = dict.fromkeys(row.variant for row in sheet.rows)
+        for key in ("reference", "upper_bound"):
+            value = getattr(wanted, key)
+            if value is not None and value not in variants:
+                raise ConfigError(
+                    f"{file}: tables.{name}.{key} = {value!r}: allowed are {', '.join(variants)}"
                 )
 
 

@@ -9,6 +9,7 @@ sgrs_core/configuration_page.py makes docs/configuration.md.
 """
 
 from dataclasses import asdict
+from math import isclose
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -19,6 +20,7 @@ from sgrs_core.figures.choice import MEDIAN, Slices
 from sgrs_core.settings import (
     SCAN,
     InferenceSettings,
+    Margins,
     NiftiSettings,
     Selection,
     TrainingSettings,
@@ -27,6 +29,7 @@ from sgrs_core.settings import (
     check_strides,
 )
 
+PAPERS_METHOD = "sgrs"  # SGRS-Net's row in the tables of comparisons
 NAME = r"^[A-Za-z0-9_-]{1,100}$"
 Name = Annotated[str, Field(pattern=NAME)]  # a folder, and a part of patterns
 
@@ -118,11 +121,13 @@ class Dataset(Strict):
     `checked` refuses the scan. label_placement: of `pancreas`; `logged` notes a label that lies on
     no pancreas, where `checked` refuses the scan. splits: which scans are for what. withdrawn:
     scans that no longer exist. spacing: mm, for files without geometry. downsample: block averaging
-    factor. selections: in place of the experiment's. validation_scans: how many of the labelled
-    training scans are held out to choose checkpoints (needed by `best_on_validation` where the data
-    set has no validation list). training, inference: how its runs train and predict. methods:
-    settings of methods here, by the name of a file in config/methods; over that file's, under a
-    row's.
+    factor. published_spacing: mm, of the published experiments; published numbers stand beside ours
+    only at this resolution, and never where it is None. published_selection: how the published
+    numbers' checkpoints were chosen, where a method's file says nothing else. selections: in place
+    of the experiment's. validation_scans: how many of the labelled training scans are held out to
+    choose checkpoints (needed by `best_on_validation` where the data set has no validation list).
+    training, inference: how its runs train and predict. methods: settings of methods here, by the
+    name of a file in config/methods; over that file's, under a row's.
     """
 
     title: str
@@ -143,6 +148,8 @@ class Dataset(Strict):
     withdrawn: Withdrawn | None = None
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
     downsample: int = Field(default=1, ge=1)
+    published_spacing: tuple[float, float, float] | None = None
+    published_selection: Selection | None = None
     selections: list[Selection] | None = Field(default=None, min_length=1)
     validation_scans: int = Field(default=0, ge=0)
     training: TrainingSettings
@@ -191,6 +198,14 @@ class Dataset(Strict):
         """Whether the original files are fetched from their owner."""
         return self.source == "raw" and self.folder is None and self.tcia is not None
 
+    @property
+    def has_published_resolution(self) -> bool:
+        """Whether its voxels are as large as those of the published experiments."""
+        if self.published_spacing is None:
+            return False
+        sides = zip(self.spacing, self.published_spacing, strict=True)
+        return all(isclose(ours * self.downsample, theirs) for ours, theirs in sides)
+
     def original_files(self, root: Path, scan: str) -> list[Path]:
         """Where a scan's original files lie below their folder."""
         if self.nifti is not None and self.format == "nifti":
@@ -217,6 +232,20 @@ class Filter(Strict):
 
     labelled: list[int] | None = None
     methods: list[str] | None = None
+
+
+class TableFilter(Filter):
+    """Which part of a table an experiment runs, and how to judge it in place of what its file says.
+
+    labelled: rows with so many labelled scans. methods: rows of these files of config/methods; null
+    is all of them. reference: as in a table written out. upper_bound: as there. margin: as there.
+    confidence: as there.
+    """
+
+    reference: str | None = None
+    upper_bound: str | None = None
+    margin: Margins | None = None
+    confidence: float | None = Field(default=None, ge=0.5, lt=1)
 
 
 class FigureFilter(Filter):
@@ -260,7 +289,7 @@ class Experiment(Strict):
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
     selections: list[Selection] = Field(min_length=1)
     datasets: dict[Name, Dataset]
-    tables: dict[Name, Filter] = {}
+    tables: dict[Name, TableFilter] = {}
     figures: dict[Name, FigureFilter] = {}
     headline: list[str] = []
 
@@ -298,9 +327,9 @@ class Recipe(Strict):
 class MethodFile(Strict):
     """A named way of running a method.
 
-    method: its id in sgrs_core/methods/__init__.py. title: in figures. settings: those that differ
-    from the method's own defaults. official: its authors' recipes, by the name of the data set; on
-    a data set without one, `recipe: official` falls back to `shared`.
+    method: its id in sgrs_core/methods/__init__.py. title: in tables and figures. settings: those
+    that differ from the method's own defaults. official: its authors' recipes, by the name of the
+    data set; on a data set without one, `recipe: official` falls back to `shared`.
     """
 
     method: str
@@ -312,14 +341,17 @@ class MethodFile(Strict):
 class Row(Strict):
     """A row: its name in the published table, and what we run for it.
 
-    variant: its name in config/published.csv, or any. method: a file of config/methods, and a part
-    of its runs' folder. recipe: in place of the experiment's; part of the folder's name, too, as
-    are the next three. settings: over those of the method's file, the data set and the recipe.
-    training: likewise. inference: likewise. labelled: with how many labelled scans it is run, a run
-    for each.
+    variant: its name. title: as tables and figures call it; None: as the method's file does.
+    published: the name in config/published.csv of the row that it stands beside; None: its variant.
+    method: a file of config/methods, and a part of its runs' folder. recipe: in place of the
+    experiment's; part of the folder's name, too, as are the next three. settings: over those of the
+    method's file, the data set and the recipe. training: likewise. inference: likewise. labelled:
+    with how many labelled scans it is run, a run for each.
     """
 
     variant: str
+    title: str | None = None
+    published: str | None = None
     method: Name
     recipe: RecipeName | None = None
     settings: dict[str, Any] = {}
@@ -332,14 +364,43 @@ class Table(Strict):
     """A table, and the rows we run for it.
 
     title: its heading. note: printed with it. published_table: the number of the paper's that it
-    stands beside; null: ours alone. dataset: a data set of the experiment. rows: its lines.
+    stands beside; null: ours alone. dataset: a data set of the experiment. reference: the variant
+    of the row against which the others with as many labelled scans are tested; null: no tests.
+    upper_bound: the variant of the row, at its most labelled scans, that the reference should come
+    close to. margin: differences that do not matter. confidence: of intervals, tests and verdicts.
+    rows: its lines.
     """
 
     title: str
     note: str = ""
     published_table: int | None = None
     dataset: str
+    reference: str | None = PAPERS_METHOD
+    upper_bound: str | None = None
+    margin: Margins = Margins()
+    confidence: float = Field(default=0.95, ge=0.5, lt=1)
     rows: list[Row] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def judges_are_rows(self) -> Self:
+        """What is compared with is there; without a word, SGRS-Net where a row has its name."""
+        variants = dict.fromkeys(row.variant for row in self.rows)
+        for key in ("reference", "upper_bound"):
+            value = getattr(self, key)
+            if key in self.model_fields_set and value is not None and value not in variants:
+                raise ValueError(f"{key} = {value!r}: allowed are {', '.join(variants)}, or null")
+        return self
+
+    def with_choice_of(self, wanted: TableFilter) -> "Table":
+        """The table judged as an experiment wants."""
+        over = {key: getattr(wanted, key) for key in JUDGING}
+        return self.model_copy(update={key: one for key, one in over.items() if one is not None})
+
+    @property
+    def most_labelled(self) -> int:
+        """With how many labelled scans the row `upper_bound` is run at most; 0 without one."""
+        rows = [row for row in self.rows if row.variant == self.upper_bound]
+        return max((count for row in rows for count in row.labelled), default=0)
 
 
 FigureKind = Literal["segmentations", "error_maps", "threshold", "training_curves", "paired_scores"]
@@ -374,5 +435,6 @@ class Figure(Strict):
         return self.model_copy(update={key: one for key, one in over.items() if one is not None})
 
 
+JUDGING = ("reference", "upper_bound", "margin", "confidence")  # what the words of a table mean
 CHOICE = ("case", "median_of", "slices")  # what only figures that show scans have
 SHOWING_SCANS = ("segmentations", "error_maps")

@@ -10,14 +10,15 @@ from typing import Any
 import pandas
 from pandas import DataFrame
 
-from sgrs_core.statistics import interval
-from sgrs_core.tables import METRICS, NAMES, scan_means
+from sgrs_core.statistics import CONFIDENCE, mean_interval
+from sgrs_core.tables import METRICS, NAMES, check_same_scans, gather
+from sgrs_core.typeset import interval, number
 
 SCORING = "strict"
 TITLE = "What choosing a checkpoint on the test scans adds"
 LEGEND = (
-    "Each cell: last / best_on_test / gain [95% interval over scans]. Dice and Jaccard in %, 95HD "
-    "and ASD in voxels, of scans with a prediction."
+    f"Each cell: last / best_on_test / gain [{CONFIDENCE:.0%} interval over scans]. Dice and "
+    "Jaccard in %, 95HD and ASD in voxels; an empty prediction's are the image's diagonal."
 )
 
 
@@ -25,8 +26,9 @@ def build_selection_gain(lines: Sequence[Mapping[str, Any]]) -> DataFrame:
     """One row per line; columns dataset, labelled, method, seeds, and for each metric five.
 
     lines: each with `dataset`, `labelled`, `method`, and the score files, one per seed, under
-    `last` and `best_on_test`. Of each metric: last, best_on_test, gain (means over scans of the
-    means over seeds) and low, high, the bootstrap 95% interval of the gain.
+    `last` and `best_on_test`. Of each metric: last, best_on_test, gain (means over scans and
+    seeds) and low, high, Student's 95% interval of the scans' gains. Raises ValueError where score
+    files of a line are not of the same scans.
     """
     return DataFrame([_row(line) for line in lines])
 
@@ -45,18 +47,19 @@ def _row(line: Mapping[str, Any]) -> dict[str, Any]:
     row = {name: line[name] for name in ("dataset", "labelled", "method")}
     row["seeds"] = len(line["last"])
     last, best = (
-        scan_means([pandas.read_csv(file) for file in line[selection]], SCORING)
+        gather([pandas.read_csv(file) for file in line[selection]], SCORING)
         for selection in ("last", "best_on_test")
     )
+    check_same_scans(last.scans, best.scans)
     for metric in METRICS:
-        gains = (best[metric] - last[metric]).dropna()
-        low, high = interval(gains)
+        before, after = (one.of(metric).mean(axis=0) for one in (last, best))  # over seeds
+        low, high = mean_interval(after - before)
         row |= {
-            f"{metric}_last": float(last[metric].mean()),
-            f"{metric}_best_on_test": float(best[metric].mean()),
-            f"{metric}_gain": float(gains.mean()),
-            f"{metric}_low": low,
-            f"{metric}_high": high,
+            f"{metric}_last": float(before.mean()),
+            f"{metric}_best_on_test": float(after.mean()),
+            f"{metric}_gain": float((after - before).mean()),
+            f"{metric}_low": float(low),
+            f"{metric}_high": float(high),
         }
     return row
 
@@ -65,4 +68,5 @@ def _cell(row: "pandas.Series[Any]", metric: str) -> str:
     last, best, gain, low, high = (
         row[f"{metric}_{part}"] for part in ("last", "best_on_test", "gain", "low", "high")
     )
-    return f"{last:.2f} / {best:.2f} / {gain:+.2f} [{low:+.2f}, {high:+.2f}]"
+    ends = interval(low, high, "+.2f")
+    return f"{number(last)} / {number(best)} / {number(gain, '+.2f')} {ends}".rstrip()

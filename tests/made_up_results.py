@@ -85,6 +85,7 @@ def _write_run(place: int, run: dict) -> None:
         scores = pandas.DataFrame(random.random((4, 4)), columns=list(METRICS))
         scores.insert(0, "scan", ["a", "b", "c", LONG_NAME])
         scores["empty"] = [False, False, False, True]
+        scores["diagonal"] = 40.0
         scores.loc[3, list(METRICS)] = [0, 0, np.nan, np.nan]
         Path(file).parent.mkdir(parents=True, exist_ok=True)
         scores.to_csv(file, index=False)

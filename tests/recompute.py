@@ -20,11 +20,13 @@ def mean(lines: list[dict[str, str]], metric: str, scoring: str) -> float:
     """The mean over scans of one metric, straight from the texts in the score file."""
     values = []
     for line in lines:
-        if line["empty"] == "True" and (scoring == "published" or metric in ("dice", "jaccard")):
-            values.append(0.0)
-        elif line[metric]:
+        if line["empty"] == "False":
             values.append(float(line[metric]))
-    return METRICS[metric] * statistics.fmean(values) if values else math.nan
+        elif scoring == "published" or metric in ("dice", "jaccard"):
+            values.append(0.0)
+        else:
+            values.append(float(line.get("diagonal", math.nan)))
+    return METRICS[metric] * statistics.fmean(values)
 
 
 def check_table(results: Path, name: str) -> int:

@@ -350,6 +350,102 @@ def test_every_published_row_of_an_ablation_is_run():
         assert {variant for variant, _ in missing} <= comparators
 
 
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"reference": "nobody"}, "reference = 'nobody': allowed are vnet, dtc, .*sgrs_paper"),
+        ({"upper_bound": "nobody"}, "upper_bound = 'nobody': allowed are vnet"),
+        ({"margin": {"dice": 0.0}}, "margin.dice = 0.0: allowed are numbers above 0"),
+        ({"margin": {"dce": 1.0}}, "margin.dce = 1.0: unknown key; allowed are asd, dice, hd95"),
+        ({"confidence": 1.0}, "confidence = 1.0: allowed is less than 1"),
+    ],
+)
+def test_a_wrong_way_of_judging_a_table_is_one_line_too(value, message):
+    with pytest.raises(ConfigError, match=rf"^{FILE}: tables.table2.{message}") as raised:
+        plan(changed("tables.table2", value))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_table_written_out_names_its_reference_among_its_rows():
+    with pytest.raises(ConfigError, match=r"tables.mine.reference = 'sgrs': allowed are vnet, or"):
+        plan(changed("tables.mine", {**SHEET, "reference": "sgrs"}))
+    assert plan(changed("tables.mine", SHEET)).tables["mine"].reference == "sgrs"  # and has none
+
+
+def test_an_experiment_judges_a_shipped_table_in_its_own_way():
+    own = {"margin": {"dice": 0.5}, "confidence": 0.9, "reference": "bcp"}
+    wanted = {**shipped("config")["tables"]["table2"], **own}
+    table = plan(changed("tables.table2", wanted)).tables["table2"]
+    assert (table.margin.dice, table.margin.jaccard) == (0.5, 1.5)
+    assert (table.confidence, table.reference, table.upper_bound) == (0.9, "bcp", "vnet")
+
+
+def lines_by_name(values, name: str, table: str) -> dict[tuple[str, int], dict]:
+    lines = Layout(plan(values, [CONFIG / f"{name}.yaml"])).lines_of_table(table)
+    return {(line["variant"], line["labelled"]): line for line in lines}
+
+
+def test_each_line_says_how_its_published_number_was_chosen():
+    chosen = {
+        name: line["published_selection"]
+        for (name, _), line in lines_by_name(shipped("paper"), "paper", "table2").items()
+    }
+    of_last = {name for name, selection in chosen.items() if selection == "last"}
+    assert of_last == {"dtc", "caml", "mcf"}
+    assert set(chosen.values()) == {"last", "best_on_test"}
+    brats = lines_by_name(shipped("paper"), "paper", "table4")
+    assert brats["sgrs", 12]["published_selection"] == "best_on_validation"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"downsample": 2},
+        {"spacing": [0.625, 0.625, 1.25]},
+        {"published_spacing": None},
+        {"splits": {"test": ["a", "b"], "counts": {"train": 80, "test": 2}}},
+        {
+            "source": "phantom",
+            "phantom": {"train_scans": 80, "test_scans": 20, "shape": [48, 48, 24], "seed": 1},
+        },
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_on_other_scans_or_voxels_no_published_number_may_stand(change):
+    values = shipped("paper")
+    values["datasets"]["la"] |= change
+    lines = lines_by_name(values, "paper", "table2").values()
+    assert {line["published_selection"] for line in lines} == {None}
+
+
+def test_the_published_lists_in_other_words_are_the_published_lists():
+    values = shipped("paper")
+    names = (CONFIG / "splits/la/test.list").read_text().split()
+    values["datasets"]["la"]["splits"] = {"test": names}
+    lines = lines_by_name(values, "paper", "table2").values()
+    assert None not in {line["published_selection"] for line in lines}
+
+
+def test_rows_that_an_experiment_leaves_out_have_no_score_files():
+    lines = lines_by_name(shipped("la_half"), "la_half", "table2")
+    assert [key for key, line in lines.items() if line["scores"]] == [
+        ("vnet", 4),
+        ("vnet", 80),
+        ("sgrs", 4),
+        ("sgrs_paper", 4),
+    ]
+    assert lines["vnet", 80]["upper_bound"]
+    assert not lines["vnet", 8]["upper_bound"]
+    assert [key for key, line in lines.items() if line["reference"]] == [("sgrs", 4), ("sgrs", 8)]
+
+
+def test_each_ablation_is_tested_against_the_full_method():
+    paper = plan(shipped("paper"), [CONFIG / "paper.yaml"])
+    for name in ("table5", "table6", "table7"):
+        (row,) = [r for r in paper.tables[name].rows if r.variant == paper.tables[name].reference]
+        assert (row.method, row.settings) == ("sgrs", {})
+
+
 def test_labelled_scans_are_the_first_of_the_list_and_validation_is_carved_from_their_end():
     values = changed("selections", ["last", "best_on_validation"])
     for name in ("la", "pancreas"):

@@ -29,6 +29,7 @@ def test_each_scan_gets_the_scores_of_its_prediction(run):
     assert [one.name for one in scored] == ["a", "bb"]
     for one in scored:
         expected = score(one.prediction, scan(one.name).label == 1)
+        assert one.scores["diagonal"] == pytest.approx((20**2 + 18**2 + 16**2) ** 0.5)
         assert {key: one.scores[key] for key in expected} == pytest.approx(expected, nan_ok=True)
         assert one.scores["empty"] == (not one.prediction.any())
 
@@ -42,7 +43,7 @@ def test_an_empty_prediction_is_marked_and_has_no_distances(run, tmp_path):
     assert one.scores["empty"]
     assert one.scores["dice"] == 0
     write_scores(tmp_path / "scores.csv", {"a": one.scores})
-    assert (tmp_path / "scores.csv").read_text().splitlines()[1] == "a,0.0,0.0,,,True"
+    assert (tmp_path / "scores.csv").read_text().splitlines()[1].startswith("a,0.0,0.0,,,True,31.3")
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -107,7 +108,14 @@ def test_a_scan_alone_and_no_scan_are_read_too():
 
 
 def test_a_score_file_keeps_every_digit(tmp_path):
-    scores = {"dice": 1 / 3, "jaccard": 0.2, "hd95": 2**0.5, "asd": 1e-9, "empty": False}
+    scores = {
+        "dice": 1 / 3,
+        "jaccard": 0.2,
+        "hd95": 2**0.5,
+        "asd": 1e-9,
+        "empty": False,
+        "diagonal": 9.5,
+    }
     write_scores(tmp_path / "scores.csv", {"ΑΒ scan": scores})
     with (tmp_path / "scores.csv").open(encoding="utf-8") as file:
         (line,) = csv.DictReader(file)

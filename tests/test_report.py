@@ -17,6 +17,7 @@ from sgrs_core.report.contents import pages_of
 from sgrs_core.report.documents import ABOUT_DIFFERENCES, read_page
 from sgrs_core.report.page import build_report
 from sgrs_core.report.slices import path_of, slices_of
+from sgrs_core.tables import METRICS, read_table
 from tests.made_up_results import (
     LONG_NAME,
     PROJECT,
@@ -60,9 +61,14 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def html(tmp_path_factory) -> str:
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="module")
+def html(folder) -> str:
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("results"))
+        patch.chdir(folder)
         return make_report()
 
 
@@ -121,8 +127,10 @@ def test_every_table_has_a_part_for_each_selection_and_scoring(page):
     assert names == each * 2  # Tables 2 and 7
 
 
-def test_numbers_are_those_of_the_table(page):
-    assert "89.70" in "".join(page.text("td"))  # SGRS-Net's published Dice
+def test_numbers_are_those_of_the_table(folder, page):
+    table = read_table(folder / Layout(plan_of_quick()).outputs("table2")[0])
+    dice = table.loc[(table["method"] == "sgrs") & (table["scoring"] == "strict"), "dice_ours"]
+    assert {f"{value:.2f}" for value in dice} <= {text.strip() for text in page.text("td")}
 
 
 def test_pictures_have_words_for_those_who_do_not_see_them(page):
@@ -166,14 +174,17 @@ def test_a_file_of_costs_is_shown_in_place_of_the_records_hours(html, tmp_path):
     assert "hours per run" in html
 
 
-def test_a_published_value_in_our_interval_is_counted():
-    row = {"selection": "last", "scoring": "strict", "seeds": 1}
-    for place, metric in enumerate(("dice", "jaccard", "hd95", "asd")):
-        row |= {f"{metric}_published": [1.0, 2.0, float("nan"), 3.0][place]}
-        row |= {f"{metric}_reproduced": place == 0}
-    not_run = {**row, "seeds": 0}
-    (count,) = sheets.reproduced(pandas.DataFrame([row, not_run]))
-    assert (count["published_values_compared"], count["in_our_interval"]) == (3, 1)
+def test_verdicts_are_counted_where_there_are_any():
+    words = ("equivalent", "different", "equivalent", "")
+    row = {f"{metric}_verdict": word for metric, word in zip(METRICS, words, strict=True)}
+    nothing = dict.fromkeys(row, "")
+    rows = [
+        {"selection": "last", "scoring": "published", **row},
+        {"selection": "last", "scoring": "strict", **nothing},
+    ]
+    (count,) = sheets.verdicts(pandas.DataFrame(rows))
+    assert (count["scoring"], count["equivalent"], count["different"]) == ("published", 2, 1)
+    assert count["inconclusive"] == 0
 
 
 def test_a_long_log_is_thinned_by_means():

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas
 import pytest
 from pandas import DataFrame
 
@@ -13,12 +14,20 @@ def line(tmp_path):
     for seed, gain in enumerate((0.02, 0.04)):
         last = DataFrame({name: generator.uniform(0.3, 0.9, 10) for name in ("dice", "jaccard")})
         last = last.assign(hd95=5.0, asd=1.0, scan=[f"scan {i}" for i in range(10)], empty=False)
+        last["diagonal"] = 50.0
         best = last.assign(dice=last["dice"] + gain, hd95=4.0).sample(frac=1, random_state=seed)
         for selection, scores in (("last", last), ("best_on_test", best)):
             path = tmp_path / f"{selection}-{seed}.csv"
             scores.to_csv(path, index=False)
             files[selection].append(str(path))
     return {"dataset": "la", "labelled": 4, "method": "vnet", **files}
+
+
+def test_scans_that_were_not_scored_under_both_selections_are_an_error(line):
+    file = line["best_on_test"][0]
+    pandas.read_csv(file).iloc[1:].to_csv(file, index=False)
+    with pytest.raises(ValueError, match="different scans, such as scan"):
+        build_selection_gain([line])
 
 
 def test_the_gain_is_the_mean_over_seeds_of_paired_differences(line):

@@ -1,160 +1,249 @@
+import time
+
 import numpy as np
 import pandas
 import pytest
-from pandas import DataFrame
 
-from sgrs_core.tables import METRICS, PARTS, build_table, summarise, to_latex, to_markdown
+from sgrs_core.statistics import compare, holm, mean_interval
+from sgrs_core.tables import METRICS, PARTS, Rules, build_table, gather, read_table, summarise
+from tests.made_up_scores import DIAGONAL, moved, published, scores, write
 
-SCORES = pandas.DataFrame(
-    {
-        "scan": ["a", "b", "c"],
-        "dice": [0.9, 0.6, 0.0],
-        "jaccard": [0.8, 0.4, 0.0],
-        "hd95": [2.0, 4.0, np.nan],
-        "asd": [1.0, 2.0, np.nan],
-        "empty": [False, False, True],
-    }
-)
-PUBLISHED = pandas.DataFrame(
-    {
-        "variant": ["vnet", "dtc", "sgrs"],
-        "labelled": [4, 4, 4],
-        "dice": [52.55, 81.25, 89.7],
-        "jaccard": [39.6, 69.33, 81.4],
-        "hd95": [47.05, 14.9, 6.68],
-        "asd": [9.87, 3.99, 1.75],
-    }
-)
+NOTHING = published()
 
 
-@pytest.fixture
-def lines(tmp_path):
-    """V-Net with two seeds, and a method of ours alone with one."""
-    files = []
-    for number, shift in enumerate((0.0, 0.02, 0.0)):
-        changed = SCORES.assign(dice=SCORES["dice"] + shift * (SCORES["dice"] > 0))
-        changed.to_csv(tmp_path / f"{number}.csv", index=False)
-        files.append(str(tmp_path / f"{number}.csv"))
-    return [
-        {"variant": "vnet", "labelled": 4, "scores": {"last": files[:2]}},
-        {"variant": "toy", "labelled": 4, "scores": {"last": files[2:]}},
+def line(variant: str, files: list[str], **more) -> dict:
+    return {"variant": variant, "labelled": 4, "scores": {"best_on_test": files}, **more}
+
+
+def beside_published(variant: str, files: list[str], **more) -> dict:
+    return line(variant, files, published_selection="best_on_test", **more)
+
+
+def row(table, method: str, scoring: str = "strict", **more) -> dict:
+    wanted = {"method": method, "scoring": scoring, **more}
+    (found,) = [
+        one
+        for one in table.to_dict("records")
+        if all(one[key] == value for key, value in wanted.items())
     ]
-
-
-@pytest.fixture
-def table(lines):
-    return build_table("la", lines, PUBLISHED)
-
-
-def row(table, method, scoring):
-    (found,) = table[(table["method"] == method) & (table["scoring"] == scoring)].to_dict("records")
     return found
 
 
-def test_published_scoring_counts_an_empty_prediction_as_perfect_distances():
-    means = summarise(SCORES, "published")
-    assert means == pytest.approx({"dice": 50, "jaccard": 40, "hd95": 2, "asd": 1})
+@pytest.fixture
+def near(tmp_path):
+    """Three seeds of one method, 0.1 points of Dice apart."""
+    base = scores(80)
+    return write(tmp_path, "near", [moved(base, points) for points in (-0.1, 0, 0.1)])
 
 
-def test_strict_scoring_leaves_an_empty_prediction_out_of_the_distances():
-    means = summarise(SCORES, "strict")
-    assert means == pytest.approx({"dice": 50, "jaccard": 40, "hd95": 3, "asd": 1.5})
+def mean_dice(files) -> float:
+    return float(np.mean([summarise(pandas.read_csv(file), "strict")["dice"] for file in files]))
 
 
-def test_a_row_shows_published_ours_difference_seeds_and_spread(table):
-    vnet = row(table, "vnet", "strict")
-    assert (vnet["dataset"], vnet["labelled"], vnet["selection"]) == ("la", 4, "last")
-    assert vnet["seeds"] == 2
-    assert vnet["dice_published"] == 52.55
-    assert vnet["dice_ours"] == pytest.approx((50 + 100 * (0.92 + 0.62) / 3) / 2)
-    assert vnet["dice_difference"] == pytest.approx(vnet["dice_ours"] - 52.55)
-    assert vnet["dice_spread"] == pytest.approx(np.std([50, 100 * (0.92 + 0.62) / 3], ddof=1))
-    assert vnet["empty"] == 2
+def test_an_empty_prediction_is_a_perfect_distance_in_published_scoring():
+    means = summarise(scores(empty=[0, 1]), "published")
+    rest = scores().iloc[2:]
+    assert means["hd95"] == pytest.approx(rest["hd95"].sum() / 20)
+    assert means["dice"] == pytest.approx(100 * rest["dice"].sum() / 20)
 
 
-def test_rows_that_only_the_paper_has_and_rows_that_only_we_have_stand_too(table):
-    dtc, toy = row(table, "dtc", "strict"), row(table, "toy", "strict")
-    assert dtc["seeds"] == 0
-    assert np.isnan(dtc["dice_ours"])
-    assert dtc["dice_published"] == 81.25
-    assert np.isnan(toy["dice_published"])
-    assert toy["dice_ours"] == pytest.approx(50)
+def test_an_empty_prediction_is_as_far_off_as_the_image_is_long_in_strict_scoring():
+    means = summarise(scores(empty=[0, 1]), "strict")
+    rest = scores().iloc[2:]
+    assert means["hd95"] == pytest.approx((rest["hd95"].sum() + 2 * DIAGONAL) / 20)
+    assert means["asd"] == pytest.approx((rest["asd"].sum() + 2 * DIAGONAL) / 20)
+    assert means["dice"] == pytest.approx(100 * rest["dice"].sum() / 20)
 
 
-def test_rows_stand_in_the_published_order_and_ours_come_last(table):
-    order = table[table["scoring"] == "strict"]["method"].tolist()
-    assert order == ["vnet", "dtc", "sgrs", "toy"]
+def test_score_files_that_name_no_diagonal_have_no_distance_where_a_prediction_is_empty():
+    means = summarise(scores(empty=[0]).drop(columns="diagonal"), "strict")
+    assert np.isnan([means["hd95"], means["asd"]]).all()
+    assert means["dice"] > 0
+    assert summarise(scores().drop(columns="diagonal"), "strict") == summarise(scores(), "strict")
 
 
-def test_the_columns_start_with_the_promised_ones(table):
-    keys = ["dataset", "labelled", "method", "selection", "scoring", "seeds"]
-    assert table.columns[:6].tolist() == keys
+def test_a_mean_its_interval_and_its_spread_follow_from_the_same_numbers(tmp_path):
+    tables = [scores(80, seed=0), scores(80, seed=1, empty=range(18)), scores(78, seed=2)]
+    table = build_table("la", [line("vnet", write(tmp_path, "vnet", tables))], NOTHING)
+    found = row(table, "vnet")
+    matrix = np.array([one["hd95"].fillna(DIAGONAL) for one in tables])
+    assert found["hd95_ours"] == pytest.approx(matrix.mean())
+    assert found["hd95_spread"] == pytest.approx(matrix.mean(axis=1).std(ddof=1))
+    ends = mean_interval(matrix.mean(axis=0))
+    assert (found["hd95_low"], found["hd95_high"]) == pytest.approx(ends)
+    assert found["hd95_low"] < found["hd95_ours"] < found["hd95_high"]
+    assert (found["empty"], found["seeds"], found["scans"]) == (18, 3, 20)
+
+
+def test_the_columns_start_with_the_promised_ones(near):
+    table = build_table("la", [line("vnet", near)], NOTHING)
+    keys = ["dataset", "labelled", "method", "recipe", "title", "selection", "scoring", "seeds"]
+    assert table.columns[:8].tolist() == keys
     for metric in METRICS:
         assert {f"{metric}_{part}" for part in PARTS} <= set(table)
+    assert row(table, "vnet")["recipe"] == "shared"
 
 
-def test_markdown_and_latex_hold_every_method_and_both_scorings(table):
-    for text in (to_markdown(table, "Title", "A note."), to_latex(table, "Title", "A 5% note.")):
-        assert all(method in text for method in ("vnet", "dtc", "sgrs", "toy"))
-        assert "scoring published" in text
-        assert "scoring strict" in text
-    assert r"5\% note" in to_latex(table, "Title", "A 5% note.")
+def test_score_files_of_different_scans_are_an_error(tmp_path, near):
+    other = write(tmp_path, "other", [scores().iloc[1:]])
+    with pytest.raises(ValueError, match="different scans, such as scan 00"):
+        build_table("la", [line("vnet", [near[0], *other])], NOTHING)
+    with pytest.raises(ValueError, match="different scans, such as scan 00"):
+        build_table("la", [line("sgrs", near, reference=True), line("vnet", other)], NOTHING)
+
+
+def test_a_published_number_stands_only_under_its_own_selection_and_scoring(near):
+    both = beside_published("vnet", near)
+    both["scores"] = {"last": near, "best_on_test": near}
+    table = build_table("la", [both], published(vnet=52.55))
+    shown = table[table["dice_published"].notna()]
+    assert shown[["selection", "scoring"]].to_numpy().tolist() == [["best_on_test", "published"]]
+    found = row(table, "vnet", "published", selection="best_on_test")
+    assert found["dice_published"] == 52.55
+    assert found["dice_difference"] == pytest.approx(found["dice_ours"] - 52.55)
+    others = table[table["dice_published"].isna()]
+    assert set(others["dice_verdict"]) == {""}
+    assert others["dice_difference"].isna().all()
+
+
+def test_where_nothing_is_comparable_no_published_number_stands(near):
+    table = build_table("la", [line("vnet", near)], published(vnet=52.55))
+    assert table[[f"{metric}_published" for metric in METRICS]].isna().all(axis=None)
+    assert set(table["dice_verdict"]) == {""}
+
+
+@pytest.mark.parametrize(
+    ("off", "margin", "word"),
+    [(0.0, 1.0, "equivalent"), (0.3, 0.4, "inconclusive"), (2.0, 1.0, "different")],
+)
+def test_a_verdict_is_said_of_a_published_number(near, off, margin, word):
+    given = published(vnet=mean_dice(near) + off)
+    rules = Rules({**Rules().margin, "dice": margin})
+    table = build_table("la", [beside_published("vnet", near)], given, rules)
+    assert row(table, "vnet", "published")["dice_verdict"] == word
+
+
+def test_one_seed_tells_nothing_of_a_published_number(near):
+    table = build_table("la", [beside_published("vnet", near[:1])], published(vnet=10.0))
+    assert row(table, "vnet", "published")["dice_verdict"] == "inconclusive"
+
+
+def test_distances_that_hold_an_empty_predictions_0_are_not_judged(tmp_path):
+    lines = [
+        beside_published(variant, write(tmp_path, variant, [scores(80, seed=seed, empty=empty)
+                         for seed in range(3)]), reference=not empty)
+        for variant, empty in (("sgrs", []), ("vnet", [0]))
+    ]  # fmt: skip
+    table = build_table("la", lines, published(vnet=80.0, sgrs=80.0))
+    found = row(table, "vnet", "published")
+    assert found["hd95_verdict"] == found["asd_verdict"] == ""
+    assert np.isnan([found["hd95_p"], found["asd_p"], found["hd95_against"]]).all()
+    assert found["dice_verdict"] != ""
+    assert not np.isnan(found["dice_p"])
+    assert row(table, "sgrs", "published")["hd95_verdict"] != ""
+    assert not np.isnan(row(table, "vnet", "strict")["hd95_p"])
+
+
+def test_a_published_row_that_we_do_not_run_stands_only_where_one_may_be_compared(near):
+    not_run = {"variant": "dtc", "labelled": 4, "published_selection": "best_on_test", "scores": {}}
+    table = build_table("la", [not_run, line("toy", near)], published(dtc=81.25))
+    found = row(table, "dtc", "published")
+    assert (found["seeds"], found["dice_published"], found["dice_verdict"]) == (0, 81.25, "")
+    assert "dtc" not in set(table.loc[table["scoring"] == "strict", "method"])
+    elsewhere = build_table("la", [{**not_run, "published_selection": None}, line("toy", near)],
+                            published(dtc=81.25))  # fmt: skip
+    assert set(elsewhere["method"]) == {"toy"}
+
+
+def test_two_rows_of_ours_may_stand_beside_one_published_row(near):
+    lines = [
+        beside_published("bcp", near),
+        beside_published("bcp_official", near, published="bcp", recipe="official"),
+    ]
+    table = build_table("la", lines, published(bcp=88.02))
+    for variant, recipe in (("bcp", "shared"), ("bcp_official", "official")):
+        found = row(table, variant, "published")
+        assert (found["dice_published"], found["recipe"]) == (88.02, recipe)
 
 
 @pytest.fixture
 def tested(tmp_path):
-    """SGRS-Net, a method that is 1 to 20 points worse on 20 scans, and one that is equal."""
-    generator = np.random.default_rng(0)
-    sgrs = DataFrame({name: generator.uniform(0.5, 0.9, 20) for name in METRICS})
-    sgrs = sgrs.assign(scan=[f"scan {i}" for i in range(20)], empty=False)
-    worse = sgrs.assign(dice=sgrs["dice"] - np.linspace(0.01, 0.2, 20))
-    lines = []
-    for variant, scores in (("sgrs", sgrs), ("vnet", worse), ("dtc", sgrs)):
-        scores.sample(frac=1, random_state=1).to_csv(tmp_path / f"{variant}.csv", index=False)
-        files = {"last": [str(tmp_path / f"{variant}.csv")]}
-        reference = variant == "sgrs"
-        lines.append({"variant": variant, "labelled": 4, "scores": files, "reference": reference})
-    published = DataFrame({"variant": ["vnet", "sgrs"], "labelled": [4, 4]})
-    published = published.assign(
-        dice=[0.0, 100 * sgrs["dice"].mean()], jaccard=1.0, hd95=1.0, asd=1.0
-    )
-    return build_table("la", lines, published)
+    """SGRS-Net, a method 6 points worse, and one that differs by noise alone; three seeds each."""
+    seeds = {"sgrs": 86, "vnet": 80, "dtc": 86}
+    files = {
+        variant: write(tmp_path, variant, [scores(dice, seed=10 * place + seed)
+                                           for seed in range(3)])
+        for place, (variant, dice) in enumerate(seeds.items())
+    }  # fmt: skip
+    lines = [line(name, files[name], reference=name == "sgrs") for name in files]
+    return build_table("la", lines, NOTHING), files
 
 
-def test_methods_are_tested_against_sgrs_net_on_the_same_scans_and_corrected(tested):
-    sgrs, vnet, dtc = (row(tested, method, "strict") for method in ("sgrs", "vnet", "dtc"))
-    assert np.isnan(sgrs["dice_p"])
-    assert vnet["dice_p"] == pytest.approx(2 * 2 / 2**20)  # all signs equal, times two methods
-    assert dtc["dice_p"] == 1
-    assert vnet["hd95_p"] == 1
+def test_methods_are_compared_with_the_reference_over_seeds_and_scans_and_corrected(tested):
+    table, files = tested
+    sgrs, *others = (gather([pandas.read_csv(f) for f in files[name]], "strict") for name in files)
+    found = [compare(one.of("dice"), sgrs.of("dice")) for one in others]
+    for name, one, p in zip(("vnet", "dtc"), found, holm([one.p for one in found]), strict=True):
+        shown = row(table, name)
+        assert shown["reference"] == "sgrs"
+        assert shown["dice_p"] == p
+        assert shown["dice_against"] == pytest.approx(
+            shown["dice_ours"] - row(table, "sgrs")["dice_ours"]
+        )
+        assert (shown["dice_against_low"], shown["dice_against_high"]) == (one.low, one.high)
+    assert row(table, "vnet")["dice_p"] < 0.05 < row(table, "dtc")["dice_p"]
+    assert np.isnan(row(table, "sgrs")["dice_p"])
 
 
-def test_a_value_is_reproduced_where_the_published_one_lies_in_our_interval(tested):
-    sgrs, vnet = row(tested, "sgrs", "strict"), row(tested, "vnet", "strict")
-    assert sgrs["dice_low"] < sgrs["dice_ours"] < sgrs["dice_high"]
-    assert sgrs["dice_reproduced"]
-    assert not vnet["dice_reproduced"]
-    (line,) = [
-        line for line in to_markdown(tested, "", "").splitlines()
-        if "sgrs" in line and "strict" in line and "|" in line
+def test_no_p_comes_from_one_seed(tested):
+    _, files = tested
+    lines = [line("sgrs", files["sgrs"], reference=True), line("vnet", files["vnet"][:1])]
+    found = row(build_table("la", lines, NOTHING), "vnet")
+    assert np.isnan(found["dice_p"])
+    assert found["dice_against"] < -4
+
+
+def test_each_recipe_is_tested_against_its_own_reference(tmp_path, tested):
+    _, files = tested
+    lines = [
+        line("sgrs", files["sgrs"], reference=True),
+        line("sgrs2", files["dtc"], reference=True, recipe="official"),
+        line("vnet", files["vnet"], recipe="official"),
+        line("bcp", files["vnet"]),
+    ]
+    table = build_table("la", lines, NOTHING)
+    assert row(table, "vnet")["reference"] == "sgrs2"
+    assert row(table, "bcp")["reference"] == "sgrs"
+
+
+@pytest.mark.parametrize(("bound", "word"), [(80, "within"), (86.2, "not shown"), (95, "worse")])
+def test_how_close_the_reference_comes_to_the_upper_bound_is_said(tmp_path, tested, bound, word):
+    _, files = tested
+    upper = write(tmp_path, "all", [scores(bound, seed=90 + seed) for seed in range(3)])
+    lines = [
+        line("sgrs", files["sgrs"], reference=True),
+        line("vnet", upper, upper_bound=True) | {"labelled": 80},
+    ]
+    found = row(build_table("la", lines, NOTHING), "sgrs")
+    assert (found["upper_bound"], found["upper_bound_labelled"]) == ("vnet", 80)
+    assert found["upper_bound_verdict"] == word
+    assert found["upper_bound_low"] < found["upper_bound_difference"] < found["upper_bound_high"]
+
+
+def test_a_table_read_back_is_the_table(tmp_path, tested):
+    table, _ = tested
+    table.to_csv(tmp_path / "table.csv", index=False)
+    back = read_table(tmp_path / "table.csv")
+    assert back.columns.tolist() == table.columns.tolist()
+    assert back["dice_verdict"].tolist() == table["dice_verdict"].tolist()
+
+
+def test_a_table_of_25_rows_takes_seconds(tmp_path):
+    lines = [
+        line(f"method {place}", write(tmp_path, str(place), [scores(80, seed=seed + 7 * place)
+             for seed in range(3)]), reference=not place)
+        for place in range(25)
     ]  # fmt: skip
-    assert line.count("✓") == 1
-    (line,) = [
-        line for line in to_markdown(tested, "", "").splitlines()
-        if "vnet" in line and "strict" in line
-    ]  # fmt: skip
-    assert line.count("†") == 1
-    assert r"$\dagger$" in to_latex(tested, "", "")
-
-
-def test_each_line_of_markdown_names_its_selection_and_scoring(table):
-    lines = to_markdown(table, "Title", "").splitlines()
-    of_methods = [line for line in lines if "vnet" in line or "dtc" in line]
-    assert len(of_methods) == 4
-    assert all("last" in line for line in of_methods)
-    assert sum("strict" in line for line in of_methods) == 2
-
-
-def test_a_table_of_ours_alone_needs_no_published_numbers(lines):
-    table = build_table("la", lines, PUBLISHED.iloc[:0])
-    assert table["method"].unique().tolist() == ["vnet", "toy"]
+    start = time.perf_counter()
+    build_table("la", lines, NOTHING)
+    assert time.perf_counter() - start < 30  # 2 seconds on an idle core

@@ -6,7 +6,8 @@ import pandas
 
 from sgrs_core.files import write_text
 from sgrs_core.log import log_to
-from sgrs_core.tables import build_table, to_latex, to_markdown
+from sgrs_core.tables import Rules, build_table
+from sgrs_core.typeset import to_latex, to_markdown
 
 
 def main(snakemake):
@@ -14,11 +15,13 @@ def main(snakemake):
     sheet = snakemake.params.table
     published = pandas.read_csv(snakemake.input.published)
     published = published[published["table"] == (sheet["published_table"] or 0)]
-    table = build_table(sheet["dataset"], snakemake.params.lines, published)
+    rules = Rules(sheet["margin"], sheet["confidence"])
+    table = build_table(sheet["dataset"], snakemake.params.lines, published, rules)
+    title, note = sheet["title"], snakemake.params.note
     texts = {
         snakemake.output.csv: table.to_csv(index=False),
-        snakemake.output.md: to_markdown(table, sheet["title"], snakemake.params.note),
-        snakemake.output.tex: to_latex(table, sheet["title"], snakemake.params.note),
+        snakemake.output.md: to_markdown(table, title, note, rules),
+        snakemake.output.tex: to_latex(table, snakemake.wildcards.table, title, note, rules),
     }
     for path, text in texts.items():
         write_text(Path(path), text)

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from pandas import DataFrame
 
 from sgrs_core.figures.style import FULL_WIDTH, LINES, new_figure, styled
-from sgrs_core.statistics import interval
+from sgrs_core.statistics import mean_interval
 
 
 @styled
@@ -13,7 +13,7 @@ def draw_paired_scores(scores: dict[int, DataFrame]) -> Figure:
     """One panel for each number of labelled scans; in it a grey line for each scan.
 
     scores: for each number of labelled scans a table of Dice in per cent, one row for each scan
-    (the index), one column for each method (its title). A method's mean has its bootstrap 95%
+    (the index), one column for each method (its title). A method's mean has Student's 95%
     interval. Raises ValueError where there is nothing to draw.
     """
     if not scores or any(table.empty for table in scores.values()):
@@ -34,7 +34,7 @@ def draw_scans(axes: Axes, table: DataFrame) -> None:
     for _, scan in table.iterrows():
         axes.plot(places, scan, color="0.7", linewidth=0.5, marker=".", markersize=3)
     for place, method in zip(places, table.columns, strict=True):
-        mean, (low, high) = table[method].mean(), interval(table[method])
+        mean, (low, high) = table[method].mean(), mean_interval(table[method])
         axes.errorbar(
             place, mean, yerr=[[mean - low], [high - mean]],
             color=LINES[0], marker="o", capsize=3, zorder=3,

@@ -1,6 +1,7 @@
 """What an experiment's report shows, as its plan says. Nothing is read here but the plan."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ def contents_of(plan: Plan, layout: Layout) -> dict[str, Any]:
                 "name": name,
                 "title": table.title,
                 "note": plan.note_of(name),
+                "confidence": table.confidence,
+                "margin": asdict(table.margin),
                 "file": layout.outputs(name)[0],
             }
             for name, table in plan.tables.items()

@@ -29,17 +29,20 @@ from sgrs_core.report.runs import (
 )
 from sgrs_core.report.sheets import Sheet
 from sgrs_core.selection_gain import TITLE as SELECTION_GAIN
+from sgrs_core.tables import Rules, read_table
+from sgrs_core.typeset import meaning_of_marks, reference_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True)
 class Panels:
-    """A table of the paper: title, note, and a sheet for each selection and scoring."""
+    """A table: title, note, what its marks mean, and a sheet for each selection and scoring."""
 
     id: str
     title: str
     note: str
+    marks: Sequence[str]
     sheets: Mapping[str, Sheet]
 
 
@@ -78,7 +81,7 @@ def build_report(
     runs' records hold. case: the JSON file of `slices_of`.
     """
     runs = [read_run(line) for line in contents["runs"]]
-    tables = {line["name"]: pandas.read_csv(line["file"]) for line in contents["tables"]}
+    tables = {line["name"]: read_table(line["file"]) for line in contents["tables"]}
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -95,7 +98,7 @@ def build_report(
         script_digest=_digest(script),
         facts=_summary(contents, runs),
         datasets=sheets.of_dictionaries(contents["datasets"], "Data sets"),
-        reproduced=_reproduced(contents["tables"], tables),
+        verdicts=_verdicts(contents["tables"], tables),
         tables=[_panels(line, tables[line["name"]]) for line in contents["tables"]],
         gain=sheets.of_gain(pandas.read_csv(gain), SELECTION_GAIN) if gain else None,
         figures=[_picture(line) for line in contents["figures"]],
@@ -127,20 +130,23 @@ def _summary(contents: Mapping[str, Any], runs: Sequence[Finished]) -> dict[str,
     }
 
 
-def _reproduced(
-    lines: Sequence[Mapping[str, Any]], tables: Mapping[str, pandas.DataFrame]
-) -> Sheet:
+def _verdicts(lines: Sequence[Mapping[str, Any]], tables: Mapping[str, pandas.DataFrame]) -> Sheet:
     counts = [
         {"table": line["title"], **count}
         for line in lines
-        for count in sheets.reproduced(tables[line["name"]])
+        for count in sheets.verdicts(tables[line["name"]])
     ]
-    return sheets.of_dictionaries(counts, "Published values in our 95% intervals")
+    return sheets.of_dictionaries(counts, "Published values beside ours")
 
 
 def _panels(line: Mapping[str, Any], table: pandas.DataFrame) -> Panels:
+    rules = Rules(line["margin"], line["confidence"])
     return Panels(
-        f"table-{line['name']}", line["title"], line["note"], dict(sheets.of_table(table))
+        f"table-{line['name']}",
+        line["title"],
+        line["note"],
+        list(meaning_of_marks(rules, reference_of(table)).values()),
+        dict(sheets.of_table(table, rules.confidence)),
     )
 
 

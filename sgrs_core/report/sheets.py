@@ -1,6 +1,5 @@
 """Sortable tables: cells with the text one reads and the value by which they are sorted."""
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,10 +7,11 @@ from typing import Any
 import pandas
 from pandas import DataFrame
 
-from sgrs_core.tables import METRICS, NAMES, PERCENT, SIGNIFICANT, counted
+from sgrs_core import typeset
+from sgrs_core.statistics import DIFFERENT, EQUIVALENT, INCONCLUSIVE
+from sgrs_core.tables import METRICS, NAMES, UNITS, in_units
 
-UNITS = {metric: "%" if metric in PERCENT else "voxels" for metric in METRICS}
-MISSING = "–"
+BESIDE_PUBLISHED = ("published", "ours", "difference")
 
 
 @dataclass(frozen=True)
@@ -45,19 +45,20 @@ def text(value: Any) -> Cell:
 
 def number(value: float | None, form: str = ".2f", small: str = "") -> Cell:
     """A cell with a number, which may be missing."""
-    if value is None or math.isnan(value):
-        return Cell(MISSING, None, small)
-    return Cell(format(value, form), float(value), small)
+    shown = typeset.number(value, form)
+    return Cell(shown, None if shown == typeset.MISSING else value, small)
 
 
-def of_table(table: DataFrame) -> Iterator[tuple[str, Sheet]]:
-    """A table of published numbers beside ours, as `build_table` makes it: name and sheet of each
-    selection and scoring."""
-    groups = [("", 2), *_over_metrics(3), ("", 2)]
-    columns = ["method", "labelled"]
-    columns += ["published", "ours", "difference"] * len(METRICS) + ["seeds", "empty"]
-    for (selection, scoring), part in table.groupby(["selection", "scoring"], sort=False):
-        rows = [_row(row) for row in part.to_dict("records")]
+def of_table(table: DataFrame, confidence: float) -> Iterator[tuple[str, Sheet]]:
+    """A table as `build_table` makes it: name and sheet of each selection and scoring.
+
+    Published numbers have columns where there are any that are comparable.
+    """
+    for selection, scoring, part in typeset.parts_of(table):
+        each = BESIDE_PUBLISHED if typeset.has_published(part) else ("ours",)
+        columns = ["method", "labelled", *each * len(METRICS), "seeds", "empty"]
+        groups = [("", 2), *_over_metrics(len(each)), ("", 2)]
+        rows = [_row(row, each, confidence) for row in part.to_dict("records")]
         faint = frozenset(place for place, seeds in enumerate(part["seeds"]) if not seeds)
         name = f"selection {selection}, scoring {scoring}"
         yield name, Sheet(name, columns, rows, groups, faint)
@@ -73,7 +74,7 @@ def of_gain(gain: DataFrame, caption: str) -> Sheet:
         cells = [text(row["method"]), number(row["labelled"], "d"), text(row["dataset"])]
         for metric in METRICS:
             low, high = row[f"{metric}_low"], row[f"{metric}_high"]
-            interval = "" if math.isnan(low) else f"[{low:+.2f}, {high:+.2f}]"
+            interval = typeset.interval(low, high, "+.2f")
             cells += [number(row[f"{metric}_{part}"]) for part in ("last", "best_on_test")]
             cells.append(number(row[f"{metric}_gain"], "+.2f", interval))
         rows.append([*cells, number(row["seeds"], "d")])
@@ -86,7 +87,7 @@ def of_scores(scores: DataFrame, caption: str) -> Sheet:
     rows = [
         [text(scan), *map(number, values), text("yes" if empty else "no")]
         for scan, empty, values in zip(
-            ordered["scan"], ordered["empty"], counted(ordered, "strict").to_numpy(), strict=True
+            ordered["scan"], ordered["empty"], in_units(ordered).to_numpy(), strict=True
         )
     ]
     columns = [f"{NAMES[metric]}, {UNITS[metric]}" for metric in METRICS]
@@ -105,47 +106,32 @@ def of_dictionaries(lines: Iterable[Mapping[str, Any]], caption: str) -> Sheet:
     return of_frame(DataFrame(list(lines)), caption)
 
 
-def reproduced(table: DataFrame) -> list[dict[str, Any]]:
-    """For each selection and scoring, how many published values lie in our interval."""
+def verdicts(table: DataFrame) -> list[dict[str, Any]]:
+    """For each selection and scoring with comparable published values, what is said of them."""
     counts = []
-    for (selection, scoring), part in table.groupby(["selection", "scoring"], sort=False):
-        ours = part[part["seeds"] > 0]
-        compared = sum(int(ours[f"{metric}_published"].notna().sum()) for metric in METRICS)
-        inside = sum(int(ours[f"{metric}_reproduced"].sum()) for metric in METRICS)
-        counts.append(
-            {
-                "selection": selection,
-                "scoring": scoring,
-                "published_values_compared": compared,
-                "in_our_interval": inside,
-            }
-        )
+    for selection, scoring, part in typeset.parts_of(table):
+        words = part[[f"{metric}_verdict" for metric in METRICS]].to_numpy().ravel().tolist()
+        count = {word: words.count(word) for word in (EQUIVALENT, DIFFERENT, INCONCLUSIVE)}
+        if any(count.values()):
+            counts.append({"selection": selection, "scoring": scoring, **count})
     return counts
 
 
-def _row(row: Mapping[Any, Any]) -> list[Cell]:
-    cells = [text(row["method"]), number(row["labelled"], "d")]
+def _row(row: Mapping[Any, Any], each: Sequence[str], confidence: float) -> list[Cell]:
+    cells = [text(row["title"]), number(row["labelled"], "d")]
     for metric in METRICS:
-        value = {part: row[f"{metric}_{part}"] for part in ("published", "ours", "difference")}
-        cells += [
-            number(value["published"]),
-            number(value["ours"], small=_surroundings(row, metric)),
-            number(value["difference"], "+.2f", _marks(row, metric)),
+        behind = [
+            typeset.interval(row[f"{metric}_low"], row[f"{metric}_high"]),
+            typeset.spread(row[f"{metric}_spread"]),
+            typeset.marks(row, metric, confidence),
         ]
-    empty = row["empty"]
-    return [*cells, number(row["seeds"], "d"), number(empty, ".0f")]
-
-
-def _surroundings(row: Mapping[Any, Any], metric: str) -> str:
-    """Our interval over scans and spread over seeds."""
-    low, high, spread = (row[f"{metric}_{part}"] for part in ("low", "high", "spread"))
-    interval = "" if math.isnan(low) else f"[{low:.2f}, {high:.2f}]"
-    return f"{interval} ± {spread:.2f}" if not math.isnan(spread) else interval
-
-
-def _marks(row: Mapping[Any, Any], metric: str) -> str:
-    inside = "✓" if row[f"{metric}_reproduced"] else ""
-    return inside + ("†" if row[f"{metric}_p"] < SIGNIFICANT else "")
+        own = {
+            "published": number(row[f"{metric}_published"]),
+            "ours": number(row[f"{metric}_ours"], small=" ".join(filter(None, behind))),
+            "difference": number(row[f"{metric}_difference"], "+.2f"),
+        }
+        cells += [own[part] for part in each]
+    return [*cells, number(row["seeds"], "d"), number(row["empty"], ".0f")]
 
 
 def _column(values: "pandas.Series[Any]") -> list[Cell]:

@@ -6,7 +6,7 @@ from pandas import DataFrame
 
 from sgrs_core.figures.paired_scores import draw_paired_scores
 from sgrs_core.figures.training_curves import Curve, draw_training_curves, smoothed
-from sgrs_core.statistics import interval
+from sgrs_core.statistics import mean_interval
 
 
 def log(*columns: str) -> DataFrame:
@@ -61,7 +61,7 @@ def test_each_scan_is_a_line_and_each_method_has_its_mean_and_interval(scores):
         means = [text.get_text() for text in axes.texts]
         assert means == [f"{mean:.1f}" for mean in scores.mean()]
         assert [text.get_text() for text in axes.get_xticklabels()] == ["V-Net", "SGRS-Net"]
-        (bars, *_), low = axes.containers[0], interval(scores["V-Net"])[0]
+        (bars, *_), low = axes.containers[0], mean_interval(scores["V-Net"])[0]
         assert bars.get_ydata() == scores["V-Net"].mean()
         assert axes.containers[0].lines[2][0].get_segments()[0][0, 1] == pytest.approx(low)
 

@@ -1,12 +1,16 @@
 """What the tests of SS-Net and MC-Net+ against whole iterations of their public loops share.
 
-Tolerances hold on any CPU, whose kernels round differently, and notice a change of 1%. Networks are
-contiguous, as they are built: on a CPU, batch norm sums volumes whose channels lie last in float32.
+Tolerances hold on any CPU, whose kernels round differently, and notice a change of 1%. Rounding
+tips a ReLU here and there, and batch norms over the few voxels of deep layers amplify it: in
+made-up states like the stored ones, other kernels moved a loss by 0.003% in the first step and by
+0.2% in the third, and the length of a part's way in three steps by 0.2% (last layers) and 7% (deep
+ones). Networks are contiguous, as they are built: on a CPU, batch norm sums volumes whose channels
+lie last in float32.
 """
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,10 +26,9 @@ from sgrs_core.settings import TrainingSettings
 from sgrs_core.training import is_competing, set_learning_rates, take_step
 
 VALUE, GRADIENT = 1e-4, 1e-3  # relative
-LATER = 1e-3  # relative, of what follows from a step already taken
+LATER = 5e-3  # relative, of what follows from a step already taken
 FLOOR = 1e-3  # of the largest value of an array: allowed beside the relative tolerance
-WAY = 5e-3  # of the way that a part of a network has gone in training
-RANK = 2  # rows of a memory that rounding may rank otherwise
+FEW = 3  # voxels that rounding may call otherwise, rows of a memory that it may rank otherwise
 
 
 class Arrays(Mapping[str, Tensor]):
@@ -60,7 +63,7 @@ def used(actual: Tensor, expected: Tensor, relative: float, absolute: float) -> 
     """The largest difference, in tolerances."""
     difference = (actual.detach() - expected).abs().double()
     allowed = relative * expected.abs().double() + absolute
-    return float(torch.where(difference > 0, difference / allowed, 0).max())
+    return float(torch.where(difference == 0, 0, difference / allowed).max())
 
 
 def close(actual: Tensor, expected: Tensor, relative: float = VALUE, absolute: float = 0.0) -> None:
@@ -72,13 +75,15 @@ def close(actual: Tensor, expected: Tensor, relative: float = VALUE, absolute: f
     assert share <= 1, f"{share:.3g} times the tolerance"
 
 
-def rows_close(actual: Tensor, expected: Tensor) -> None:
-    """The same rows in any order, but for as many as rounding may rank otherwise."""
-    assert actual.shape == expected.shape
-    allowed = LATER * expected.abs() + FLOOR * float(expected.abs().max())
+def rows_close(actual: Tensor, expected: Tensor, floor: float = FLOOR) -> None:
+    """The same rows in any order, but for a few; `floor` is part of the largest value."""
+    if len(expected) == 0:
+        assert len(actual) == 0
+        return
+    allowed = VALUE * expected.abs() + floor * float(expected.abs().max())
     same = ((actual[:, None] - expected).abs() <= allowed).all(dim=2)
-    assert (~same.any(dim=0)).sum() <= RANK
-    assert (~same.any(dim=1)).sum() <= RANK
+    assert (~same.any(dim=0)).sum() <= FEW
+    assert (~same.any(dim=1)).sum() <= FEW
 
 
 def flattened(tensors: Iterator[Tensor]) -> Tensor:
@@ -86,14 +91,29 @@ def flattened(tensors: Iterator[Tensor]) -> Tensor:
     return torch.cat([t.detach().flatten() for t in tensors if t.is_floating_point()])
 
 
-def went_the_same_way(start: Tensor, mine: Tensor, theirs: Tensor, tolerance: float = WAY) -> None:
-    """The ends lie close together, measured by their way from the start."""
-    share = way_between(start, mine, theirs) / tolerance
-    assert share <= 1, f"{share:.3g} times the tolerance"
+class Detour(NamedTuple):
+    """How far the end lies from where it should, in lengths of the way from the start.
+
+    along: too far or too near. aside: in all directions together.
+    """
+
+    along: float
+    aside: float
 
 
-def way_between(start: Tensor, mine: Tensor, theirs: Tensor) -> float:
-    return float((mine - theirs).norm() / (theirs - start).norm())
+LAST_LAYERS, DEEP_LAYERS = Detour(5e-3, 5e-2), Detour(0.2, 0.7)
+
+
+def detour(start: Tensor, mine: Tensor, theirs: Tensor) -> Detour:
+    way, error = (theirs - start).double(), (mine - theirs).double()
+    return Detour(abs(float(error @ way / (way @ way))), float(error.norm() / way.norm()))
+
+
+def went_the_same_way(start: Tensor, mine: Tensor, theirs: Tensor, allowed: Detour) -> None:
+    """Values of a part of a network lie, after training, where they should."""
+    found = detour(start, mine, theirs)
+    assert found.along <= allowed.along
+    assert found.aside <= allowed.aside
 
 
 # Networks

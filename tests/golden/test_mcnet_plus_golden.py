@@ -17,7 +17,9 @@ from sgrs_core.methods.method import Batch, StepOutput
 from sgrs_core.networks.mcnet_plus import ThreeDecoderVNet
 from sgrs_core.settings import TrainingSettings
 from tests.golden.public_loops import (
+    DEEP_LAYERS,
     GRADIENT,
+    LAST_LAYERS,
     Arrays,
     ChannelFactors,
     close,
@@ -230,11 +232,26 @@ def networks(loop, arrays) -> tuple[nn.Module, nn.Module, nn.Module]:
     return start, loop[0].network, with_values(theirs, *states_after_the_steps(arrays))
 
 
-@pytest.mark.parametrize("part", ["encoder", *(f"decoders.{k}" for k in DECODERS)])
-def test_each_part_ends_where_the_public_loop_leaves_it(part, networks):
-    parts = [network.get_submodule(part) for network in networks]
-    went_the_same_way(*(flattened(part.parameters()) for part in parts))
-    went_the_same_way(*(flattened(part.buffers()) for part in parts))
+@pytest.mark.parametrize("layer", ["stage9", "output"])
+@pytest.mark.parametrize("k", DECODERS)
+def test_the_last_layers_end_where_the_public_loop_leaves_them(k, layer, networks):
+    parts = (network.get_submodule(f"decoders.{k}.{layer}") for network in networks)
+    went_the_same_way(*(flattened(part.parameters()) for part in parts), LAST_LAYERS)
+
+
+PARTS = ["encoder", *(f"decoders.{k}" for k in DECODERS)]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_deep_layers_go_the_public_loops_way(part, networks):
+    parts = (network.get_submodule(part) for network in networks)
+    went_the_same_way(*(flattened(part.parameters()) for part in parts), DEEP_LAYERS)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_running_statistics_end_where_the_public_loop_leaves_them(part, networks):
+    parts = (network.get_submodule(part) for network in networks)
+    went_the_same_way(*(flattened(part.buffers()) for part in parts), LAST_LAYERS)
 
 
 # Schedules and scans

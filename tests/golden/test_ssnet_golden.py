@@ -19,7 +19,11 @@ from sgrs_core.methods.ssnet import SmoothnessAndSeparation, SsnetSettings
 from sgrs_core.networks.ssnet import EMBEDDING, SeparatingVNet
 from sgrs_core.settings import TrainingSettings
 from tests.golden.public_loops import (
+    DEEP_LAYERS,
+    FEW,
+    FLOOR,
     GRADIENT,
+    LAST_LAYERS,
     Arrays,
     ChannelFactors,
     close,
@@ -325,10 +329,10 @@ def test_cross_entropy_is_that_of_the_labelled_patches_and_no_part_of_the_loss(l
 
 
 def test_the_memory_after_each_step_of_the_public_loop(loop, arrays):
-    """Rounding may call a few voxels otherwise, and rank a vector or two otherwise."""
     for i, step in enumerate(loop[1]):
-        assert abs(step.correct - arrays[f"step{i}_n_correct_foreground"]) <= 3
-        rows_close(step.memory, arrays[f"step{i}_memory_foreground"])
+        assert abs(step.correct - arrays[f"step{i}_n_correct_foreground"]) <= FEW
+        floor = FLOOR if i == 0 else 0.05  # features of deep layers that have moved
+        rows_close(step.memory, arrays[f"step{i}_memory_foreground"], floor)
 
 
 @pytest.fixture(scope="module")
@@ -344,20 +348,19 @@ HEADS = ["projection", "prediction", "selectors.1", "memory_selectors.1"]
 @pytest.mark.parametrize("part", ["decoder.stage9", "decoder.output", *HEADS])
 def test_the_last_layers_and_the_heads_end_where_the_public_loop_leaves_them(part, networks):
     parts = (network.get_submodule(part) for network in networks)
-    went_the_same_way(*(flattened(part.parameters()) for part in parts))
+    went_the_same_way(*(flattened(part.parameters()) for part in parts), LAST_LAYERS)
 
 
 @pytest.mark.parametrize("part", ["encoder", "decoder"])
-def test_the_deep_layers_are_trained_too(part, networks):
-    """Their way is known to a half: norms over few voxels amplify a ReLU that rounding tips."""
+def test_the_deep_layers_go_the_public_loops_way(part, networks):
     parts = (network.get_submodule(part) for network in networks)
-    went_the_same_way(*(flattened(part.parameters()) for part in parts), tolerance=0.5)
+    went_the_same_way(*(flattened(part.parameters()) for part in parts), DEEP_LAYERS)
 
 
 @pytest.mark.parametrize("part", ["encoder", "decoder", *HEADS])
 def test_running_statistics_end_where_the_public_loop_leaves_them(part, networks):
     parts = (network.get_submodule(part) for network in networks)
-    went_the_same_way(*(flattened(part.buffers()) for part in parts))
+    went_the_same_way(*(flattened(part.buffers()) for part in parts), LAST_LAYERS)
 
 
 @pytest.mark.parametrize("part", ["selectors.0", "memory_selectors.0"])

@@ -16,7 +16,7 @@ from sgrs_core.methods.urpc import UncertaintyRectifiedPyramidConsistency, UrpcS
 from sgrs_core.networks.urpc import SCALES, PyramidUNet
 from sgrs_core.settings import TrainingSettings
 from sgrs_core.training import take_step
-from tests.golden.closeness import OUTPUT, close, gradient_close, scan_close, within
+from tests.golden.closeness import close, gradient_close, scan_close, within
 from tests.golden.stored import Factors, copy_into, fill, flattened, numbered
 
 
@@ -56,8 +56,8 @@ def test_the_full_size_network(arrays):
     with torch.no_grad():
         outputs = network(arrays["input"])
     for k, output in enumerate(outputs):
-        # With a few voxels at the bottom, instance norm amplifies rounding.
-        within(output, arrays[f"network_output{k}"], OUTPUT, absolute=2e-3)
+        # With a few voxels at the bottom, instance norm amplifies rounding: to 2e-3 of the largest.
+        close(output, arrays[f"network_output{k}"], floor=5e-3)
 
 
 def test_dropout_acts_after_each_decoder_level(arrays):

@@ -226,7 +226,7 @@ def test_the_total_of_each_network(series, k, trained, arrays):
 
 @SERIES
 def test_the_loss_is_the_sum_of_both_totals(series, trained, arrays):
-    losses = [float(iteration.output.loss) for iteration in trained[series]]
+    losses = [float(iteration.output.loss.detach()) for iteration in trained[series]]
     close(losses, arrays[f"{series}_total1"] + arrays[f"{series}_total2"], floor=0)
 
 

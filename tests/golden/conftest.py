@@ -17,10 +17,6 @@ REMARKS = {
     "caml/label": "of no stored output",
     "cobionet/input": "no network's output for it is stored",
     "cobionet_loop/smallest_margin": "how far from the threshold every verdict was",
-    "mcnet_plus/*": "its tests do not ask by name yet",
-    "sgrs_loop_2024/*": "no test yet",
-    "sgrs_loop_2025/*": "no test yet",
-    "ssnet/*": "its tests do not ask by name yet",
 }
 PASSED: set[str] = set()  # tests of this process
 

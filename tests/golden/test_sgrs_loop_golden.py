@@ -26,7 +26,7 @@ from sgrs_core.methods.sgrs import (
 from sgrs_core.settings import TrainingSettings
 
 CONFIG = Path(__file__).parents[2] / "config"
-FORM_OF = {"2024": "sgrs_released_2024", "2025": "sgrs"}
+FORM_OF = {"sgrs_loop_2024": "sgrs_released_2024", "sgrs_loop_2025": "sgrs"}
 ITERATIONS = {"late": 3, "zero": 3, "block": 2, "dropout": 1}
 REGIONS = {"omega": "consistent", "theta": "inconsistent", "delta": "ignored"}
 ONE_VIEW = ("ce_u", "ce_m", "dice_con_u", "dice_con_m", "dice_nr_u", "dice_nr_m")
@@ -47,7 +47,7 @@ def version(request) -> str:
 
 @pytest.fixture(scope="module")
 def arrays(version, golden):
-    return golden(f"sgrs_loop_{version}")
+    return golden(version)
 
 
 @pytest.fixture(scope="module")
@@ -256,7 +256,7 @@ def test_the_stored_mixing_coefficients_are_at_least_a_half(arrays):
 
 
 def test_the_threshold_is_the_versions(version, arrays):
-    form = {"2024": "released_2024", "2025": "released"}[version]
+    form = {"sgrs_loop_2024": "released_2024", "sgrs_loop_2025": "released"}[version]
     assert float(arrays["tau"]) == RELEASED_PROBABILITY[form]
 
 

@@ -8,71 +8,30 @@ ones). Networks are contiguous, as they are built: on a CPU, batch norm sums vol
 lie last in float32.
 """
 
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import numpy as np
-import torch
-from numpy.testing import assert_array_equal
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from sgrs_core.data.sampling import Sample
-from sgrs_core.inference import foreground_score, segment
+from sgrs_core.inference import foreground_score
 from sgrs_core.methods.method import Batch, Method, StepOutput
 from sgrs_core.settings import TrainingSettings
 from sgrs_core.training import is_competing, set_learning_rates, take_step
+from tests.golden.closeness import FLOOR, OUTPUT, scan_close
+from tests.golden.stored import Tensors, copy_into, numbered
 
-VALUE, GRADIENT = 1e-4, 1e-3  # relative
 LATER = 5e-3  # relative, of what follows from a step already taken
-FLOOR = 1e-3  # of the largest value of an array: allowed beside the relative tolerance
 FEW = 3  # voxels that rounding may call otherwise, rows of a memory that it may rank otherwise
 
 
-class Arrays(Mapping[str, Tensor]):
-    """A golden file's numbers as tensors; an array is read where a test asks for it."""
-
-    def __init__(self, stored: Mapping[str, NDArray[Any]]) -> None:
-        self.stored = stored
-
-    def __getitem__(self, name: str) -> Tensor:
-        return torch.from_numpy(np.asarray(self.stored[name]).copy())
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.stored)
-
-    def __len__(self) -> int:
-        return len(self.stored)
-
-    def numbered(self, prefix: str) -> list[Tensor]:
-        """prefix000, prefix001, ..."""
-        names = sorted(n for n in self if n.startswith(prefix) and n[len(prefix) :].isdigit())
-        return [self[name] for name in names]
-
-    def count(self, prefix: str, suffix: str) -> int:
-        """How many numbers lie between prefix and suffix: the steps, the updates of a memory."""
-        return sum(n.startswith(prefix) and n.endswith(suffix) for n in self)
+def count(arrays: Tensors, prefix: str, suffix: str) -> int:
+    """How many numbers lie between prefix and suffix: the steps, the updates of a memory."""
+    return sum(name.startswith(prefix) and name.endswith(suffix) for name in arrays)
 
 
 # Comparing
-
-
-def used(actual: Tensor, expected: Tensor, relative: float, absolute: float) -> float:
-    """The largest difference, in tolerances."""
-    difference = (actual.detach() - expected).abs().double()
-    allowed = relative * expected.abs().double() + absolute
-    return float(torch.where(difference == 0, 0, difference / allowed).max())
-
-
-def close(actual: Tensor, expected: Tensor, relative: float = VALUE, absolute: float = 0.0) -> None:
-    """One number to its relative tolerance; an array also to a part of its largest value."""
-    assert actual.shape == expected.shape
-    if expected.ndim:
-        absolute = max(absolute, FLOOR * float(expected.abs().max()))
-    share = used(actual, expected, relative, absolute)
-    assert share <= 1, f"{share:.3g} times the tolerance"
 
 
 def rows_close(actual: Tensor, expected: Tensor, floor: float = FLOOR) -> None:
@@ -80,15 +39,10 @@ def rows_close(actual: Tensor, expected: Tensor, floor: float = FLOOR) -> None:
     if len(expected) == 0:
         assert len(actual) == 0
         return
-    allowed = VALUE * expected.abs() + floor * float(expected.abs().max())
+    allowed = OUTPUT * expected.abs() + floor * float(expected.abs().max())
     same = ((actual[:, None] - expected).abs() <= allowed).all(dim=2)
     assert (~same.any(dim=0)).sum() <= FEW
     assert (~same.any(dim=1)).sum() <= FEW
-
-
-def flattened(tensors: Iterator[Tensor]) -> Tensor:
-    """The floating-point ones one after the other; counts are left out."""
-    return torch.cat([t.detach().flatten() for t in tensors if t.is_floating_point()])
 
 
 class Detour(NamedTuple):
@@ -119,23 +73,10 @@ def went_the_same_way(start: Tensor, mine: Tensor, theirs: Tensor, allowed: Deto
 # Networks
 
 
-def fill(network: nn.Module) -> None:
-    """Parameters by the rule of the golden files: cosines of their place."""
-    for k, (name, parameter) in enumerate(network.named_parameters()):
-        c = torch.cos(0.37 * torch.arange(parameter.numel(), dtype=torch.float64) + 0.91 * k)
-        if parameter.ndim > 1:
-            c = c * math.sqrt(2 / (parameter.numel() / len(parameter)))
-        else:
-            c = 1 + 0.1 * c if name.endswith("weight") else 0.1 * c
-        parameter.data.copy_(c.view(parameter.shape))
-
-
-def load(network: nn.Module, arrays: Arrays) -> None:
+def load(network: nn.Module, arrays: Tensors) -> None:
     """The small network's stored parameters p000, ... and buffers b000, ..."""
-    for prefix, tensors in (("p", network.parameters()), ("b", network.buffers())):
-        for mine, stored in zip(tensors, arrays.numbered(prefix), strict=True):
-            assert mine.shape == stored.shape
-            mine.data.copy_(stored)
+    copy_into(network.parameters(), numbered(arrays, "p"))
+    copy_into(network.buffers(), numbered(arrays, "b"))
 
 
 def size(network: nn.Module) -> tuple[int, int]:
@@ -144,43 +85,32 @@ def size(network: nn.Module) -> tuple[int, int]:
     return sum(counts), len(counts)
 
 
-class ChannelFactors(nn.Module):
-    """A channel dropout whose draw is given: (N, C) factors."""
-
-    def __init__(self, factors: Tensor) -> None:
-        super().__init__()
-        self.factors = factors
-
-    def forward(self, features: Tensor) -> Tensor:
-        return features * self.factors[:, :, None, None, None]
-
-
 # The loop
 
 
-def published_run(arrays: Arrays) -> TrainingSettings:
+def published_run(arrays: Tensors) -> TrainingSettings:
     """The public loop's, with the small network that was put in it, without dropout."""
     return TrainingSettings(base_filters=len(arrays["p000"]), dropout=0)
 
 
-def stored_sample(arrays: Arrays, step: int) -> Sample:
+def stored_sample(arrays: Tensors, step: int) -> Sample:
     """The four patches of a step, the first two labelled."""
     images, labels = arrays[f"step{step}_images"], arrays[f"step{step}_labels"]
     return Sample(Batch(images[:2], labels[:2], images[2:]), labels[2:])
 
 
 def public_steps(
-    method: Method, arrays: Arrays, before: Callable[[int], None] = lambda step: None
+    method: Method, arrays: Tensors, before: Callable[[int], None] = lambda step: None
 ) -> Iterator[tuple[int, float, StepOutput]]:
     """Each stored step taken by the method: its number, its tolerance, what it gave.
 
     before: called with a step's number before it is taken.
     """
     optimizers = method.optimizers()
-    for step in range(arrays.count("step", "_images")):
+    for step in range(count(arrays, "step", "_images")):
         before(step)
         output = take_step(method, optimizers, stored_sample(arrays, step), step + 1, method.run)
-        yield step, VALUE if step == 0 else LATER, output
+        yield step, OUTPUT if step == 0 else LATER, output
 
 
 def recorded(function: Callable[..., Any], calls: list[Any]) -> Callable[..., Any]:
@@ -193,9 +123,9 @@ def recorded(function: Callable[..., Any], calls: list[Any]) -> Callable[..., An
     return call
 
 
-def states_after_the_steps(arrays: Arrays) -> tuple[Tensor, Tensor]:
+def states_after_the_steps(arrays: Tensors) -> tuple[Tensor, Tensor]:
     """All parameters, and all floating-point buffers, in order of definition."""
-    last = arrays.count("step", "_images") - 1
+    last = count(arrays, "step", "_images") - 1
     return arrays[f"step{last}_params"], arrays[f"step{last}_buffers"]
 
 
@@ -227,14 +157,10 @@ def competing(run: TrainingSettings, iterations: int) -> list[int]:
     return [t for t in range(1, iterations + 1) if is_competing(t, run)]
 
 
-def scan_is_segmented_as_stored(method: Method, arrays: Arrays) -> None:
+def scan_is_segmented_as_stored(method: Method, arrays: Tensors) -> None:
     """Score and label of the stored scan; a label may differ where the score is in doubt."""
     x, y, z = arrays["infer_patch"].tolist()
     in_plane, along_z = arrays["infer_strides"].tolist()
     image, stride = arrays["infer_image"].numpy(), (in_plane, in_plane, along_z)
     score = foreground_score(method.eval().predict, image, (x, y, z), stride)
-    expected = arrays["infer_score"]
-    close(torch.from_numpy(score), expected)
-    sure = ((expected - 0.5).abs() > VALUE + FLOOR).numpy()
-    label = arrays["infer_label"].numpy() == 1
-    assert_array_equal(segment(score)[sure], label[sure])
+    scan_close(score, arrays["infer_score"], arrays["infer_label"])

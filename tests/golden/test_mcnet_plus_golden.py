@@ -16,16 +16,11 @@ from sgrs_core.methods.mcnet_plus import McNetPlus, McNetPlusSettings, labelled_
 from sgrs_core.methods.method import Batch, StepOutput
 from sgrs_core.networks.mcnet_plus import ThreeDecoderVNet
 from sgrs_core.settings import TrainingSettings
+from tests.golden.closeness import GRADIENT, close
 from tests.golden.public_loops import (
     DEEP_LAYERS,
-    GRADIENT,
     LAST_LAYERS,
-    Arrays,
-    ChannelFactors,
-    close,
     competing,
-    fill,
-    flattened,
     load,
     public_steps,
     published_run,
@@ -38,6 +33,7 @@ from tests.golden.public_loops import (
     went_the_same_way,
     with_values,
 )
+from tests.golden.stored import Factors, Tensors, fill, flattened
 
 DECODERS = range(3)
 GRADIENTS_CONSISTENCY_WEIGHT = 0.7  # where the gradients with respect to the logits were taken
@@ -47,11 +43,11 @@ TERMS = {"labelled_dice": "loss_dice", "consistency": "loss_consistency", "weigh
 
 
 @pytest.fixture(scope="module")
-def arrays(golden) -> Arrays:
-    return Arrays(golden("mcnet_plus"))
+def arrays(tensors) -> Tensors:
+    return tensors("mcnet_plus")
 
 
-def small_method(arrays: Arrays, **settings: Any) -> McNetPlus:
+def small_method(arrays: Tensors, **settings: Any) -> McNetPlus:
     """At its stored state, in train mode."""
     method = McNetPlus(published_run(arrays), McNetPlusSettings(**settings))
     load(method.network, arrays)
@@ -152,9 +148,8 @@ def test_constant_targets_have_the_recorded_loss_and_other_gradients(logits, arr
 
 @torch.no_grad()
 def test_the_full_size_network(arrays):
-    assert str(arrays.stored["fill_rule"]) == "cos"
     network = ThreeDecoderVNet(dropout=0).eval()
-    fill(network)
+    fill(network.named_parameters())
     assert size(network) == (arrays["network_n_parameters"], arrays["network_n_tensors"])
     for k, output in enumerate(network(arrays["input"])):
         close(output, arrays[f"network_output{k}"])
@@ -171,9 +166,9 @@ def test_the_small_network_in_eval_mode(small, arrays):
 @torch.no_grad()
 def test_one_dropout_at_the_bottleneck_and_one_of_its_own_for_each_decoder(small, arrays):
     network = small.network
-    network.encoder.dropout = ChannelFactors(arrays["net_dropout_bottleneck"])
+    network.encoder.dropout = Factors(arrays["net_dropout_bottleneck"])
     for k, decoder in enumerate(network.decoders):
-        decoder.dropout = ChannelFactors(arrays[f"net_dropout_output{k}"])
+        decoder.dropout = Factors(arrays[f"net_dropout_output{k}"])
     for k, output in enumerate(network(arrays["net_input"])):
         close(output[:, :, ::2, ::2, ::2], arrays[f"net_output{k}_train_every2"], 1e-3)
 

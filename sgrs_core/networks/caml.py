@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from sgrs_core.networks.attention import CrossSampleAttention
 from sgrs_core.networks.mcnet_plus import TRILINEAR
+from sgrs_core.networks.vector_norm import VectorNorm
 from sgrs_core.networks.vnet import Decoder, VNet
 
 
@@ -56,9 +57,7 @@ class Head(nn.Sequential):
     """Linear, batch norm, ReLU, linear: (n, cin) -> (n, cout). In train mode n is at least 2."""
 
     def __init__(self, cin: int, cout: int) -> None:
-        super().__init__(
-            nn.Linear(cin, cout), nn.BatchNorm1d(cout), nn.ReLU(), nn.Linear(cout, cout)
-        )
+        super().__init__(nn.Linear(cin, cout), VectorNorm(cout), nn.ReLU(), nn.Linear(cout, cout))
 
 
 class Heads(nn.Module):

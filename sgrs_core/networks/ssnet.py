@@ -6,6 +6,7 @@ Source: Wu et al., MICCAI 2022, and its public code (ycwu1997/SS-Net).
 import torch
 from torch import Tensor, nn
 
+from sgrs_core.networks.vector_norm import VectorNorm
 from sgrs_core.networks.vnet import VNet
 
 EMBEDDING = 32  # length of the vectors in the memory
@@ -15,7 +16,7 @@ def embedding_head(inputs: int) -> nn.Sequential:
     """(N, inputs) -> (N, 32)."""
     return nn.Sequential(
         nn.Linear(inputs, EMBEDDING),
-        nn.BatchNorm1d(EMBEDDING),
+        VectorNorm(EMBEDDING),
         nn.ReLU(),
         nn.Linear(EMBEDDING, EMBEDDING),
     )
@@ -25,7 +26,7 @@ def selector() -> nn.Sequential:
     """(N, 32) -> (N, 1), a score whose sigmoid says how much a vector counts."""
     return nn.Sequential(
         nn.Linear(EMBEDDING, EMBEDDING),
-        nn.BatchNorm1d(EMBEDDING),
+        VectorNorm(EMBEDDING),
         nn.LeakyReLU(0.2),
         nn.Linear(EMBEDDING, 1),
     )

@@ -187,12 +187,27 @@ class Plan:
         return " ".join(note for note in notes if note)
 
     def warnings(self) -> list[str]:
-        """What a user should know before the first job: scans that no longer exist."""
-        return [
+        """What a user should know before the first job.
+
+        Scans that no longer exist, and official recipes without the checkpoint that is theirs.
+        """
+        absent = [
             f"{name}: {len(lists.absent)} of {sum(map(len, lists[:3]))} scans are left out, "
             f"{', '.join(lists.absent)}: {self._withdrawn(name).why}"
             for name, lists in self.splits.items()
             if lists.absent
+        ]
+        lacking: dict[tuple[str, Selection], list[str]] = {}
+        for point, row in self.rows.items():
+            recipe = self.recipe(point.dataset, row)
+            if recipe and recipe.selection not in self.selections(point.dataset):
+                methods = lacking.setdefault((point.dataset, recipe.selection), [])
+                if row.method not in methods:
+                    methods.append(row.method)
+        return absent + [
+            f"{dataset}: the official recipes of {', '.join(methods)} choose the checkpoint "
+            f"{selection}, which is not among selections: their tables show others"
+            for (dataset, selection), methods in lacking.items()
         ]
 
     def _withdrawn(self, name: str) -> Withdrawn:

@@ -1,6 +1,7 @@
 """From an experiment's files to its checked plan: every mistake is found before a job starts."""
 
 from collections.abc import Mapping, Sequence
+from csv import DictReader
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> P
     rows: dict[Point, Row] = {}
     for name, sheet in sheets.items():
         wanted = experiment.tables.get(name) or experiment.figures[name]
-        _check_sheet(name, sheet, wanted, experiment, file)
+        _check_sheet(name, sheet, wanted, experiment, file, root)
         for entry in entries_of(sheet, wanted, experiment.seeds):
             _check_labelled(entry, sheet, experiment, splits, places[name])
             rows |= dict.fromkeys(entry.points, entry.row)
@@ -157,12 +158,13 @@ def _splits(name: str, dataset: Dataset, root: Path, files: Sequence[Path]) -> S
 def _is_comparable(name: str, dataset: Dataset, lists: SplitLists, root: Path) -> bool:
     """Whether published numbers may stand beside ours: the same scans at the same resolution.
 
-    The published lists are those that the data set's own file names.
+    The published lists are those that the data set's own file names; no scan of theirs is missing
+    or held out.
     """
     if dataset.source == "phantom" or not dataset.has_published_resolution:
         return False
     own = published_splits(name, root)
-    if own is None or set(lists.test) & set(lists.absent):
+    if own is None or lists.absent or dataset.validation_scans:
         return False
     return lists[:3] == read_splits(dataset.model_copy(update={"splits": own}), root)[:3]
 
@@ -217,9 +219,9 @@ def _check_sheet_names(experiment: Experiment, file: Path) -> None:
 
 
 def _check_sheet(
-    name: str, sheet: Table | Figure, wanted: Filter, experiment: Experiment, file: Path
+    name: str, sheet: Table | Figure, wanted: Filter, experiment: Experiment, file: Path, root: Path
 ) -> None:
-    """The data set exists, and the filter asks for something that the rows have."""
+    """The data set exists, no row stands there twice, and the filter asks for what there is."""
     if sheet.dataset not in experiment.datasets:
         allowed = ", ".join(experiment.datasets)
         raise ConfigError(f"{file}: {name} needs datasets.{sheet.dataset}; given are {allowed}")
@@ -235,6 +237,15 @@ def _check_sheet(
                 raise ConfigError(
                     f"{file}: {group}.{name}.{key} = {value!r}: allowed are {allowed}"
                 )
+    lines = [(row.variant, count) for row in sheet.rows for count in row.labelled]
+    for variant, count in lines:
+        if lines.count((variant, count)) > 1:
+            raise ConfigError(
+                f"{file}: {group}.{name}: rows = {variant!r} with {count} labelled scans stands "
+                "there twice; allowed is each once"
+            )
+    if isinstance(sheet, Table) and sheet.published_table is not None:
+        _check_published(name, sheet, file, root)
     if isinstance(wanted, TableFilter):
         variants = dict.fromkeys(row.variant for row in sheet.rows)
         for key in ("reference", "upper_bound"):
@@ -243,6 +254,27 @@ def _check_sheet(
                 raise ConfigError(
                     f"{file}: tables.{name}.{key} = {value!r}: allowed are {', '.join(variants)}"
                 )
+
+
+def _check_published(name: str, table: Table, file: Path, root: Path) -> None:
+    """The published table is one of this data set, and has the rows that are named of it."""
+    with (root / "published.csv").open(encoding="utf-8", newline="") as lines:
+        published = [
+            (int(row["table"]), row["dataset"], row["variant"]) for row in DictReader(lines)
+        ]
+    here = {number for number, dataset, _ in published if dataset == table.dataset}
+    if table.published_table not in here:
+        raise ConfigError(
+            f"{file}: tables.{name}.published_table = {table.published_table}: allowed are "
+            f"{', '.join(map(str, sorted(here))) or 'none'}, of {table.dataset}, or null"
+        )
+    variants = {variant for number, _, variant in published if number == table.published_table}
+    for row in table.rows:
+        if row.published is not None and row.published not in variants:
+            raise ConfigError(
+                f"{file}: tables.{name}.rows.{row.variant}.published = {row.published!r}: allowed "
+                f"are {', '.join(sorted(variants))}"
+            )
 
 
 def _check_choice(

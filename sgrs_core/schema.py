@@ -13,7 +13,8 @@ from math import isclose
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from sgrs_core.data.raw.files import ORIGINAL_FILES, Format, LabelOrigin, LabelPlacement
 from sgrs_core.figures.choice import MEDIAN, Slices
@@ -30,6 +31,18 @@ from sgrs_core.settings import (
 )
 
 PAPERS_METHOD = "sgrs"  # SGRS-Net's row in the tables of comparisons
+
+
+def without_repeats(values: list[Any]) -> list[Any]:
+    """The list. Raises an error where something stands in it twice."""
+    for value in values:
+        if values.count(value) > 1:
+            what = {"value": repr(value)}
+            raise PydanticCustomError("twice", "{value} stands there twice, allowed is once", what)
+    return values
+
+
+Once = AfterValidator(without_repeats)
 NAME = r"^[A-Za-z0-9_-]{1,100}$"
 Name = Annotated[str, Field(pattern=NAME)]  # a folder, and a part of patterns
 
@@ -150,7 +163,7 @@ class Dataset(Strict):
     downsample: int = Field(default=1, ge=1)
     published_spacing: tuple[float, float, float] | None = None
     published_selection: Selection | None = None
-    selections: list[Selection] | None = Field(default=None, min_length=1)
+    selections: Annotated[list[Selection], Once] | None = Field(default=None, min_length=1)
     validation_scans: int = Field(default=0, ge=0)
     training: TrainingSettings
     inference: InferenceSettings
@@ -201,10 +214,9 @@ class Dataset(Strict):
     @property
     def has_published_resolution(self) -> bool:
         """Whether its voxels are as large as those of the published experiments."""
-        if self.published_spacing is None:
+        if self.published_spacing is None or self.downsample > 1:
             return False
-        sides = zip(self.spacing, self.published_spacing, strict=True)
-        return all(isclose(ours * self.downsample, theirs) for ours, theirs in sides)
+        return all(map(isclose, self.spacing, self.published_spacing))
 
     def original_files(self, root: Path, scan: str) -> list[Path]:
         """Where a scan's original files lie below their folder."""
@@ -230,8 +242,8 @@ class Filter(Strict):
     null is all of them.
     """
 
-    labelled: list[int] | None = None
-    methods: list[str] | None = None
+    labelled: Annotated[list[int], Once] | None = None
+    methods: Annotated[list[str], Once] | None = None
 
 
 class TableFilter(Filter):
@@ -286,8 +298,8 @@ class Experiment(Strict):
     runs_per_card: int = Field(default=1, ge=1)
     tensorboard: bool = False
     recipe: RecipeName = "shared"
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
-    selections: list[Selection] = Field(min_length=1)
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Once] = Field(min_length=1)
+    selections: Annotated[list[Selection], Once] = Field(min_length=1)
     datasets: dict[Name, Dataset]
     tables: dict[Name, TableFilter] = {}
     figures: dict[Name, FigureFilter] = {}
@@ -357,7 +369,7 @@ class Row(Strict):
     settings: dict[str, Any] = {}
     training: dict[str, Any] = {}
     inference: dict[str, Any] = {}
-    labelled: list[int] = Field(min_length=1)
+    labelled: Annotated[list[int], Once] = Field(min_length=1)
 
 
 class Table(Strict):

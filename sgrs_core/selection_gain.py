@@ -11,7 +11,7 @@ import pandas
 from pandas import DataFrame
 
 from sgrs_core.statistics import CONFIDENCE, mean_interval
-from sgrs_core.tables import METRICS, NAMES, check_same_scans, gather
+from sgrs_core.tables import METRICS, NAMES, check_same_scans, gather, read_scores
 from sgrs_core.typeset import interval, number
 
 SCORING = "strict"
@@ -47,7 +47,7 @@ def _row(line: Mapping[str, Any]) -> dict[str, Any]:
     row = {name: line[name] for name in ("dataset", "labelled", "method")}
     row["seeds"] = len(line["last"])
     last, best = (
-        gather([pandas.read_csv(file) for file in line[selection]], SCORING)
+        gather([read_scores(file) for file in line[selection]], SCORING)
         for selection in ("last", "best_on_test")
     )
     check_same_scans(last.scans, best.scans)

@@ -6,6 +6,7 @@ trains needs no validation library. `sgrs_core.config` fills and checks them fro
 
 import unicodedata
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Literal
 
@@ -63,15 +64,22 @@ class TrainingSettings:
         check_patch("patch", self.patch)
         for name in (
             "iterations", "labelled_patches", "base_filters", "ramp_iterations", "ramp_block",
-            "checkpoint_every", "log_every", "selection_every",
+            "checkpoint_every", "log_every", "selection_from", "selection_every",
         ):  # fmt: skip
             check_positive(name, getattr(self, name))
         if self.unlabelled_patches < 0:
             raise ValueError(
                 f"unlabelled_patches = {self.unlabelled_patches}: allowed are 0 and up"
             )
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout = {self.dropout}: allowed are numbers from 0 to below 1")
+        for name in ("dropout", "momentum"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} = {getattr(self, name)}: allowed are numbers from 0 to below 1"
+                )
+        if not 0 < self.learning_rate < inf:
+            raise ValueError(f"learning_rate = {self.learning_rate}: allowed are numbers above 0")
+        if not 0 <= self.weight_decay < inf:
+            raise ValueError(f"weight_decay = {self.weight_decay}: allowed are numbers from 0")
         if self.ramp_iterations % self.ramp_block:
             raise ValueError(
                 f"ramp_iterations = {self.ramp_iterations}: allowed are multiples of "

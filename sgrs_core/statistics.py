@@ -16,6 +16,7 @@ from scipy import stats
 Numbers = NDArray[np.float64]
 
 CONFIDENCE = 0.95
+FEWEST_SCANS = 3
 RESAMPLES = 9_999
 SMALLEST_ERROR = 1e-9  # in a table's units; keeps a quotient defined where nothing varies
 
@@ -86,11 +87,12 @@ def compare(values: ArrayLike, others: ArrayLike, confidence: float = CONFIDENCE
     Seeds are drawn anew for each method, then scans, the same ones for both; each draw's deviation
     is divided by its own standard error (a studentised bootstrap: with three seeds, plain
     percentiles call every sixth comparison of equals a difference). The value alone where one
-    method has one seed, whose noise nobody knows. The same values give the same answer.
+    method has one seed, whose noise nobody knows, or where there are fewer than three scans, whose
+    draws are too often all the same. The same values give the same answer.
     """
     one, other = _numbers(values), _numbers(others)
     value = float(one.mean() - other.mean())
-    if min(len(one), len(other)) < 2 or one.shape[1] < 2 or np.isnan(value):
+    if min(len(one), len(other)) < 2 or one.shape[1] < FEWEST_SCANS or np.isnan(value):
         return Difference(value)
     whole = (np.full((1, size), 1 / size) for size in (len(one), len(other), one.shape[1]))
     (_,), (error,) = _differences(one, other, *whole)

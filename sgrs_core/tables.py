@@ -89,13 +89,15 @@ def build_table(
     no difference, by `sgrs_core.statistics.compare`, corrected by Holm's method for the table's
     other methods with as many labelled scans. Distances that hold an empty prediction's 0 are not
     judged.
-    Raises ValueError where score files that belong together are not of the same scans.
+    Raises ValueError where score files that belong together are not of the same scans, where one
+    is named twice, and as `read_scores` does.
     """
+    check_each_once(lines)
     selections = list(dict.fromkeys(name for line in lines for name in line["scores"]))
     rows: list[dict[str, Any]] = []
     for selection in selections:
         files = [
-            [pandas.read_csv(file) for file in line["scores"].get(selection, ())] for line in lines
+            [read_scores(file) for file in line["scores"].get(selection, ())] for line in lines
         ]
         for scoring in SCORINGS:
             part = [
@@ -104,6 +106,15 @@ def build_table(
             ]
             rows += _rows(dataset, part, published, rules)
     return DataFrame(rows)
+
+
+def check_each_once(lines: Sequence[Mapping[str, Any]]) -> None:
+    """Raise ValueError where a line has a score file twice: one seed, counted as two."""
+    for line in lines:
+        for files in line["scores"].values():
+            twice = next((file for file in files if list(files).count(file) > 1), None)
+            if twice is not None:
+                raise ValueError(f"{twice} stands twice behind {line['variant']}: name each once")
 
 
 def read_table(file: str | Path) -> DataFrame:
@@ -124,6 +135,37 @@ def gather(files: Sequence[DataFrame], scoring: str) -> Scores:
         check_same_scans(scans, tuple(map(str, one["scan"])))
     values = np.array([counted(one, scoring).to_numpy().T for one in ordered]).swapaxes(0, 1)
     return Scores(scans, values, sum(int(one["empty"].sum()) for one in files))
+
+
+def read_scores(file: str | Path) -> DataFrame:
+    """A score file. Raises ValueError, naming it, as `check_scores` does."""
+    scores = pandas.read_csv(file)
+    try:
+        check_scores(scores)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
+    return scores
+
+
+def check_scores(scores: DataFrame) -> None:
+    """Raise ValueError, naming the scan, for scores that cannot be.
+
+    A file without scans, a scan that stands there twice, a metric of a non-empty prediction that is
+    no number, a Dice or Jaccard outside [0, 1].
+    """
+    if scores.empty:
+        raise ValueError("a score file names no scan: evaluate its run anew")
+    twice = scores["scan"][scores["scan"].duplicated()]
+    if len(twice):
+        raise ValueError(f"scan {twice.iloc[0]} stands twice in a score file: evaluate anew")
+    found = scores[~scores["empty"].astype(bool)]
+    for metric in METRICS:
+        outside = found[metric].isna() | (found[metric] < 0)
+        if metric in PERCENT:
+            outside |= found[metric] > 1
+        if outside.any():
+            scan, value = found.loc[outside, ["scan", metric]].iloc[0]
+            raise ValueError(f"scan {scan}: {metric} = {value} is no score: evaluate its run anew")
 
 
 def counted(scores: DataFrame, scoring: str) -> DataFrame:
@@ -278,7 +320,8 @@ def _approach(run: Run, rules: Rules) -> None:
     """Fill in how close the references come to the upper bound, in the primary metric."""
     bounds = [line for line, _ in run if line.given.get("upper_bound")]
     for line, row in run:
-        for bound in bounds[:1]:
+        own_recipe_first = sorted(bounds, key=lambda one: one.recipe != line.recipe)
+        for bound in own_recipe_first[:1]:
             if line.is_reference and line is not bound:
                 found = _difference(line, bound, PRIMARY, rules.confidence)
                 word = non_inferiority(found, rules.margin[PRIMARY])

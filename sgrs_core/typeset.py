@@ -317,7 +317,8 @@ def _latex_grid(printed: _Printed) -> str:
         if len(printed.groups) > 1:
             lines.append(f"\\multicolumn{{{width}}}{{@{{}}l}}{{\\emph{{{_latex(name)}}}}} \\\\")
         for title, numbers, rest in rows:
-            cells = [_latex(title), *_latex_cells(numbers, printed.has_published)]
+            # In braces, because after the end of a line [ and * would belong to it.
+            cells = [f"{{{_latex(title)}}}", *_latex_cells(numbers, printed.has_published)]
             lines.append(f"{' & '.join([*cells, *map(_latex, rest)])} \\\\")
     return "\n".join([*lines, "\\bottomrule", "\\end{tabularx}"])
 

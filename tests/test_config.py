@@ -82,6 +82,53 @@ def changed(place: str, value):
             "fp8",
             "precision = 'fp8': allowed is 'strict', ",
         ),
+        ("seeds", [0, 1, 0], r"seeds = \[0, 1, 0\]: .*0 stands there twice"),
+        ("selections", ["last", "last"], "'last' stands there twice"),
+        ("tables.table2.labelled", [4, 4], "4 stands there twice"),
+        (
+            "tables.own",
+            {
+                "title": "Mine",
+                "dataset": "la",
+                "rows": [
+                    {"variant": "a", "method": "vnet", "labelled": [4]},
+                    {"variant": "a", "method": "vnet", "labelled": [4, 8]},
+                ],
+            },
+            "tables.own: rows = 'a' with 4 labelled scans stands there twice",
+        ),
+        (
+            "tables.own",
+            {
+                "title": "Mine",
+                "dataset": "la",
+                "published_table": 3,
+                "rows": [
+                    {"variant": "a", "method": "vnet", "labelled": [4]},
+                ],
+            },
+            r"tables\.own\.published_table = 3: allowed are 2, 5, 6, 7, of la, or null",
+        ),
+        (
+            "tables.own",
+            {
+                "title": "Mine",
+                "dataset": "la",
+                "published_table": 2,
+                "rows": [
+                    {"variant": "a", "method": "vnet", "published": "vnett", "labelled": [4]},
+                ],
+            },
+            r"rows\.a\.published = 'vnett': allowed are bcp, caml",
+        ),
+        ("datasets.la.training.learning_rate", float("nan"), "learning_rate = nan: allowed are"),
+        ("datasets.la.training.learning_rate", -1.0, "learning_rate = -1.0: allowed are numbers"),
+        ("datasets.la.training.momentum", 3.0, "momentum = 3.0: allowed are numbers from 0 to"),
+        ("datasets.la.training.weight_decay", float("inf"), "weight_decay = inf: allowed are"),
+        ("datasets.la.training.selection_from", -5, "selection_from = -5: allowed are whole"),
+        ("datasets.la.methods.sgrs", {"noise": -1.0}, "noise = -1.0: allowed are numbers from 0"),
+        ("datasets.la.methods.sgrs", {"epsilon": 7.0}, "epsilon = 7.0: allowed are numbers from"),
+        ("datasets.la.methods.sgrs", {"beta": 0.0}, "beta = 0.0: allowed are numbers above 0"),
         ("datasets.la.training.dropout", 1.0, "dropout = 1.0: allowed are numbers from 0 to"),
         ("datasets.la.inference.stride", [0, 1, 1], "stride = 0: allowed are whole numbers"),
         ("datasets.la.phantom.train_scans", 7, "labelled = 8 .*: allowed are 1 to 7"),
@@ -403,6 +450,8 @@ def test_each_line_says_how_its_published_number_was_chosen():
         {"downsample": 2},
         {"spacing": [0.625, 0.625, 1.25]},
         {"published_spacing": None},
+        {"downsample": 2, "spacing": [0.3125, 0.3125, 0.3125]},
+        {"validation_scans": 1},
         {"splits": {"test": ["a", "b"], "counts": {"train": 80, "test": 2}}},
         {
             "source": "phantom",

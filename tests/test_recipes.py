@@ -154,8 +154,8 @@ def test_a_rows_own_mistakes_are_named(row, message):
 
 
 def test_a_recipes_own_mistakes_are_named_with_its_methods_file(tmp_path):
-    for folder in ("datasets", "methods", "tables", "figures", "splits"):
-        (tmp_path / folder).symlink_to(CONFIG / folder)
+    for shipped in ("datasets", "methods", "tables", "figures", "splits", "published.csv"):
+        (tmp_path / shipped).symlink_to(CONFIG / shipped)
     (tmp_path / "methods").unlink()
     (tmp_path / "methods").mkdir()
     for file in (CONFIG / "methods").glob("*.yaml"):

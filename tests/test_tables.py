@@ -40,6 +40,52 @@ def mean_dice(files) -> float:
     return float(np.mean([summarise(pandas.read_csv(file), "strict")["dice"] for file in files]))
 
 
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda one: one.assign(dice=80.0), r"dice = 80\.0 is no score"),
+        (lambda one: one.assign(hd95=np.nan), "hd95 = nan is no score"),
+        (lambda one: pandas.concat([one, one[:1]]), "stands twice in a score file"),
+        (lambda one: one[:0], "names no scan"),
+    ],
+)
+def test_scores_that_cannot_be_are_refused_with_their_file(spoil, message, tmp_path):
+    (file,) = write(tmp_path, "vnet", [spoil(scores())])
+    with pytest.raises(ValueError, match=rf"{file}: .*{message}"):
+        build_table("la", [line("vnet", [file])], NOTHING)
+
+
+def test_one_seed_is_not_counted_as_two(near):
+    with pytest.raises(ValueError, match="stands twice behind vnet"):
+        build_table("la", [line("vnet", [near[0], near[0]])], NOTHING)
+
+
+def test_two_scans_are_too_few_to_compare_methods_on():
+    noise = np.random.default_rng(0).normal(size=(2, 3, 2))
+    found = compare(noise[0], noise[1])
+    assert np.isnan([found.p, found.low, found.high]).all()
+    assert np.isfinite(found.value)
+
+
+def test_each_recipes_reference_comes_close_to_its_own_upper_bound(tmp_path):
+    values = {("vnet", "shared"): 85, ("vnet", "official"): 90,
+              ("sgrs", "shared"): 86, ("sgrs", "official"): 92}  # fmt: skip
+    lines = [
+        line(
+            method,
+            write(tmp_path, f"{method}-{recipe}", [scores(dice)]),
+            recipe=recipe,
+            reference=method == "sgrs",
+            upper_bound=method == "vnet",
+        )
+        for (method, recipe), dice in values.items()
+    ]
+    table = build_table("la", lines, NOTHING)
+    for recipe, difference in (("shared", 1), ("official", 2)):
+        found = row(table, "sgrs", recipe=recipe)
+        assert found["upper_bound_difference"] == pytest.approx(difference, abs=0.5)
+
+
 def test_an_empty_prediction_is_a_perfect_distance_in_published_scoring():
     means = summarise(scores(empty=[0, 1]), "published")
     rest = scores().iloc[2:]

@@ -123,7 +123,8 @@ class TwoStreamSampler:
         """A random crop of a scan of this shape, of a turned and flipped scan if the run says so.
 
         The corner is drawn in the scan as it lies after turning and flipping, from [0, side -
-        patch) along each axis, as published: so each of a side's planes can be drawn.
+        patch) along each axis, as published: the last plane along z is never drawn, and along x
+        and y only where patches are turned.
         """
         if self.run.augmentation == "none":
             return cropping(random_window(shape, self.run.patch, generator))

@@ -35,7 +35,7 @@ RegionLoss = Literal["con", "nr", "none"]
 
 PUBLISHED_TAU = 0.296
 # The background probability above which a voxel is uncertain (below 1 minus it). Base-10 entropies:
-# 0.29613, which the paper prints as 0.296, and 0.29399.
+# 0.29613, which the paper prints as 0.296, and 0.29396.
 RELEASED_PROBABILITY = {"released": 0.425, "released_2024": 0.410}
 FLIPPED_AXIS = {"flip_h": -3, "flip_v": -2}  # x is the image's horizontal axis, y its vertical
 
@@ -99,6 +99,13 @@ class SgrsSettings:
     def __post_init__(self) -> None:
         if not 0 < self.tau < 0.302:
             raise ValueError(f"tau = {self.tau}: allowed are base-10 entropies from 0 to 0.302")
+        for name in ("noise", "noise_limit", "eta"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} = {getattr(self, name)}: allowed are numbers from 0")
+        if not 0 < self.beta < math.inf:
+            raise ValueError(f"beta = {self.beta}: allowed are numbers above 0")
+        if not 0 <= self.epsilon <= 1:
+            raise ValueError(f"epsilon = {self.epsilon}: allowed are numbers from 0 to 1")
         if self.disregarded != "paper" and self.tau != PUBLISHED_TAU:
             raise ValueError(
                 f"tau = {self.tau}: allowed is {PUBLISHED_TAU} while disregarded = "

@@ -219,7 +219,7 @@ def own_data(folder: Path, scans: list[str]) -> dict:
                 "prepared_file": "{scan}.h5",
                 "splits": {"train": scans[:-1], "test": scans[-1:]},
                 "training": {"iterations": 2, "patch": [16, 16, 16], "base_filters": 2},
-                "inference": {"stride": [16, 16, 16]},
+                "inference": {"stride": [16, 16, 16], "selection_stride": [16, 16, 16]},
             }
         },
     }

@@ -56,7 +56,7 @@ def test_snakemakes_own_report_has_the_captions(folder, snakemake, experiment):
     assert run.returncode == 0, run.stderr[-3000:]
     html = made.read_text(encoding="utf-8")
     for caption in (
-        "Comparison on LA: published numbers beside ours",
+        "Comparison on LA: ours, and published numbers where they are comparable",
         "as slices and as surfaces, on the scan with the median Dice of the methods shown",
         "finds, adds and misses of the ground truth, on the scan phantom_test_001. Dice and",
         "What choosing a checkpoint on the test scans adds to each score",

@@ -29,10 +29,8 @@ WITHDRAWN = {"scans": ["image0025", "image0070"], "why": "withdrawn by their own
 def only(dataset: str, **keys) -> dict:
     """An experiment with one data set from another source, and no table."""
     others = dict.fromkeys({"la", "pancreas", "brats2019"} - {dataset})
-    tables = dict.fromkeys(
-        ["table2", "table3", "table4", "table5", "table6", "table7", "table_equations"]
-    )
-    figures = dict.fromkeys(yaml.safe_load(QUICK.read_text())["figures"])
+    quick = yaml.safe_load(QUICK.read_text())
+    tables, figures = dict.fromkeys(quick["tables"]), dict.fromkeys(quick["figures"])
     return {"datasets": {dataset: keys, **others}, "tables": tables, "figures": figures}
 
 

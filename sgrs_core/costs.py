@@ -16,6 +16,7 @@ from pandas import DataFrame
 COLUMNS = [
     "table",
     "method",
+    "recipe",
     "labelled",
     "runs",
     "training_hours_mean",
@@ -40,9 +41,9 @@ class Cost(NamedTuple):
 def cost_table(lines: Sequence[Mapping[str, Any]]) -> DataFrame:
     """One row per line of a table.
 
-    lines: each with `table`, `method`, `labelled` and `runs`, one per seed: the file of the
-    `record`, and `evaluations`, the benchmark files of its evaluations. Columns: those three, runs,
-    training_hours_mean (over seeds), training_hours, gpu_hours (of training), evaluation_hours,
+    lines: each with `table`, `method`, `recipe`, `labelled` and `runs`, one per seed: the file of
+    the `record`, and `evaluations`, the benchmark files of its evaluations. Columns: those four,
+    runs, training_hours_mean (over seeds), training_hours, gpu_hours (of training), evaluation_hours,
     starts; NaN where a file is missing or older than what it is asked for.
     """
     table = DataFrame([_row(line) for line in lines], columns=COLUMNS)
@@ -99,7 +100,7 @@ def _row(line: Mapping[str, Any]) -> dict[str, Any]:
     total = total_of([cost_of_run(run) for run in runs])
     training = total.training / SECONDS_PER_HOUR
     return {
-        **{key: line[key] for key in ("table", "method", "labelled")},
+        **{key: line[key] for key in ("table", "method", "recipe", "labelled")},
         "runs": len(runs),
         "training_hours_mean": round(training / len(runs), DIGITS),
         "training_hours": round(training, DIGITS),

@@ -210,6 +210,7 @@ class Layout:
             {
                 "table": name,
                 "method": entry.row.variant,
+                "recipe": self.plan.recipe_name(entry.points[0].dataset, entry.row),
                 "labelled": entry.labelled,
                 "runs": [
                     {

@@ -28,7 +28,13 @@ def run(tmp_path):
 
 
 def line(*runs: dict, table="table2", method="sgrs", labelled=4) -> dict:
-    return {"table": table, "method": method, "labelled": labelled, "runs": runs}
+    return {
+        "table": table,
+        "method": method,
+        "recipe": "shared",
+        "labelled": labelled,
+        "runs": runs,
+    }
 
 
 def test_a_line_adds_up_its_seeds(run):
@@ -38,6 +44,7 @@ def test_a_line_adds_up_its_seeds(run):
     assert row == {
         "table": "table2",
         "method": "sgrs",
+        "recipe": "shared",
         "labelled": 4,
         "runs": 2,
         "training_hours_mean": 1.5,

@@ -43,8 +43,8 @@ def cost_table(lines: Sequence[Mapping[str, Any]]) -> DataFrame:
 
     lines: each with `table`, `method`, `recipe`, `labelled` and `runs`, one per seed: the file of
     the `record`, and `evaluations`, the benchmark files of its evaluations. Columns: those four,
-    runs, training_hours_mean (over seeds), training_hours, gpu_hours (of training), evaluation_hours,
-    starts; NaN where a file is missing or older than what it is asked for.
+    runs, training_hours_mean (over seeds), training_hours, gpu_hours (of training),
+    evaluation_hours, starts; NaN where a file is missing or older than what it is asked for.
     """
     table = DataFrame([_row(line) for line in lines], columns=COLUMNS)
     return table.astype({"starts": "Int64"})  # whole numbers, some of them not known

@@ -24,6 +24,7 @@ from sgrs_core.methods.sgrs import (
     SynergyGuidedRegionalSupervision,
 )
 from sgrs_core.settings import TrainingSettings
+from tests.golden.closeness import gradient_close
 
 CONFIG = Path(__file__).parents[2] / "config"
 FORM_OF = {"sgrs_loop_2024": "sgrs_released_2024", "sgrs_loop_2025": "sgrs"}
@@ -180,21 +181,6 @@ def load_state(network: nn.Module, values) -> None:
         entry.copy_(piece.view(entry.shape))
 
 
-def parameter_mask(arrays) -> np.ndarray:
-    """True at the parameters whose gradient means something.
-
-    A bias in front of a batch norm has none but rounding: all biases but the norms' own and the
-    output convolution's.
-    """
-    method = SynergyGuidedRegionalSupervision(TrainingSettings(base_filters=1))
-    keep = []
-    for name, parameter in method.network.named_parameters():
-        owner = method.network.get_submodule(name.rpartition(".")[0])
-        free = name.endswith("bias") and not isinstance(owner, nn.BatchNorm3d)
-        keep.append(np.full(parameter.numel(), not free or name == "decoder.output.bias"))
-    return np.concatenate(keep)
-
-
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("series", ITERATIONS)
 def test_every_loss_of_every_iteration(series, name, arrays, run_series):
@@ -221,10 +207,8 @@ def test_regions_and_pseudo_labels(step, arrays, run_series):
 
 @pytest.mark.parametrize("step", ["late0", "dropout0"])
 def test_the_gradient_of_the_total_loss(step, arrays, run_series):
-    stored, ours = arrays[f"{step}_grad"], run_series(step[:-1])[0].gradient
-    largest, kept = np.abs(stored).max(), parameter_mask(arrays)
-    assert_allclose(ours[kept], stored[kept], rtol=1e-3, atol=2e-5 * largest)
-    assert_allclose(ours, stored, rtol=1e-3, atol=1e-4 * largest)
+    # Biases before a batch norm have no gradient but rounding, and a ReLU may tip.
+    gradient_close(run_series(step[:-1])[0].gradient, arrays[f"{step}_grad"])
 
 
 @pytest.mark.parametrize("name", STATES)

@@ -158,6 +158,20 @@ def test_readers_see_titles_groups_means_and_deviations(printed):
     assert r"\ensuremath{\Omega} con" in printed["paper table6"][1]
 
 
+def test_no_distance_is_best_where_an_empty_prediction_counts_as_0(tmp_path):
+    lines = [
+        {"variant": name, "labelled": 4,
+         "scores": {"last": write(tmp_path, name, [scores(80, empty=empty)])}}
+        for name, empty in (("empty", range(20)), ("full", []))
+    ]  # fmt: skip
+    table = build_table("la", lines, pandas.DataFrame({"variant": [], "labelled": []}))
+    markdown = parts(to_markdown(table, "Title", "", Rules()))
+    (row,) = re.findall(r"\| full .*", markdown["Selection last, scoring published"])
+    assert row.count("**") == 4  # Dice and Jaccard
+    (row,) = re.findall(r"\| full .*", markdown["Selection last, scoring strict"])
+    assert row.count("**") == 8
+
+
 def test_one_seed_has_no_deviation_and_no_mark(printed):
     markdown, _ = printed["la_half table2"]
     assert "one seed" in markdown

@@ -38,15 +38,22 @@ from measuring import (
 )
 from numpy.typing import NDArray
 
-from sgrs_core import evaluation
-from sgrs_core.compute import arithmetic, autocast, choose_device, freed_memory_kept, place
 from sgrs_core.data.volumes import read_volume
-from sgrs_core.evaluation import evaluate, predict_score
-from sgrs_core.inference import window_count, window_starts
+from sgrs_core.evaluation import scoring
+from sgrs_core.evaluation.inference import window_count, window_starts
+from sgrs_core.evaluation.scoring import evaluate, predict_score
+from sgrs_core.experiment.run import Run
+from sgrs_core.experiment.settings import InferenceSettings, Triple
 from sgrs_core.methods import METHODS
-from sgrs_core.methods.method import Method
-from sgrs_core.run import Run, new_method
-from sgrs_core.settings import InferenceSettings, Triple
+from sgrs_core.methods.base import Method
+from sgrs_core.methods.new import new_method
+from sgrs_core.methods.precision import (
+    arithmetic,
+    autocast,
+    choose_device,
+    freed_memory_kept,
+    place,
+)
 
 COLUMNS = (
     "method", "precision", "batch", "windows", "measured_windows", "ours_s", "tflop_per_s",
@@ -163,7 +170,7 @@ class Bench:
         mask = np.roll(self.volume.label == 1, SHIFT, axis=0)
         names = [f"scan {number}" for number in range(scans)]
         tested = evaluate(run, method, names, lambda name: read_volume(self.file))
-        with replaced.object(evaluation, "segment", lambda noise: mask):
+        with replaced.object(scoring, "segment", lambda noise: mask):
             return milliseconds(self.device, lambda: list(tested)) / 1000
 
 

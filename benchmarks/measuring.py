@@ -22,11 +22,11 @@ import yaml
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from sgrs_core.data.phantoms.la import phantom_la
 from sgrs_core.data.volumes import Volume, write_volume
+from sgrs_core.experiment.settings import TrainingSettings, Triple
 from sgrs_core.files import atomic
-from sgrs_core.record import processor
-from sgrs_core.settings import TrainingSettings, Triple
+from sgrs_core.phantoms.la import phantom_la
+from sgrs_core.training.record import processor
 
 PRECISIONS = get_args(get_type_hints(TrainingSettings)["precision"])
 LA_SHAPE = (200, 150, 88)  # voxels; a prepared left-atrium scan

@@ -1,4 +1,4 @@
-"""How much faster `sgrs_core.metrics.score` is than medpy's four calls, on whole scans.
+"""How much faster `sgrs_core.evaluation.metrics.score` is than medpy's four calls, on whole scans.
 
     python benchmarks/metrics.py [--scan FILE.h5 ...] [--repeats 3]
 
@@ -21,8 +21,8 @@ from medpy.metric import binary as medpy
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from sgrs_core.evaluation.metrics import score
 from sgrs_core.files import atomic
-from sgrs_core.metrics import score
 
 Mask = NDArray[np.bool_]
 

@@ -78,12 +78,12 @@ def measure_pancreas(work: Path) -> dict[str, object]:
     """Write a phantom in a process of its own, so that only the preparation's memory counts."""
     write = (
         "from pathlib import Path; "
-        "from sgrs_core.data.phantoms.pancreas import write_phantom_pancreas as write; "
+        "from sgrs_core.phantoms.pancreas import write_phantom_pancreas as write; "
         f"write(Path({str(work)!r}), 'image0001', **{PANCREAS!r})"
     )
     subprocess.run([sys.executable, "-c", write], check=True)
     SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
-    from sgrs_core.data.prepare import prepare_original
+    from sgrs_core.data.preprocessing.prepare import prepare_original
 
     started = time.perf_counter()
     prepare_original("pancreas", work, "image0001", {}, 1, work / "image0001.h5")

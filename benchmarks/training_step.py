@@ -43,14 +43,15 @@ from measuring import (
 )
 from torch.optim import Optimizer
 
-from sgrs_core.compute import arithmetic, choose_device, freed_memory_kept
 from sgrs_core.data.sampling import Sample
 from sgrs_core.data.volumes import Volume, read_volume
+from sgrs_core.experiment.run import Run
+from sgrs_core.experiment.settings import InferenceSettings, TrainingSettings
 from sgrs_core.methods import METHODS
-from sgrs_core.methods.method import Method
-from sgrs_core.run import Run, new_method, seed_everything
-from sgrs_core.settings import InferenceSettings, TrainingSettings
-from sgrs_core.training import first_method, new_sampler, take_step
+from sgrs_core.methods.base import Method
+from sgrs_core.methods.new import new_method, seed_everything
+from sgrs_core.methods.precision import arithmetic, choose_device, freed_memory_kept
+from sgrs_core.training.loop import first_method, new_sampler, take_step
 
 COLUMNS = (
     "method", "precision", "flop", "ours_ms", "patches_per_s", "tflop_per_s", "ceiling_tflop_per_s",
@@ -78,7 +79,7 @@ class Way(NamedTuple):
 
 
 def ours(run: Run, read: Callable[[str], Volume], device: torch.device) -> Way:
-    """As `sgrs_core.training.train` begins."""
+    """As `sgrs_core.training.loop.train` begins."""
     method = first_method(run, device)
     sampler = new_sampler(run, method, read, device)
     return Way(method, method.optimizers(), run.training, sampler.draw, freed_memory_kept)

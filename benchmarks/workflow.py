@@ -25,7 +25,7 @@ from pathlib import Path
 import yaml
 from measuring import Table
 
-from sgrs_core.record import processor
+from sgrs_core.training.record import processor
 
 PROJECT = Path(__file__).parents[1]
 COLUMNS = ("best_s", "target_s", "jobs", "torch", "all_s", "what", "hardware")

@@ -17,10 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch.optim import Optimizer
 
+from sgrs_core.data.batch import Batch
 from sgrs_core.data.sampling import Sample
-from sgrs_core.inference import window_starts
-from sgrs_core.methods.method import Batch, Method
-from sgrs_core.settings import TrainingSettings, Triple
+from sgrs_core.evaluation.inference import window_starts
+from sgrs_core.experiment.settings import TrainingSettings, Triple
+from sgrs_core.methods.base import Method
 
 
 class Loader:

@@ -10,15 +10,15 @@ from typing import get_args
 from snakemake.exceptions import WorkflowError
 
 from sgrs_core.clock import bring_back
-from sgrs_core.config import ConfigError
-from sgrs_core.data.digests import remove_if_incomplete
-from sgrs_core.data.splits import PARTS
+from sgrs_core.digests import remove_if_incomplete
+from sgrs_core.experiment.configuration import ConfigError
+from sgrs_core.experiment.layout import Layout, any_of
+from sgrs_core.experiment.planning import check_scans, load_plan
+from sgrs_core.experiment.schema import FigureKind
+from sgrs_core.experiment.settings import Selection
+from sgrs_core.experiment.splits import PARTS
 from sgrs_core.files import held_alone
-from sgrs_core.planning import check_methods, check_scans, load_plan
-from sgrs_core.layout import Layout, any_of
-from sgrs_core.report.contents import contents_of, files_of_runs, pages_of
-from sgrs_core.schema import FigureKind
-from sgrs_core.settings import Selection
+from sgrs_core.reporting.html.contents import contents_of, files_of_runs, pages_of
 
 # A planned experiment is very many objects that all stay. Looking through them for garbage as often
 # as Python does by default takes an eighth of the time in which the paper's is planned.
@@ -35,6 +35,8 @@ try:
     PLAN = load_plan(config, CONFIGFILES, CONFIG)
     # Jobs need not import torch and look for files to check again.
     if workflow.is_main_process:
+        from sgrs_core.methods.check import check_methods
+
         check_methods(PLAN)
         check_scans(PLAN, CONFIGFILES)
         for line in PLAN.warnings():

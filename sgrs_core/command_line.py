@@ -14,7 +14,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from sgrs_core import __version__
-from sgrs_core.settings import Selection
+from sgrs_core.experiment.settings import Selection
 
 logger = logging.getLogger(__name__)
 
@@ -103,8 +103,8 @@ def parser() -> argparse.ArgumentParser:
 
 def predict(options: argparse.Namespace) -> int:
     """Predict scans one after the other; one that fails does not keep the others from it."""
-    from sgrs_core.data.scans import read_scan, write_mask  # SimpleITK may be missing
-    from sgrs_core.prediction import Predictor, describe, mask_files, model_file
+    from sgrs_core.data.formats.scans import read_scan, write_mask  # SimpleITK may be missing
+    from sgrs_core.evaluation.prediction import Predictor, describe, mask_files, model_file
 
     masks = mask_files(options.scans, options.output, options.overwrite)
     stride = tuple(options.stride) if options.stride else None
@@ -130,7 +130,7 @@ def predict(options: argparse.Namespace) -> int:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Print the four metrics."""
-    from sgrs_core.prediction import score_files  # SimpleITK may be missing
+    from sgrs_core.evaluation.prediction import score_files  # SimpleITK may be missing
 
     scores, spacing = score_files(options.mask, options.label, options.foreground)
     if not scores["dice"] and scores["hd95"] != scores["hd95"]:

@@ -7,7 +7,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: tests run side 
 import pytest
 from hypothesis import settings
 
-from sgrs_core.settings import InferenceSettings, TrainingSettings
+from sgrs_core.experiment.settings import InferenceSettings, TrainingSettings
 
 settings.register_profile("untimed", deadline=None)  # how fast is for benchmarks to say
 settings.load_profile("untimed")

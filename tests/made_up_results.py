@@ -7,17 +7,17 @@ import numpy as np
 import pandas
 import yaml
 
-from sgrs_core.figures.cases import Case, Panel
-from sgrs_core.figures.style import new_figure, save
-from sgrs_core.layout import Layout
-from sgrs_core.planning import load_plan
-from sgrs_core.report.contents import contents_of, pages_of
-from sgrs_core.report.page import build_report
-from sgrs_core.report.slices import slices_of
-from sgrs_core.selection_gain import build_selection_gain
-from sgrs_core.tables import METRICS, build_table
+from sgrs_core.experiment.layout import Layout
+from sgrs_core.experiment.planning import load_plan
+from sgrs_core.reporting.figures.cases import Case, Panel
+from sgrs_core.reporting.figures.style import new_figure, save
+from sgrs_core.reporting.html.contents import contents_of, pages_of
+from sgrs_core.reporting.html.page import build_report
+from sgrs_core.reporting.html.slices import slices_of
+from sgrs_core.reporting.selection_gain import build_selection_gain
+from sgrs_core.reporting.tables import METRICS, build_table
+from tests.places import PROJECT
 
-PROJECT = Path(__file__).parents[1]
 QUICK = PROJECT / "tests/workflow/quick.yaml"
 TABLES = {"table2": {"labelled": [4], "methods": ["vnet", "sgrs"]}, "table7": {"labelled": [4]}}
 COMMITS = ("0123456789abcdef0123456789abcdef01234567", "fedcba9876543210+changes")

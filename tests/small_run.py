@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from sgrs_core.data.phantoms.la import write_phantom_la
-from sgrs_core.data.preparation import preparation_of
-from sgrs_core.data.prepare import prepare_original
+from sgrs_core.data.preprocessing.preparation import preparation_of
+from sgrs_core.data.preprocessing.prepare import prepare_original
 from sgrs_core.data.volumes import read_volume
-from sgrs_core.model import save_model
-from sgrs_core.run import Run
-from sgrs_core.settings import InferenceSettings, TrainingSettings
-from sgrs_core.training import train
+from sgrs_core.evaluation.model import save_model
+from sgrs_core.experiment.run import Run
+from sgrs_core.experiment.settings import InferenceSettings, TrainingSettings
+from sgrs_core.phantoms.la import write_phantom_la
+from sgrs_core.training.loop import train
 
 SHAPE = (40, 36, 20)
 LEARNT_FROM = ("one", "two", "three")

@@ -10,13 +10,13 @@ import pytest
 import SimpleITK
 from medpy.metric.binary import asd
 
-from sgrs_core.data.phantoms.dicom import Series, write_series
-from sgrs_core.data.scans import read_scan
+from sgrs_core.data.formats.scans import read_scan
+from sgrs_core.phantoms.dicom import Series, write_series
+from tests.places import PROJECT
 from tests.small_run import NEW, train_on_phantoms
 
 pytestmark = pytest.mark.slow
 
-PROJECT = Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)}
 
 

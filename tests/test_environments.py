@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-PROJECT = Path(__file__).parents[1]
+from tests.places import PROJECT
+
 ENVIRONMENTS = sorted((PROJECT / "envs").glob("*.yaml"))
 
 

@@ -1,13 +1,13 @@
 """The committed results of real runs: their tables follow from their scores."""
 
 import json
-from pathlib import Path
 
 import pytest
 
+from tests.places import PROJECT
 from tests.recompute import check_table, read
 
-REFERENCE = Path(__file__).parents[1] / "results/reference"
+REFERENCE = PROJECT / "results/reference"
 TABLES = sorted(REFERENCE.glob("*/tables/table*.csv"))
 
 

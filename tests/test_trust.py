@@ -23,14 +23,15 @@ from snakemake_interface_executor_plugins.utils import (
     format_cli_arg,
 )
 
-from sgrs_core.config import ConfigError
-from sgrs_core.data.splits import is_scan_name
-from sgrs_core.experiment import Point
-from sgrs_core.layout import Layout
-from sgrs_core.planning import check_methods, load_plan
-from tests.test_config import CONFIG, OWN, shipped
+from sgrs_core.experiment.configuration import ConfigError
+from sgrs_core.experiment.layout import Layout
+from sgrs_core.experiment.plan import Point
+from sgrs_core.experiment.planning import load_plan
+from sgrs_core.experiment.splits import is_scan_name
+from sgrs_core.methods.check import check_methods
+from tests.experiment.test_configuration import CONFIG, OWN, shipped
+from tests.places import PROJECT
 
-PROJECT = Path(__file__).parents[1]
 SOURCES = sorted([*PROJECT.glob("sgrs_core/**/*.py"), *PROJECT.glob("workflow_scripts/*.py")])
 RULES = [PROJECT / "Snakefile", *sorted(PROJECT.glob("rules/*.smk"))]
 

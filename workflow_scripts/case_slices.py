@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from sgrs_core.figures.cases import read_cases
 from sgrs_core.files import write_text
 from sgrs_core.log import log_to
-from sgrs_core.report.slices import slices_of
+from sgrs_core.reporting.figures.cases import read_cases
+from sgrs_core.reporting.html.slices import slices_of
 
 
 def main(snakemake):

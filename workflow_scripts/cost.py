@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from sgrs_core.costs import cost_table, to_markdown
 from sgrs_core.files import write_text
 from sgrs_core.log import log_to
+from sgrs_core.reporting.costs import cost_table, to_markdown
 
 
 def main(snakemake):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sgrs_core.data.tcia import download_pancreas
+from sgrs_core.data.download.tcia import download_pancreas
 from sgrs_core.files import write_text
 from sgrs_core.log import log_to
 

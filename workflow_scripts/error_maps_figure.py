@@ -1,6 +1,6 @@
 """Draw what each method finds, adds and misses of the ground truth."""
 
-from sgrs_core.figures.error_maps import draw_error_maps
+from sgrs_core.reporting.figures.error_maps import draw_error_maps
 from workflow_scripts.scans_figure import draw_scans
 
 

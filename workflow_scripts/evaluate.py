@@ -5,13 +5,13 @@ from pathlib import Path
 
 import torch
 
-from sgrs_core.cards import card_for
 from sgrs_core.clock import bring_back
-from sgrs_core.data.nifti import write_nifti
+from sgrs_core.data.formats.nifti import write_nifti
 from sgrs_core.data.volumes import read_volume
-from sgrs_core.evaluation import evaluate, write_scores
+from sgrs_core.evaluation.model import load_model
+from sgrs_core.evaluation.scoring import evaluate, write_scores
 from sgrs_core.log import log_to
-from sgrs_core.model import load_model
+from sgrs_core.training.gpu import card_for
 
 
 def main(snakemake):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sgrs_core.data.digests import list_files
+from sgrs_core.digests import list_files
 from sgrs_core.log import log_to
 
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from sgrs_core.data.phantoms.brats2019 import write_phantom_brats2019
-from sgrs_core.data.phantoms.la import write_phantom_la
-from sgrs_core.data.phantoms.pancreas import write_phantom_pancreas
 from sgrs_core.log import log_to
+from sgrs_core.phantoms.brats2019 import write_phantom_brats2019
+from sgrs_core.phantoms.la import write_phantom_la
+from sgrs_core.phantoms.pancreas import write_phantom_pancreas
 
 WRITERS = {
     "la": write_phantom_la,

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas
 
-from sgrs_core.figures.paired_scores import draw_paired_scores
-from sgrs_core.figures.style import save
 from sgrs_core.log import log_to
+from sgrs_core.reporting.figures.paired_scores import draw_paired_scores
+from sgrs_core.reporting.figures.style import save
 
 
 def main(snakemake):

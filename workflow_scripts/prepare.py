@@ -4,9 +4,9 @@ from pathlib import Path
 
 import SimpleITK
 
-from sgrs_core.data.prepare import copy_prepared, prepare_original
+from sgrs_core.data.preprocessing.prepare import copy_prepared, prepare_original
+from sgrs_core.experiment.settings import SCAN
 from sgrs_core.log import log_to
-from sgrs_core.settings import SCAN
 
 
 def main(snakemake):

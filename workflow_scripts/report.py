@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sgrs_core.files import write_text
 from sgrs_core.log import log_to
-from sgrs_core.report.page import build_report
+from sgrs_core.reporting.html.page import build_report
 
 
 def main(snakemake):

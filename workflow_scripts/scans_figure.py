@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from sgrs_core.figures.cases import read_cases
-from sgrs_core.figures.choice import Slices
-from sgrs_core.figures.style import save
+from sgrs_core.experiment.slices import Slices
 from sgrs_core.log import log_to
+from sgrs_core.reporting.figures.cases import read_cases
+from sgrs_core.reporting.figures.style import save
 
 
 def draw_scans(snakemake, draw):

@@ -1,6 +1,6 @@
 """Draw predictions beside ground truth, for a case of each number of labelled scans."""
 
-from sgrs_core.figures.segmentations import draw_segmentations
+from sgrs_core.reporting.figures.segmentations import draw_segmentations
 from workflow_scripts.scans_figure import draw_scans
 
 

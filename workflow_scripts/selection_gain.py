@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sgrs_core.files import write_text
 from sgrs_core.log import log_to
-from sgrs_core.selection_gain import build_selection_gain, to_markdown
+from sgrs_core.reporting.selection_gain import build_selection_gain, to_markdown
 
 
 def main(snakemake):

@@ -6,8 +6,8 @@ import pandas
 
 from sgrs_core.files import write_text
 from sgrs_core.log import log_to
-from sgrs_core.tables import Rules, build_table
-from sgrs_core.typeset import to_latex, to_markdown
+from sgrs_core.reporting.tables import Rules, build_table
+from sgrs_core.reporting.typeset import to_latex, to_markdown
 
 
 def main(snakemake):

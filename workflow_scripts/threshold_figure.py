@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pandas
 
-from sgrs_core.figures.style import save
-from sgrs_core.figures.threshold import PUBLISHED_TAU, draw_threshold_sweep
 from sgrs_core.log import log_to
-from sgrs_core.tables import summarise
+from sgrs_core.reporting.figures.style import save
+from sgrs_core.reporting.figures.threshold import PUBLISHED_TAU, draw_threshold_sweep
+from sgrs_core.reporting.tables import summarise
 
 
 def main(snakemake):

@@ -4,18 +4,18 @@ from pathlib import Path
 
 import torch
 
-from sgrs_core.cards import card_for
 from sgrs_core.clock import bring_back
-from sgrs_core.data.preparation import preparation_of
+from sgrs_core.data.preprocessing.preparation import preparation_of
 from sgrs_core.data.volumes import read_volume
-from sgrs_core.event_files import event_files_for
+from sgrs_core.evaluation.model import save_model
+from sgrs_core.experiment.run import Run
 from sgrs_core.files import held_alone, sha256_of_all
 from sgrs_core.log import log_to
-from sgrs_core.model import save_model
-from sgrs_core.record import is_record_of, write_record
-from sgrs_core.run import Run
-from sgrs_core.stopping import noting_signals
-from sgrs_core.training import train, write_log
+from sgrs_core.training.gpu import card_for
+from sgrs_core.training.loop import train, write_log
+from sgrs_core.training.record import is_record_of, write_record
+from sgrs_core.training.signals import noting_signals
+from sgrs_core.training.tensorboard import event_files_for
 
 
 def main(snakemake):

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas
 
-from sgrs_core.figures.style import save
-from sgrs_core.figures.training_curves import Curve, draw_training_curves
 from sgrs_core.log import log_to
+from sgrs_core.reporting.figures.style import save
+from sgrs_core.reporting.figures.training_curves import Curve, draw_training_curves
 
 
 def main(snakemake):

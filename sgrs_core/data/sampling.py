@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from sgrs_core.data.batch import Batch
 from sgrs_core.data.volumes import Volume
-from sgrs_core.methods.method import Batch
-from sgrs_core.settings import TrainingSettings, Triple
+from sgrs_core.experiment.settings import TrainingSettings, Triple
 
 LABELLED, UNLABELLED, GEOMETRY = 0, 1, 2  # independent streams of random numbers
 CODES = 256  # numbers that a byte tells apart

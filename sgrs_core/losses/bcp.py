@@ -11,7 +11,7 @@ outside the box. Throughout, `logits` and `probability` are (B, C, X, Y, Z) floa
 import torch
 from torch import Tensor
 
-from sgrs_core.losses.segmentation import cross_entropy_map, one_hot
+from sgrs_core.losses.common import cross_entropy_map, one_hot
 
 
 def region_dice(probability: Tensor, label: Tensor, region: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sgrs_core.losses.segmentation import binary_dice_loss
+from sgrs_core.losses.common import binary_dice_loss
 
 
 def probability_cross_entropy(p: Tensor, q: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ segmentation", CVPR 2023, in the form that its public code (WYC-321/MCF) compute
 import torch
 from torch import Tensor
 
-from sgrs_core.losses.segmentation import most_probable
+from sgrs_core.losses.common import most_probable
 
 
 def difference_region(first: Tensor, second: Tensor) -> Tensor:

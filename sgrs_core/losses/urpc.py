@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from sgrs_core.losses.segmentation import squared_dice_loss
+from sgrs_core.losses.common import squared_dice_loss
 
 
 def class_mean_dice(logits: Tensor, label: Tensor) -> Tensor:

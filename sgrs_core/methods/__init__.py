@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
+from sgrs_core.methods.base import Method
 from sgrs_core.methods.bcp import BidirectionalCopyPaste
 from sgrs_core.methods.caml import CorrelationAwareMutualLearning
 from sgrs_core.methods.cobionet import CoBioNet
 from sgrs_core.methods.dtc import DualTaskConsistency
 from sgrs_core.methods.mcf import MutualCorrection
 from sgrs_core.methods.mcnet_plus import McNetPlus
-from sgrs_core.methods.method import Method
 from sgrs_core.methods.sgrs import SynergyGuidedRegionalSupervision
 from sgrs_core.methods.ssnet import SmoothnessAndSeparation
 from sgrs_core.methods.urpc import UncertaintyRectifiedPyramidConsistency

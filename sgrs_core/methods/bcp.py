@@ -21,14 +21,15 @@ import torch
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
-from sgrs_core.components import Neighbours, largest_components
+from sgrs_core.data.batch import Batch
+from sgrs_core.data.components import Neighbours, largest_components
+from sgrs_core.experiment.settings import Selection, TrainingSettings
 from sgrs_core.losses.bcp import mixed_loss, region_loss
-from sgrs_core.methods.copy_paste import pairing, paste, random_box
-from sgrs_core.methods.method import Batch, Method, StepOutput
+from sgrs_core.methods.base import Method, StepOutput
+from sgrs_core.methods.mixing import pairing, paste, random_box
 from sgrs_core.networks.bcp import instance_norm_vnet
 from sgrs_core.networks.ema import average_into
 from sgrs_core.networks.vnet import VNet
-from sgrs_core.settings import Selection, TrainingSettings
 
 ADAM_LEARNING_RATE = 1e-3  # of the recipe `pancreas`
 NEIGHBOURS: dict[str, Neighbours] = {"la": 26, "pancreas": 18}

@@ -20,16 +20,17 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from sgrs_core.data.batch import Batch
+from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.losses.caml import correlations, most_confident, omni_correlation
+from sgrs_core.losses.common import most_probable
 from sgrs_core.losses.mcnet_plus import mutual_consistency
-from sgrs_core.losses.segmentation import most_probable
+from sgrs_core.methods.base import Method, StepOutput
 from sgrs_core.methods.mcnet_plus import labelled_dice
-from sgrs_core.methods.method import Batch, Method, StepOutput
-from sgrs_core.methods.ramp import ramp_up
+from sgrs_core.methods.schedules import ramp_up
 from sgrs_core.networks.caml import AuxiliaryVNet, Heads, View, view
-from sgrs_core.networks.scan_memory import ScanMemory
+from sgrs_core.networks.memory import ScanMemory
 from sgrs_core.networks.vnet import VNet
-from sgrs_core.settings import TrainingSettings
 
 CLASSES = 2
 MemoryLayout = Literal["published", "corrected"]

@@ -23,12 +23,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
+from sgrs_core.data.batch import Batch
+from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.losses import cobionet as losses
-from sgrs_core.methods.method import Batch, Candidate, Method, StepOutput
-from sgrs_core.methods.ramp import ramp_up
+from sgrs_core.methods.base import Candidate, Method, StepOutput
+from sgrs_core.methods.schedules import ramp_up
 from sgrs_core.networks.critic import Critic, constant_verdict, verdict
 from sgrs_core.networks.vnet import VNet
-from sgrs_core.settings import TrainingSettings
 
 CRITICS_LEARNING_RATE = 1e-4  # the first; it follows the networks' cosine
 

@@ -19,12 +19,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sgrs_core.data.batch import Batch
+from sgrs_core.experiment.settings import TrainingSettings
+from sgrs_core.losses.common import squared_dice_loss
 from sgrs_core.losses.dtc import distance_to_mask, signed_distance
-from sgrs_core.losses.segmentation import squared_dice_loss
-from sgrs_core.methods.method import Batch, Method, StepOutput
-from sgrs_core.methods.ramp import ramp_up
+from sgrs_core.methods.base import Method, StepOutput
+from sgrs_core.methods.schedules import ramp_up
 from sgrs_core.networks.dtc import DualTaskVNet
-from sgrs_core.settings import TrainingSettings
 
 
 @dataclass(frozen=True)

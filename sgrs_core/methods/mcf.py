@@ -19,17 +19,18 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from sgrs_core.data.batch import Batch
+from sgrs_core.experiment.settings import TrainingSettings
+from sgrs_core.losses.common import cross_entropy_map, most_probable, squared_dice_loss
 from sgrs_core.losses.mcf import (
     difference_region,
     rectification,
     sharpened_softmax,
     squared_difference,
 )
-from sgrs_core.losses.segmentation import cross_entropy_map, most_probable, squared_dice_loss
-from sgrs_core.methods.method import Batch, Method, StepOutput
+from sgrs_core.methods.base import Method, StepOutput
 from sgrs_core.networks.initialisation import he_normal
 from sgrs_core.networks.resnet import ResNet34VNet, zero_residual_norms
-from sgrs_core.settings import TrainingSettings
 
 PUBLISHED_ITERATIONS = 6_000  # the run in which the schedules below are counted
 RAMP_BLOCKS = 40

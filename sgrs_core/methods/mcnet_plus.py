@@ -18,12 +18,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from sgrs_core.data.batch import Batch
+from sgrs_core.experiment.settings import TrainingSettings
+from sgrs_core.losses.common import binary_dice_loss, most_probable
 from sgrs_core.losses.mcnet_plus import mutual_consistency
-from sgrs_core.losses.segmentation import binary_dice_loss, most_probable
-from sgrs_core.methods.method import Batch, Method, StepOutput
-from sgrs_core.methods.ramp import ramp_up
+from sgrs_core.methods.base import Method, StepOutput
+from sgrs_core.methods.schedules import ramp_up
 from sgrs_core.networks.mcnet_plus import ThreeDecoderVNet
-from sgrs_core.settings import TrainingSettings
 
 
 @dataclass(frozen=True)

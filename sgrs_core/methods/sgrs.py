@@ -23,12 +23,13 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from sgrs_core.losses import regional
-from sgrs_core.losses.segmentation import most_probable
-from sgrs_core.methods.method import Batch, Method, StepOutput
-from sgrs_core.methods.ramp import ramp_up, smooth_ramp_up
+from sgrs_core.data.batch import Batch
+from sgrs_core.experiment.settings import TrainingSettings
+from sgrs_core.losses import sgrs as losses
+from sgrs_core.losses.common import most_probable
+from sgrs_core.methods.base import Method, StepOutput
+from sgrs_core.methods.schedules import ramp_up, smooth_ramp_up
 from sgrs_core.networks.ema import average_into, shrink
-from sgrs_core.settings import TrainingSettings
 
 Form = Literal["paper", "released"]
 RegionLoss = Literal["con", "nr", "none"]
@@ -221,13 +222,11 @@ class SynergyGuidedRegionalSupervision(Method):
         """L_sup, eq. 12: L_pce + L_pdc on all of D_L."""
         everywhere = torch.ones_like(label, dtype=torch.bool)
         probability = torch.softmax(logits, dim=1)
-        cross_entropy = self.summed(
-            regional.partial_cross_entropy(logits, label, everywhere), label
-        )
+        cross_entropy = self.summed(losses.partial_cross_entropy(logits, label, everywhere), label)
         if self.settings.labelled_dice == "released":
-            dice = regional.released_labelled_dice(probability, label)
+            dice = losses.released_labelled_dice(probability, label)
         else:
-            dice = regional.partial_dice(probability, label, everywhere)
+            dice = losses.partial_dice(probability, label, everywhere)
         scale = 0.5 if self.settings.loss_weights == "released" else 1.0
         loss = scale * (cross_entropy + dice)
         return loss, {"labelled_cross_entropy": cross_entropy, "labelled_dice": dice}
@@ -271,12 +270,12 @@ class SynergyGuidedRegionalSupervision(Method):
         """L_con of one view, eq. 13-14: L_pce and L_pdc."""
         probability = torch.softmax(logits, dim=1)
         if self.settings.consistent_dice == "released":
-            dice = regional.released_partial_dice(probability, label, mask, smooth=1.0)
+            dice = losses.released_partial_dice(probability, label, mask, smooth=1.0)
         else:
-            dice = regional.partial_dice(probability, label, mask)
+            dice = losses.partial_dice(probability, label, mask)
         if self.settings.consistent_cross_entropy == "released" and self.settings.omega == "con":
             mask = mask | regions.agree  # difference 4: Delta is not excluded
-        cross_entropy = regional.partial_cross_entropy(logits, label, mask)
+        cross_entropy = losses.partial_cross_entropy(logits, label, mask)
         return Part(self.summed(cross_entropy, label), dice)
 
     def noise_robust(self, logits: Tensor, label: Tensor, mask: Tensor) -> Part:
@@ -284,13 +283,13 @@ class SynergyGuidedRegionalSupervision(Method):
         epsilon, eta = self.settings.epsilon, self.settings.eta
         probability = torch.softmax(logits, dim=1)
         if self.settings.noise_robust_dice == "released":
-            dice = regional.released_partial_dice(probability, label, mask, smooth=eta)
+            dice = losses.released_partial_dice(probability, label, mask, smooth=eta)
         else:
-            dice = regional.partial_dice(probability, label, mask, eta=eta)
+            dice = losses.partial_dice(probability, label, mask, eta=eta)
         if self.settings.noise_robust_cross_entropy == "released":
-            smoothed = regional.released_noise_robust_cross_entropy
+            smoothed = losses.released_noise_robust_cross_entropy
         else:
-            smoothed = regional.noise_robust_cross_entropy
+            smoothed = losses.noise_robust_cross_entropy
         return Part(self.summed(smoothed(logits, label, mask, epsilon), label), dice)
 
     def summed(self, mean: Tensor, label: Tensor) -> Tensor:

@@ -20,14 +20,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sgrs_core.losses.adversarial import adversarial_dice_loss
-from sgrs_core.losses.contrast import cosine_distances, rescaled, weighted_mean_distance
-from sgrs_core.losses.segmentation import binary_dice_loss, most_probable
-from sgrs_core.methods.method import Batch, Method, StepOutput
-from sgrs_core.methods.ramp import ramp_up
+from sgrs_core.data.batch import Batch
+from sgrs_core.experiment.settings import TrainingSettings
+from sgrs_core.losses.common import binary_dice_loss, most_probable
+from sgrs_core.losses.ssnet import (
+    adversarial_dice_loss,
+    cosine_distances,
+    rescaled,
+    weighted_mean_distance,
+)
+from sgrs_core.methods.base import Method, StepOutput
+from sgrs_core.methods.schedules import ramp_up
 from sgrs_core.networks.memory import ClassMemory
 from sgrs_core.networks.ssnet import EMBEDDING, SeparatingVNet, score
-from sgrs_core.settings import TrainingSettings
 
 CLASSES = 2
 

@@ -20,12 +20,13 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Optimizer
 
+from sgrs_core.data.batch import Batch
+from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.losses import urpc as losses
-from sgrs_core.losses.segmentation import cross_entropy_map, most_probable
-from sgrs_core.methods.method import Batch, Method, StepOutput
-from sgrs_core.methods.ramp import ramp_up
+from sgrs_core.losses.common import cross_entropy_map, most_probable
+from sgrs_core.methods.base import Method, StepOutput
+from sgrs_core.methods.schedules import ramp_up
 from sgrs_core.networks.urpc import PyramidUNet, PyramidVNet
-from sgrs_core.settings import TrainingSettings
 
 Form = Literal["paper", "released"]
 

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from sgrs_core.losses.segmentation import cross_entropy_map, squared_dice_loss
-from sgrs_core.methods.method import Batch, Method, StepOutput
-from sgrs_core.settings import TrainingSettings
+from sgrs_core.data.batch import Batch
+from sgrs_core.experiment.settings import TrainingSettings
+from sgrs_core.losses.common import cross_entropy_map, squared_dice_loss
+from sgrs_core.methods.base import Method, StepOutput
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).parents[2]
+from tests.places import PROJECT
+
 TINY = [
     "--device",
     "cpu",

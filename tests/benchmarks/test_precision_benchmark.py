@@ -1,13 +1,11 @@
-from pathlib import Path
-
 import precision
 import pytest
 import yaml
 from snakemake.utils import update_config
 
-from sgrs_core.planning import check_methods, load_plan
-
-CONFIG = Path(__file__).parents[2] / "config"
+from sgrs_core.experiment.planning import load_plan
+from sgrs_core.methods.check import check_methods
+from tests.places import CONFIG
 
 
 @pytest.mark.parametrize("way", precision.WAYS)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sgrs_core.checkpoint import NAME, newest_first
+from sgrs_core.training.checkpoint import NAME, newest_first
 from tests.workflow.conftest import ENVIRONMENT, PROJECT
 
 pytestmark = pytest.mark.slow

@@ -12,9 +12,9 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from sgrs_core.data.digests import Digest
-from sgrs_core.data.download import CHUNK, RemoteFile
-from sgrs_core.data.patience import Patience
+from sgrs_core.data.download.file import CHUNK, RemoteFile
+from sgrs_core.data.download.retries import Patience
+from sgrs_core.digests import Digest
 
 CONTENT = np.random.default_rng(0).bytes(4 * CHUNK + 17)
 OTHER_CONTENT = np.random.default_rng(1).bytes(4 * CHUNK + 17)

@@ -17,7 +17,7 @@ from sgrs_core.data.sampling import (
     random_window,
 )
 from sgrs_core.data.volumes import Volume
-from sgrs_core.settings import TrainingSettings
+from sgrs_core.experiment.settings import TrainingSettings
 
 
 def volume(number: int, shape=(24, 22, 20)) -> Volume:

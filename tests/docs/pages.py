@@ -1,11 +1,11 @@
 """The pages that people read: README.md and docs/, their fenced blocks and commands."""
 
 import re
-from pathlib import Path
 from textwrap import dedent
 from typing import NamedTuple
 
-PROJECT = Path(__file__).parents[2]
+from tests.places import PROJECT
+
 PAGES = [
     str(file.relative_to(PROJECT))
     for file in [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from docs.tools.recipe_tables import pages
 from sgrs_core.methods import METHODS
-from sgrs_core.recipe_tables import pages
 
 PAGES = pages()
 
@@ -17,5 +17,5 @@ def test_every_method_has_a_table_of_its_recipes():
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_the_table_is_what_the_configuration_says(path: Path):
     assert path.read_text(encoding="utf-8") == PAGES[path], (
-        "run: .venv/bin/python -m sgrs_core.recipe_tables"
+        "run: .venv/bin/python docs/tools/recipe_tables.py"
     )

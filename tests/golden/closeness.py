@@ -7,7 +7,7 @@ import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import ArrayLike, NDArray
 
-from sgrs_core.inference import segment
+from sgrs_core.evaluation.inference import segment
 
 OUTPUT, GRADIENT = 1e-4, 1e-3  # relative
 FLOOR = 1e-3  # of the largest magnitude: what cancels to near 0 keeps the rounding of its parts

@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from sgrs_core.data.batch import Batch
 from sgrs_core.data.sampling import Sample
-from sgrs_core.inference import foreground_score
-from sgrs_core.methods.method import Batch, Method, StepOutput
-from sgrs_core.settings import TrainingSettings
-from sgrs_core.training import is_competing, set_learning_rates, take_step
+from sgrs_core.evaluation.inference import foreground_score
+from sgrs_core.experiment.settings import TrainingSettings
+from sgrs_core.methods.base import Method, StepOutput
+from sgrs_core.training.loop import is_competing, set_learning_rates, take_step
 from tests.golden.closeness import FLOOR, OUTPUT, scan_close
 from tests.golden.stored import Tensors, copy_into, numbered
 

@@ -7,18 +7,19 @@ import torch
 from numpy.testing import assert_array_equal
 from torch import Tensor, nn
 
-from sgrs_core.components import largest_component, largest_components
+from sgrs_core.data.batch import Batch
+from sgrs_core.data.components import largest_component, largest_components
 from sgrs_core.data.sampling import Sample, Scan, TwoStreamSampler, padding
-from sgrs_core.inference import foreground_score
+from sgrs_core.evaluation.inference import foreground_score
+from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.losses.bcp import mixed_loss, region_cross_entropy, region_dice, region_loss
 from sgrs_core.methods import bcp
+from sgrs_core.methods.base import StepOutput
 from sgrs_core.methods.bcp import BcpSettings, BidirectionalCopyPaste
-from sgrs_core.methods.copy_paste import random_box
-from sgrs_core.methods.method import Batch, StepOutput
+from sgrs_core.methods.mixing import random_box
 from sgrs_core.networks.bcp import instance_norm_vnet
 from sgrs_core.networks.vnet import VNet
-from sgrs_core.settings import TrainingSettings
-from sgrs_core.training import take_step
+from sgrs_core.training.loop import take_step
 from tests.golden.closeness import close, gradient_close, scan_close, within
 from tests.golden.stored import Factors, Recorded, copy_into, flattened, numbered
 

@@ -3,17 +3,17 @@
 import pytest
 import torch
 
-from sgrs_core.inference import foreground_score
+import sgrs_core.networks.memory
+from sgrs_core.data.batch import Batch
+from sgrs_core.evaluation.inference import foreground_score
+from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.losses import caml as losses
 from sgrs_core.losses.mcnet_plus import sharpen
 from sgrs_core.methods import caml
 from sgrs_core.methods.caml import CamlSettings, CorrelationAwareMutualLearning, rows_as_read
-from sgrs_core.methods.method import Batch
-from sgrs_core.networks import scan_memory
 from sgrs_core.networks.attention import CrossSampleAttention
 from sgrs_core.networks.caml import View, view
-from sgrs_core.networks.scan_memory import ScanMemory
-from sgrs_core.settings import TrainingSettings
+from sgrs_core.networks.memory import ScanMemory
 from tests.golden.closeness import close, gradient_close, scan_close, within
 from tests.golden.stored import Factors, copy_into, fill, flattened, numbered
 
@@ -187,7 +187,9 @@ def test_when_the_correlation_is_available(situation, labels, present, arrays):
 
 def given_draws(monkeypatch, draws) -> None:
     remaining = list(draws)
-    monkeypatch.setattr(scan_memory, "distinct", lambda number, total: remaining.pop(0))
+    monkeypatch.setattr(
+        sgrs_core.networks.memory, "distinct", lambda number, total: remaining.pop(0)
+    )
 
 
 def test_the_memorys_order_and_when_a_class_is_absent(arrays, monkeypatch):

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
+from sgrs_core.data.batch import Batch
+from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.losses import cobionet as losses
 from sgrs_core.methods.cobionet import CoBioNet, CoBioNetSettings
-from sgrs_core.methods.method import Batch
 from sgrs_core.networks.critic import Critic, verdict
-from sgrs_core.settings import TrainingSettings
 from tests.golden.closeness import close, gradient_close
 from tests.golden.stored import numbered
 

@@ -6,13 +6,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from sgrs_core.data.batch import Batch
 from sgrs_core.data.sampling import Sample
+from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.losses.cobionet import probability_cross_entropy
-from sgrs_core.losses.segmentation import binary_dice_loss
+from sgrs_core.losses.common import binary_dice_loss
+from sgrs_core.methods.base import StepOutput
 from sgrs_core.methods.cobionet import CoBioNet, CoBioNetSettings, View, critics_own_loss
-from sgrs_core.methods.method import Batch, StepOutput
-from sgrs_core.settings import TrainingSettings
-from sgrs_core.training import set_learning_rates, take_step
+from sgrs_core.training.loop import set_learning_rates, take_step
 from tests.golden.closeness import close, within
 from tests.golden.stored import Factors, flattened
 

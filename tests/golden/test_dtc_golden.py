@@ -4,14 +4,14 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 
-from sgrs_core.components import largest_component
-from sgrs_core.inference import foreground_score
+from sgrs_core.data.batch import Batch
+from sgrs_core.data.components import largest_component
+from sgrs_core.evaluation.inference import foreground_score
+from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.losses.dtc import distance_to_mask, signed_distance
 from sgrs_core.methods.dtc import DtcSettings, DualTaskConsistency
-from sgrs_core.methods.method import Batch
 from sgrs_core.networks.dtc import DualOutput, DualTaskVNet
-from sgrs_core.settings import TrainingSettings
-from sgrs_core.training import set_learning_rates
+from sgrs_core.training.loop import set_learning_rates
 from tests.golden.closeness import OUTPUT, close, gradient_close, scan_close, within
 from tests.golden.stored import Factors, copy_into, fill, flattened, numbered
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from sgrs_core.inference import foreground_score
-from sgrs_core.metrics import score
+from sgrs_core.evaluation.inference import foreground_score
+from sgrs_core.evaluation.metrics import score
 from tests.golden.closeness import scan_close, within
 from tests.golden.stored import copy_into, numbered
 

@@ -9,14 +9,15 @@ import pytest
 import torch
 from torch import nn
 
-from sgrs_core.inference import foreground_score
+from sgrs_core.data.batch import Batch
+from sgrs_core.evaluation.inference import foreground_score
+from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.losses.mcf import difference_region, sharpened_softmax
+from sgrs_core.methods.base import StepOutput
 from sgrs_core.methods.mcf import McfSettings, MutualCorrection
-from sgrs_core.methods.method import Batch, StepOutput
 from sgrs_core.networks.resnet import ResNet34VNet
 from sgrs_core.networks.vnet import VNet
-from sgrs_core.settings import TrainingSettings
-from sgrs_core.training import set_learning_rates
+from sgrs_core.training.loop import set_learning_rates
 from tests.golden.closeness import close, gradient_close, scan_close, within
 from tests.golden.stored import Factors, Recorded, copy_into, fill, flattened, numbered
 

@@ -11,11 +11,12 @@ from numpy.testing import assert_allclose
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sgrs_core.data.batch import Batch
+from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.losses.mcnet_plus import mutual_consistency, sharpen
+from sgrs_core.methods.base import StepOutput
 from sgrs_core.methods.mcnet_plus import McNetPlus, McNetPlusSettings, labelled_dice
-from sgrs_core.methods.method import Batch, StepOutput
 from sgrs_core.networks.mcnet_plus import ThreeDecoderVNet
-from sgrs_core.settings import TrainingSettings
 from tests.golden.closeness import GRADIENT, close
 from tests.golden.public_loops import (
     DEEP_LAYERS,

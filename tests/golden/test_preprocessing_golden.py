@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from sgrs_core.data.preprocessing import (
+from sgrs_core.data.preprocessing.common import (
     brain_box,
     clip_value,
     prepare_brats,

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from sgrs_core.methods.ramp import ramp_up
+from sgrs_core.experiment.settings import TrainingSettings
+from sgrs_core.methods.schedules import ramp_up
 from sgrs_core.methods.sgrs import (
     SgrsSettings,
     SynergyGuidedRegionalSupervision,
@@ -14,7 +15,6 @@ from sgrs_core.methods.sgrs import (
     mix,
 )
 from sgrs_core.networks.ema import average_into
-from sgrs_core.settings import TrainingSettings
 from tests.golden.closeness import OUTPUT, close, gradient_close, within
 
 

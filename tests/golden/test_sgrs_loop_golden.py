@@ -17,13 +17,13 @@ import yaml
 from numpy.testing import assert_allclose
 from torch import nn
 
-from sgrs_core.methods.method import Batch
+from sgrs_core.data.batch import Batch
+from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.methods.sgrs import (
     RELEASED_PROBABILITY,
     SgrsSettings,
     SynergyGuidedRegionalSupervision,
 )
-from sgrs_core.settings import TrainingSettings
 from tests.golden.closeness import gradient_close
 
 CONFIG = Path(__file__).parents[2] / "config"

@@ -11,13 +11,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sgrs_core.components import largest_component
-from sgrs_core.losses import adversarial
-from sgrs_core.losses.segmentation import most_probable
-from sgrs_core.methods.method import StepOutput
+from sgrs_core.data.components import largest_component
+from sgrs_core.experiment.settings import TrainingSettings
+from sgrs_core.losses import ssnet as losses
+from sgrs_core.losses.common import most_probable
+from sgrs_core.methods.base import StepOutput
 from sgrs_core.methods.ssnet import SmoothnessAndSeparation, SsnetSettings
 from sgrs_core.networks.ssnet import EMBEDDING, SeparatingVNet
-from sgrs_core.settings import TrainingSettings
 from tests.golden.closeness import FLOOR, GRADIENT, close, within
 from tests.golden.public_loops import (
     DEEP_LAYERS,
@@ -278,7 +278,7 @@ def loop(arrays) -> tuple[SmoothnessAndSeparation, list[Step]]:
             method.network, "with_features", recorded(method.network.with_features, outputs)
         )
         for name, calls in (("binary_dice_loss", smoothness), ("softmax_output", softmax)):
-            patch.setattr(adversarial, name, recorded(getattr(adversarial, name), calls))
+            patch.setattr(losses, name, recorded(getattr(losses, name), calls))
 
         def draw(step: int) -> None:
             for calls in (outputs, smoothness, softmax):

@@ -7,15 +7,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from sgrs_core.data.batch import Batch
 from sgrs_core.data.sampling import Sample
-from sgrs_core.inference import foreground_score
+from sgrs_core.evaluation.inference import foreground_score
+from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.losses import urpc as losses
-from sgrs_core.losses.segmentation import cross_entropy_map
-from sgrs_core.methods.method import Batch
+from sgrs_core.losses.common import cross_entropy_map
 from sgrs_core.methods.urpc import UncertaintyRectifiedPyramidConsistency, UrpcSettings
 from sgrs_core.networks.urpc import SCALES, PyramidUNet
-from sgrs_core.settings import TrainingSettings
-from sgrs_core.training import take_step
+from sgrs_core.training.loop import take_step
 from tests.golden.closeness import close, gradient_close, scan_close, within
 from tests.golden.stored import Factors, copy_into, fill, flattened, numbered
 

@@ -8,17 +8,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sgrs_core.components import largest_component, largest_components
+from sgrs_core.data.batch import Batch
+from sgrs_core.data.components import largest_component, largest_components
 from sgrs_core.data.sampling import Sample
+from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.losses.bcp import mixed_loss, region_cross_entropy, region_dice
 from sgrs_core.methods import bcp
 from sgrs_core.methods.bcp import BcpSettings, BidirectionalCopyPaste
-from sgrs_core.methods.copy_paste import outside_box, pairing, paste, random_box
-from sgrs_core.methods.method import Batch
+from sgrs_core.methods.mixing import outside_box, pairing, paste, random_box
 from sgrs_core.networks.bcp import instance_norm_vnet
 from sgrs_core.networks.vnet import VNet
-from sgrs_core.settings import TrainingSettings
-from sgrs_core.training import set_learning_rates, take_step
+from sgrs_core.training.loop import set_learning_rates, take_step
 
 SECOND_STAGE = 5  # an iteration of it, by the tiny settings
 

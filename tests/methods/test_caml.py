@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from sgrs_core.data.batch import Batch
+from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.losses.caml import correlation, correlations, most_confident, omni_correlation
 from sgrs_core.methods.caml import (
     CamlSettings,
@@ -13,10 +15,8 @@ from sgrs_core.methods.caml import (
     rows,
     rows_as_read,
 )
-from sgrs_core.methods.method import Batch
 from sgrs_core.networks.attention import CrossSampleAttention
 from sgrs_core.networks.caml import AuxiliaryVNet, Heads, view
-from sgrs_core.settings import TrainingSettings
 
 
 def batch(unlabelled: int = 2, scans=(0, 1)) -> Batch:

@@ -7,14 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from sgrs_core.data.batch import Batch
+from sgrs_core.experiment.run import Run
+from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.losses import cobionet as losses
 from sgrs_core.methods.cobionet import CoBioNet, CoBioNetSettings
-from sgrs_core.methods.method import Batch
-from sgrs_core.methods.ramp import ramp_up
+from sgrs_core.methods.new import new_method
+from sgrs_core.methods.schedules import ramp_up
 from sgrs_core.networks.critic import Critic, constant_verdict, verdict
-from sgrs_core.run import Run, new_method
-from sgrs_core.settings import TrainingSettings
-from sgrs_core.training import take_step
+from sgrs_core.training.loop import take_step
 
 PUBLISHED = TrainingSettings()
 

@@ -14,9 +14,9 @@ from torch.fx.experimental import _config
 
 from sgrs_core.data.sampling import TwoStreamSampler
 from sgrs_core.data.volumes import Volume
-from sgrs_core.inference import foreground_score
+from sgrs_core.evaluation.inference import foreground_score
+from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.methods import METHODS
-from sgrs_core.settings import TrainingSettings
 
 DEVICE = torch.device("meta")
 ITERATIONS = 20

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import tensor
 
-from sgrs_core.components import largest_component
+from sgrs_core.data.batch import Batch
+from sgrs_core.data.components import largest_component
+from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.losses.dtc import distance_to_mask, signed_distance
 from sgrs_core.methods.dtc import DtcSettings, DualTaskConsistency
-from sgrs_core.methods.method import Batch
-from sgrs_core.settings import TrainingSettings
-from sgrs_core.training import set_learning_rates
+from sgrs_core.training.loop import set_learning_rates
 
 
 def boxes() -> torch.Tensor:

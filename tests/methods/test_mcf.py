@@ -1,6 +1,5 @@
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from sgrs_core.data.batch import Batch
+from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.losses.mcf import (
     difference_region,
     rectification,
@@ -15,12 +16,11 @@ from sgrs_core.losses.mcf import (
     squared_difference,
 )
 from sgrs_core.methods.mcf import McfSettings, MutualCorrection
-from sgrs_core.methods.method import Batch
 from sgrs_core.networks.resnet import BasicBlock
-from sgrs_core.settings import TrainingSettings
-from sgrs_core.training import set_learning_rates
+from sgrs_core.training.loop import set_learning_rates
+from tests.places import PROJECT
 
-ROOT = Path(__file__).parents[2]
+ROOT = PROJECT
 PUBLISHED = TrainingSettings(iterations=6_000, base_filters=1)
 
 

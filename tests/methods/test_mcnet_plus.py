@@ -6,12 +6,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sgrs_core.data.batch import Batch
+from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.losses.mcnet_plus import mutual_consistency, sharpen
 from sgrs_core.methods.mcnet_plus import McNetPlus, McNetPlusSettings, labelled_dice
-from sgrs_core.methods.method import Batch
-from sgrs_core.methods.ramp import ramp_up
+from sgrs_core.methods.schedules import ramp_up
 from sgrs_core.networks.mcnet_plus import NEAREST, TRILINEAR, ThreeDecoderVNet
-from sgrs_core.settings import TrainingSettings
 
 TEMPERATURES = st.floats(0.01, 1)
 

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from sgrs_core.data.batch import Batch
 from sgrs_core.methods import METHODS
-from sgrs_core.methods.method import Batch, Method
-from sgrs_core.training import set_learning_rates
+from sgrs_core.methods.base import Method
+from sgrs_core.training.loop import set_learning_rates
 
 ALL = pytest.mark.parametrize("name", METHODS)
 

@@ -1,6 +1,5 @@
 import math
 from dataclasses import asdict, fields, replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -8,7 +7,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgrs_core.methods.method import Batch
+from sgrs_core.data.batch import Batch
+from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.methods.sgrs import (
     SgrsSettings,
     SynergyGuidedRegionalSupervision,
@@ -17,9 +17,8 @@ from sgrs_core.methods.sgrs import (
     mix,
     partition,
 )
-from sgrs_core.settings import TrainingSettings
+from tests.places import CONFIG
 
-CONFIG = Path(__file__).parents[2] / "config"
 PAPER = SgrsSettings(**yaml.safe_load((CONFIG / "methods/sgrs_paper.yaml").read_text())["settings"])
 FORMS = [item.name for item in fields(SgrsSettings) if item.default == "released"]
 RELEASED_2024 = SgrsSettings(

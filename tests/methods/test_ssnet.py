@@ -8,15 +8,20 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from torch import nn
 
-from sgrs_core.losses.adversarial import adversarial_dice_loss, unit
-from sgrs_core.losses.contrast import cosine_distances, rescaled, weighted_mean_distance
-from sgrs_core.methods.method import Batch
-from sgrs_core.methods.ramp import ramp_up
+from sgrs_core.data.batch import Batch
+from sgrs_core.experiment.settings import TrainingSettings
+from sgrs_core.losses.ssnet import (
+    adversarial_dice_loss,
+    cosine_distances,
+    rescaled,
+    unit,
+    weighted_mean_distance,
+)
+from sgrs_core.methods.schedules import ramp_up
 from sgrs_core.methods.ssnet import SmoothnessAndSeparation, SsnetSettings
 from sgrs_core.networks.memory import ClassMemory
 from sgrs_core.networks.ssnet import EMBEDDING
-from sgrs_core.settings import TrainingSettings
-from sgrs_core.training import set_learning_rates
+from sgrs_core.training.loop import set_learning_rates
 
 
 def batch() -> Batch:

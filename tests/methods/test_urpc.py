@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from sgrs_core.data.batch import Batch
+from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.losses import urpc as losses
-from sgrs_core.methods.method import Batch
 from sgrs_core.methods.urpc import UncertaintyRectifiedPyramidConsistency, UrpcSettings
-from sgrs_core.settings import TrainingSettings
-from sgrs_core.training import set_learning_rates
+from sgrs_core.training.loop import set_learning_rates
 
 
 def new_method(run: TrainingSettings, **settings) -> UncertaintyRectifiedPyramidConsistency:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-PROJECT = Path(__file__).parents[2]
+from tests.places import PROJECT
+
 QUICK = Path(__file__).parent / "quick.yaml"
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}

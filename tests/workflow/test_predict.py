@@ -6,9 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from sgrs_core.data.preparation import Preparation
-from sgrs_core.data.scans import read_scan
-from sgrs_core.model import load_model
+from sgrs_core.data.formats.scans import read_scan
+from sgrs_core.data.preprocessing.preparation import Preparation
+from sgrs_core.evaluation.model import load_model
 from tests.workflow.conftest import ENVIRONMENT, PROJECT
 
 RUN = "results/quick/pancreas/labelled-3/vnet/seed-0"

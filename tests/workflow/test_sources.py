@@ -10,13 +10,14 @@ import pytest
 import SimpleITK
 import yaml
 
-from sgrs_core.data.phantoms.brats2019 import write_phantom_brats2019
-from sgrs_core.data.phantoms.la import write_phantom_la
-from sgrs_core.data.phantoms.pancreas import write_phantom_pancreas
-from sgrs_core.data.raw import brats2019, la, pancreas
+from sgrs_core.data.preprocessing import brats2019, la, pancreas
 from sgrs_core.data.volumes import read_volume
+from sgrs_core.phantoms.brats2019 import write_phantom_brats2019
+from sgrs_core.phantoms.la import write_phantom_la
+from sgrs_core.phantoms.pancreas import write_phantom_pancreas
 from tests.data.nbia import Nbia
 from tests.data.server import cut, error_page, status
+from tests.places import PROJECT
 from tests.workflow.conftest import QUICK
 
 pytestmark = pytest.mark.slow
@@ -162,7 +163,7 @@ def test_scans_missing_from_a_folder_are_named_before_any_job(tmp_path, snakemak
 
 def test_the_page_on_ones_own_data_holds(tmp_path, snakemake):
     """The YAML file of docs/own-data.md, with fewer iterations."""
-    page = (Path(__file__).parents[2] / "docs/own-data.md").read_text(encoding="utf-8")
+    page = (PROJECT / "docs/own-data.md").read_text(encoding="utf-8")
     (text,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     values = yaml.safe_load(text)
     values["datasets"]["spleen"]["training"] |= {

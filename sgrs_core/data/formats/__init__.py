@@ -1,0 +1,1 @@
+"""Images as scanners, archives and colleagues write them: DICOM, NIfTI, NRRD."""

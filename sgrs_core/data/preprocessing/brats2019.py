@@ -1,0 +1,37 @@
+"""BraTS2019 as its organisers distribute it: NIfTI files, FLAIR and tumour classes 1, 2 and 4.
+
+One folder per patient in HGG or LGG. Only the FLAIR image is used; every class is foreground.
+"""
+
+from pathlib import Path
+
+from sgrs_core.data.formats.images import check_grids, voxel_position
+from sgrs_core.data.formats.nifti import read_nifti
+from sgrs_core.data.preprocessing.common import prepare_brats
+from sgrs_core.data.preprocessing.provenance import provenance, with_name
+from sgrs_core.data.volumes import Volume
+from sgrs_core.experiment.originals import brats2019_files
+
+
+def prepare(root: Path, scan: str) -> Volume:
+    """Crop to the brain, clip the brightest voxels and z-score one scan; see `prepare_brats`.
+
+    root: the folder with HGG and LGG. Raises FileNotFoundError and ValueError, naming the file or
+    the scan, for a missing or damaged file, two grids, no brain, or a constant image.
+    """
+    files = brats2019_files(root, scan)
+    flair, segmentation = map(read_nifti, files)
+    check_grids(flair, segmentation, scan, (files[0].name, files[1].name))
+    # The image keeps its file's number type: the histogram that clips it depends on it.
+    with with_name(scan):
+        image, label, start = prepare_brats(flair.array, segmentation.array)
+    return Volume(
+        image=image,
+        label=label,
+        spacing=flair.spacing,
+        origin=voxel_position(start, *flair[1:]),
+        direction=flair.direction,
+        provenance=provenance(
+            files, "BraTS2019: crop to the brain, clip at the 0.999 quantile, z-score of voxels > 0"
+        ),
+    )

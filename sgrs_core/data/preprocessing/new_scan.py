@@ -1,0 +1,194 @@
+"""A scan without a label, prepared as a run's own scans were: what its network is to see.
+
+The published preparation crops LA, Pancreas-CT and (as set) a data set of one's own around the
+label. A new scan has none, so it stays whole. LA's z-score is over the whole scan anyway and
+BraTS2019's crop needs no label: there, the input has the values that training would give it. Where
+training took the z-score over the crop, it is taken over the crop around what a first prediction
+finds, and for that first one over the voxels above the window's lower end (air left out), or over
+all voxels where there is no window.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import SimpleITK
+from numpy.typing import NDArray
+
+from sgrs_core.data.components import largest_component
+from sgrs_core.data.formats.images import PlacedImage, placed, voxel_position
+from sgrs_core.data.preprocessing.common import (
+    PANCREAS_MARGINS,
+    PANCREAS_SIDE,
+    PANCREAS_WINDOW,
+    Crop,
+    block_mean,
+    brain_box,
+    crop_in_plane,
+    standardised_brain,
+    start,
+    to_voxels,
+    to_window,
+    whole,
+    z_score,
+)
+from sgrs_core.data.preprocessing.preparation import SAME_SPACING, Preparation
+
+Array = NDArray[Any]
+Mask = NDArray[np.bool_]
+
+SWING = 0.1  # of the brightest voxel: how far resampling may have taken an MRI below 0
+LEAST_BACKGROUND = 0.05  # of a skull-stripped scan's voxels: far fewer than any has
+
+
+class Input(NamedTuple):
+    """A network's input: z-scored (X, Y, Z) float32, and where it lies; fields of PlacedImage.
+
+    complete: whether it shows all of the scan.
+    """
+
+    image: NDArray[np.float32]
+    spacing: tuple[float, ...]
+    origin: tuple[float, ...]
+    direction: tuple[float, ...]
+    complete: bool
+
+
+class NewScan:
+    """A scan on the grid that its network knows; axes as in training.
+
+    Raises ValueError where its intensities cannot be of the training's modality.
+    """
+
+    def __init__(self, picture: SimpleITK.Image, preparation: Preparation) -> None:
+        self.preparation = preparation
+        self.oriented = SimpleITK.DICOMOrient(picture, preparation.orientation)
+        image = placed(self.oriented)
+        check_intensities(image.array, preparation)
+        self.image = regridded(image, preparation)
+        window = window_of(preparation)
+        if window:
+            self.image = self.image._replace(array=to_window(self.image.array, window))
+
+    def first_input(self) -> Input:
+        """The input before anything is known about where the structure lies."""
+        array, form = self.image.array, self.preparation.format
+        if form == "brats2019":
+            crop = brain_box(array)
+            return self._input(standardised_brain(array[crop]), crop)
+        air_is_left_out = self.needs_a_second_look() and window_of(self.preparation) is not None
+        reference = array[array > 0] if air_is_left_out else None
+        return self._input(z_score(array, reference), whole(array))
+
+    def needs_a_second_look(self) -> bool:
+        """Whether training's z-score was over a crop around the label."""
+        return self.preparation.is_around_the_label and self.preparation.format != "la"
+
+    def second_input(self, found: Mask) -> Input:
+        """The input with the z-score of the box around what was found.
+
+        found: of the first input's shape, not empty; its largest component counts.
+        """
+        array = self.image.array
+        near = enlarged(largest_component(found), self.preparation.downsample, array.shape)
+        if self.preparation.format == "pancreas":
+            crop = crop_in_plane(near, PANCREAS_MARGINS, PANCREAS_SIDE)
+        else:
+            margin = self.preparation.own.margin or 0
+            sides = (margin, margin, margin, margin)
+            crop = crop_in_plane(near, sides, self.preparation.own.minimum_side)
+        return self._input(z_score(array, array[crop]), whole(array))
+
+    def _input(self, image: NDArray[np.float32], crop: Crop) -> Input:
+        factor = self.preparation.downsample
+        _, spacing, origin, direction = self.image
+        origin = voxel_position(start(crop), spacing, origin, direction)
+        if factor > 1:
+            if min(image.shape) < factor:
+                raise ValueError(f"{image.shape} voxels are too few to average {factor}^3 of them")
+            image = block_mean(image, factor).astype(np.float32)
+            middle = [(factor - 1) / 2] * 3  # of the first block, in voxels
+            origin = voxel_position(middle, spacing, origin, direction)
+        coarse = tuple(step * factor for step in spacing)
+        return Input(image, coarse, origin, direction, crop == whole(self.image.array))
+
+
+def regridded(image: PlacedImage, preparation: Preparation) -> PlacedImage:
+    """The scan at the training's spacing; as it is where that is its own, or there was no one."""
+    spacing = preparation.spacing
+    fixed: float | None = None  # mm: training resampled every scan, so the same is done here
+    if preparation.format == "pancreas":
+        fixed = 1.0
+    elif preparation.format == "nifti":
+        fixed = preparation.own.voxel
+    if fixed is not None:
+        spacing = (fixed,) * 3
+    elif spacing is None or np.allclose(image.spacing, spacing, rtol=SAME_SPACING, atol=0):
+        return image
+    steps = [old / new for old, new in zip(image.spacing, spacing, strict=True)]
+    if any(int(side * step) < 1 for side, step in zip(image.array.shape, steps, strict=True)):
+        raise ValueError(
+            f"{image.array.shape} voxels of {rounded(image.spacing)} mm are less than one voxel of "
+            f"{rounded(spacing)} mm along some axis; is the spacing in the file right?"
+        )
+    array = to_voxels(image.array, steps, SimpleITK.sitkBSpline)
+    if preparation.format == "brats2019":  # splines swing about the brain's edge; 0 has a meaning
+        brain = (image.array != 0).astype(np.uint8)
+        array = np.maximum(array, 0) * to_voxels(brain, steps, SimpleITK.sitkNearestNeighbor)
+    return image._replace(array=array, spacing=spacing)
+
+
+def window_of(preparation: Preparation) -> tuple[float, float] | None:
+    """The intensities that are clipped to, if any."""
+    if preparation.format == "pancreas":
+        return PANCREAS_WINDOW
+    return preparation.own.window if preparation.format == "nifti" else None
+
+
+def check_intensities(array: Array, preparation: Preparation) -> None:
+    """Raise ValueError where a scan's intensities cannot be of the training's modality."""
+    if not np.isfinite(array).all():
+        raise ValueError("the scan holds NaN or infinite values; repair it")
+    lowest, highest = array.min(), array.max()
+    found = f"its intensities run from {lowest:g} to {highest:g}"
+    if lowest == highest:
+        raise ValueError(f"{found}: the scan is constant")
+    form = preparation.format
+    if form in ("la", "brats2019") and lowest < -SWING * highest:
+        raise ValueError(
+            f"{found}, but the model was trained on MRI, which has none below 0; is it a CT, or "
+            "standardised already?"
+        )
+    if form == "brats2019" and (array == 0).mean() < LEAST_BACKGROUND:
+        raise ValueError(
+            f"{(array == 0).mean():.1%} of its voxels are 0, but the model was trained on FLAIR "
+            "images without a skull, 0 outside the brain; strip the skull first"
+        )
+    window = window_of(preparation)
+    if window is None:
+        return
+    low, high = window
+    if form == "pancreas" and not (lowest <= low and highest > 0):
+        raise ValueError(
+            f"{found}, but the model was trained on CT in HU, with air or fat below {low:g} and "
+            "tissue above 0; is it CT, and are slope and intercept applied?"
+        )
+    if not ((array > low) & (array < high)).any():
+        raise ValueError(
+            f"{found}, but none lies in the window from {low:g} to {high:g} that the model was "
+            "trained on; is it the same modality and unit?"
+        )
+
+
+def enlarged(mask: Mask, factor: int, shape: tuple[int, ...]) -> Mask:
+    """A mask on blocks of factor^3 voxels as one of voxels; (X, Y, Z) of `shape`."""
+    if factor == 1:
+        return mask
+    for axis in range(3):
+        mask = mask.repeat(factor, axis)
+    missing = [(0, side - there) for side, there in zip(shape, mask.shape, strict=True)]
+    return np.pad(mask, missing)
+
+
+def rounded(spacing: tuple[float, ...]) -> str:
+    """Lengths as text: 0.8 x 0.8 x 1.2."""
+    return " x ".join(f"{step:.4g}" for step in spacing)

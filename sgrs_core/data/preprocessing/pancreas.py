@@ -1,0 +1,105 @@
+"""Pancreas-CT as TCIA distributes it: a DICOM series for each patient, labels as NIfTI files.
+
+The two store their axes in different order and sense. As in the published preparation, prepared
+arrays run as the label's file does; the CT is brought there by geometry, not by counting slices.
+"""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from sgrs_core.data.formats.dicom import read_series
+from sgrs_core.data.formats.images import (
+    PlacedImage,
+    check_grids,
+    oriented_as,
+    placed,
+    voxel_position,
+)
+from sgrs_core.data.formats.nifti import read_nifti_picture
+from sgrs_core.data.preprocessing.common import PANCREAS_WINDOW, prepare_pancreas
+from sgrs_core.data.preprocessing.placement import check_placement
+from sgrs_core.data.preprocessing.provenance import digest_of_all, provenance, with_name
+from sgrs_core.data.volumes import Volume
+from sgrs_core.experiment.originals import LabelOrigin, LabelPlacement, pancreas_files
+
+ROUNDING = 0.01  # mm and cosines: of the two files' headers
+HALF_A_VOXEL = 0.3  # mm: a shift by one voxel is more
+
+logger = logging.getLogger(__name__)
+
+
+def prepare(
+    root: Path,
+    scan: str,
+    label_origin: LabelOrigin = "checked",
+    label_placement: LabelPlacement = "checked",
+) -> Volume:
+    """Resample to 1 mm, window, crop and z-score one scan; see `prepare_pancreas`.
+
+    root: the folder with PANCREAS_0001, ... and the labels' folder. label_origin: `ignored` puts
+    the label on the CT's voxels whatever origin its file gives. label_placement: `logged` goes on
+    where `check_placement` refuses. Raises FileNotFoundError and ValueError, naming the file or the
+    scan, for missing or damaged files, a label of another grid, a flipped or shifted one, or an
+    empty one.
+    """
+    folder, label_file = pancreas_files(root, scan)
+    series, slices = read_series(folder)
+    label_picture = read_nifti_picture(label_file)
+    image, label = placed(oriented_as(series, label_picture)), placed(label_picture)
+    if label_origin == "checked":
+        check_origin(image, label, scan)
+    label = label._replace(origin=image.origin)
+    check_grids(image, label, scan, (folder.name, label_file.name), ROUNDING)
+    mask = label_mask(label, label_file)
+    with with_name(scan):
+        try:
+            check_placement(image.array, mask, label.spacing)
+        except ValueError as error:
+            if label_placement == "checked":
+                raise
+            logger.warning("%s: %s", scan, error)
+        # As published: the label's own spacing, which DICOM's rounded positions give less exactly.
+        prepared = prepare_pancreas(image.array, mask, label.spacing)
+    one_millimetre = (1.0, 1.0, 1.0)
+    return Volume(
+        image=prepared.image,
+        label=prepared.label,
+        spacing=one_millimetre,
+        origin=voxel_position(prepared.start, one_millimetre, image.origin, image.direction),
+        direction=image.direction,
+        provenance={
+            f"sha256 {folder.name}": digest_of_all(slices),
+            **provenance(
+                [label_file],
+                "Pancreas-CT: 1 mm by B-spline, window, crop in x and y, z-score of the crop",
+                window_HU=PANCREAS_WINDOW,
+                label_origin=label_origin,
+                label_placement=label_placement,
+            ),
+        },
+    )
+
+
+def check_origin(image: PlacedImage, label: PlacedImage, scan: str) -> None:
+    """Raise ValueError, naming the scan, where the label lies beside its CT, both in one order."""
+    shift = np.subtract(label.origin, image.origin)
+    if np.abs(shift).max() > HALF_A_VOXEL and image.array.shape == label.array.shape:
+        raise ValueError(
+            f"{scan}: by its header the label lies {np.round(shift, 1).tolist()} mm beside the CT. "
+            "If its voxels are the CT's all the same, set label_origin: ignored for this data set; "
+            "the label must still lie on a pancreas then"
+        )
+
+
+def label_mask(label: PlacedImage, file: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    """The pancreas (X, Y, Z); ValueError, naming the file, for values other than 0 and 1."""
+    values = np.unique(label.array)
+    if not np.isin(values, (0, 1)).all():
+        raise ValueError(
+            f"{file}: label values {values[:6].tolist()}, allowed are 0 and 1; "
+            "is it the collection's file?"
+        )
+    mask: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = label.array == 1
+    return mask

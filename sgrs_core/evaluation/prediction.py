@@ -1,0 +1,217 @@
+"""Predicting scans of no data set: from a model file and a scan to a mask in its geometry."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import SimpleITK
+import torch
+from numpy.typing import NDArray
+
+from sgrs_core.data.formats.images import check_grids, oriented_as, placed
+from sgrs_core.data.formats.scans import WRITERS, read_scan, stem_of, suffix_of
+from sgrs_core.data.preprocessing.new_scan import Input, NewScan
+from sgrs_core.data.preprocessing.preparation import Preparation
+from sgrs_core.evaluation.inference import segment, window_count
+from sgrs_core.evaluation.metrics import score
+from sgrs_core.evaluation.model import load_model
+from sgrs_core.evaluation.scoring import mask_of, nobody, predict_score
+from sgrs_core.experiment.run import Run
+from sgrs_core.experiment.settings import Triple, check_positive, check_stride
+from sgrs_core.methods.base import Method
+from sgrs_core.methods.precision import choose_device, place
+
+Watch = Callable[[int], object]  # told how many more windows there will be, or are done
+
+CENTRED = (
+    "the model was trained on crops centred on the label, and scans are predicted whole: far from "
+    "what training showed it, the model may find what is not there"
+)
+UNKNOWN_ORIENTATION = (
+    "the scans that the model was trained on did not say which way their axes run; %s is assumed"
+)
+
+
+def model_file(path: Path, selection: str) -> Path:
+    """The model that a path means: itself, or the one in a run's folder.
+
+    Raises FileNotFoundError, saying what there is.
+    """
+    if path.is_dir():
+        for candidate in (path / selection / "model.pt", path / "model.pt"):
+            if candidate.is_file():
+                return candidate
+        there = sorted(model.parent.name for model in path.glob("*/model.pt"))
+        raise FileNotFoundError(
+            f"{path}: no {selection}/model.pt in this folder; "
+            + (
+                f"there are the selections {', '.join(there)}"
+                if there
+                else "give a run's folder, results/<experiment>/<data set>/labelled-<N>/<variant>/"
+                "seed-<S>, or a model.pt"
+            )
+        )
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file or folder; has the run finished?")
+    return path
+
+
+def mask_files(scans: Sequence[Path], output: Path, overwrite: bool) -> list[Path]:
+    """Where each scan's mask goes: `output` for one scan, or files in it named as the scans are.
+
+    Raises FileNotFoundError for missing scans, FileExistsError for a mask that is there already,
+    and ValueError where two scans would share one file, or a mask would replace a scan.
+    """
+    missing = [str(scan) for scan in scans if not scan.exists()]
+    if missing:
+        raise FileNotFoundError(f"{', '.join(missing)}: no such file or folder")
+    named = suffix_of(output) or (len(scans) == 1 and output.suffix)
+    is_file = not output.is_dir() and bool(output.is_file() or named)
+    if is_file and len(scans) > 1:
+        raise ValueError(f"{output}: a file, but {len(scans)} scans need a folder for their masks")
+    if is_file and not suffix_of(output):
+        raise ValueError(f"{output}: allowed are a folder, and files {', '.join(WRITERS)}")
+    masks = [output if is_file else output / f"{stem_of(scan)}.nii.gz" for scan in scans]
+    inputs = {scan.resolve() for scan in scans}
+    for mask, scan in zip(masks, scans, strict=True):
+        if mask.resolve() in inputs:
+            raise ValueError(f"{mask}: the mask would replace a scan; choose another place")
+        if masks.count(mask) > 1:
+            raise ValueError(f"{scan}: another scan has this name too; predict it on its own")
+        if mask.exists() and not overwrite:
+            raise FileExistsError(f"{mask}: there already; --overwrite replaces it")
+    return masks
+
+
+class Predictor:
+    """A model on its device, ready for scans."""
+
+    def __init__(
+        self,
+        run: Run,
+        method: Method,
+        preparation: Preparation,
+        device: torch.device,
+        stride: Triple | None = None,
+    ) -> None:
+        place(method, device, run.training)
+        self.run = run
+        self.method = method
+        self.preparation = preparation
+        self.device = device
+        self.stride = stride or run.inference.stride
+
+    @classmethod
+    def from_file(
+        cls, file: Path, device: str | None = None, stride: Triple | None = None
+    ) -> "Predictor":
+        """Load a model.pt. device: None is the run's own. stride: voxels; None is the run's own.
+
+        Raises ValueError, naming the file, where it does not hold all that is needed, and naming
+        the stride, where it is none.
+        """
+        for side in stride or ():
+            check_positive("stride", side)
+        run, method, preparation = load_model(file)
+        check_stride("stride", stride or run.inference.stride, run.training.patch)
+        if preparation is None:
+            raise ValueError(
+                f"{file}: lacks how its training scans were prepared, as older models do, so a new "
+                "scan cannot be prepared alike; train the run again"
+            )
+        return cls(run, method, preparation, choose_device(device or run.training.device), stride)
+
+    def warnings(self) -> list[str]:
+        """What a user should know about every prediction of this model."""
+        texts = [CENTRED] if self.preparation.is_around_the_label else []
+        if not self.preparation.orientation_known:
+            texts.append(UNKNOWN_ORIENTATION % self.preparation.orientation)
+        return texts
+
+    def predict(
+        self, picture: SimpleITK.Image, to_do: Watch = nobody, on_windows: Watch = nobody
+    ) -> SimpleITK.Image:
+        """A scan's mask, uint8 0 or 1, on the scan's own grid.
+
+        to_do: told how many windows there will be, maybe twice. on_windows: how many are done.
+        Raises ValueError where the scan cannot be prepared as the training's scans were.
+        """
+        scan = NewScan(picture, self.preparation)
+        seen = scan.first_input()
+        probability = self._look(seen, to_do, on_windows)
+        if scan.needs_a_second_look() and segment(probability).any():
+            seen = scan.second_input(segment(probability))
+            probability = self._look(seen, to_do, on_windows)
+        probability = on_grid_of(scan.oriented, seen, probability)
+        mask = mask_of(self.run, probability).astype(np.uint8)
+        result = oriented_as(as_picture(mask, scan.oriented), picture)
+        result.CopyInformation(picture)  # to the last bit
+        return result
+
+    def _look(self, seen: Input, to_do: Watch, on_windows: Watch) -> NDArray[np.float32]:
+        to_do(window_count(seen.image.shape, self.run.training.patch, self.stride))
+        predict = self.method.predict
+        return predict_score(self.run, predict, seen.image, self.stride, self.device, on_windows)
+
+
+def on_grid_of(
+    oriented: SimpleITK.Image, seen: Input, probability: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """A network's answer on a scan's voxels, (X, Y, Z): linear between those the network saw.
+
+    Beyond them, the nearest one's; where the network did not look, 0.
+    """
+    grid = placed(oriented)
+    if grid.array.shape == probability.shape and seen.spacing == grid.spacing and seen.complete:
+        return probability
+    answer = SimpleITK.GetImageFromArray(probability.transpose(2, 1, 0))
+    answer.SetSpacing(seen.spacing)
+    answer.SetOrigin(seen.origin)
+    answer.SetDirection(seen.direction)
+    resampled = SimpleITK.Resample(
+        answer,
+        oriented,
+        SimpleITK.Transform(),
+        SimpleITK.sitkLinear,
+        0.0,
+        SimpleITK.sitkFloat32,
+        seen.complete,
+    )
+    result: NDArray[np.float32] = placed(resampled).array
+    return result
+
+
+def as_picture(array: NDArray[np.uint8], like: SimpleITK.Image) -> SimpleITK.Image:
+    """An array (X, Y, Z) on another image's grid."""
+    picture = SimpleITK.GetImageFromArray(array.transpose(2, 1, 0))
+    picture.CopyInformation(like)
+    return picture
+
+
+def describe(mask: SimpleITK.Image) -> str:
+    """A mask in a few words: how many voxels, how many millilitres."""
+    voxels = int(np.count_nonzero(placed(mask).array))
+    millilitres = voxels * float(np.prod(mask.GetSpacing())) / 1000
+    return f"{voxels} voxels, {millilitres:.1f} ml" if voxels else "nothing found"
+
+
+def score_files(
+    mask_file: Path, label_file: Path, foreground: Sequence[int] = ()
+) -> tuple[dict[str, float], tuple[float, ...]]:
+    """The four metrics of a mask against a label, and the voxel's size in mm.
+
+    foreground: the label values that count; none given: all but 0. The mask's are all but 0.
+    Raises FileNotFoundError and ValueError, naming the file, for files that cannot be compared.
+    """
+    label = read_scan(label_file)
+    mask = oriented_as(read_scan(mask_file), label)
+    predicted, labelled = placed(mask), placed(label)
+    check_grids(predicted, labelled, str(mask_file), ("the mask", "the label"))
+    values = labelled.array
+    truth = np.isin(values, foreground) if foreground else values != 0
+    if not truth.any():
+        raise ValueError(
+            f"{label_file}: no voxel is foreground, so no metric is defined; its values are "
+            f"{np.unique(values)[:8].tolist()}"
+        )
+    return score(predicted.array != 0, truth), labelled.spacing

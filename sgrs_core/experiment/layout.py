@@ -1,0 +1,320 @@
+"""Where everything lies, and what each job of the workflow needs and makes.
+
+The rules hold patterns with wildcards; the functions here answer the questions a rule asks about a
+path: which run is it, which scans does that run read, which score files stand behind a table.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from sgrs_core.experiment.originals import patient_of
+from sgrs_core.experiment.plan import COST, SELECTION_GAIN, Plan, Point, entries_of
+from sgrs_core.experiment.presence import files_of
+from sgrs_core.experiment.schema import SHOWING_SCANS, FigureKind, Filter
+from sgrs_core.experiment.splits import PARTS
+
+
+class Wildcards(Protocol):
+    """What Snakemake found in a path; only the attributes in the path exist."""
+
+    dataset: str
+    scan: str
+    part: str
+    labelled: str
+    variant: str
+    seed: str
+    selection: str
+    table: str
+    figure: str
+
+
+class Layout:
+    """The paths of one experiment, as patterns (attributes) and as answers (methods)."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.results = f"results/{plan.experiment.experiment}"
+        self.logs = f"{self.results}/logs"
+        self.downloads = f"{plan.experiment.data_folder}/{{dataset}}/{{source}}"
+        self.phantoms = f"{self.results}/phantoms/{{dataset}}"
+        self.volume = f"{self.results}/volumes/{{dataset}}/{{scan}}.h5"
+        self.prepared = f"{self.results}/volumes/{{dataset}}.{{part}}.sha256"
+        self.run = f"{self.results}/{{dataset}}/labelled-{{labelled}}/{{variant}}/seed-{{seed}}"
+        self.selected = f"{self.run}/{{selection}}"
+        self.unfinished = f"{self.run}/unfinished"
+        self.training_log = f"{self.run}/log.csv"
+        self.record = f"{self.run}/record.json"
+        self.training_benchmark = f"{self.run}/benchmark.tsv"
+        self.evaluation_benchmark = f"{self.selected}/benchmark.tsv"
+        self.scores = f"{self.selected}/scores.csv"
+        self.predictions = f"{self.selected}/predictions"
+        self.table = f"{self.results}/tables/{{table}}"
+        self.cost = f"{self.results}/tables/{COST}"
+        self.selection_gain = f"{self.results}/tables/{SELECTION_GAIN}"
+        self.figure = f"{self.results}/figures/{{figure}}"
+        self.report = f"{self.results}/report.html"
+
+    def models(self, dataset: str) -> list[str]:
+        """Patterns of the models that a run leaves: one for each way of choosing a checkpoint."""
+        return [f"{self.run}/{selection}/model.pt" for selection in self.plan.selections(dataset)]
+
+    def outputs(self, name: str) -> list[str]:
+        """The files of one table or figure."""
+        if name in self.plan.tables:
+            return [f"{self.results}/tables/{name}.{kind}" for kind in ("csv", "md", "tex")]
+        return [f"{self.results}/figures/{name}.{kind}" for kind in ("pdf", "png")]
+
+    def picture(self, name: str) -> str:
+        """The file of one figure that pages show."""
+        return f"{self.figure.format(figure=name)}.png"
+
+    def outputs_of_cost(self) -> list[str]:
+        """The files of the cost table, where there is a table that costs something."""
+        return [f"{self.cost}.{kind}" for kind in ("csv", "md")] if self.plan.tables else []
+
+    def sources(self, wildcards: Wildcards) -> list[str]:
+        """What a scan is prepared from; of a download, the proof that all of it is there."""
+        name, scan = wildcards.dataset, wildcards.scan
+        dataset, folder = self.plan.dataset(name), self.source_folder(name)
+        if dataset.source == "phantom":
+            return [folder]
+        if dataset.is_downloaded:
+            return [f"{folder}/complete.txt"]
+        return files_of(dataset, scan)
+
+    def source_folder(self, name: str) -> str:
+        """Where a data set's source files lie: made up, downloaded, or given by the user."""
+        dataset = self.plan.dataset(name)
+        if dataset.source == "phantom":
+            return self.phantoms.format(dataset=name)
+        if dataset.is_downloaded:
+            return self.downloads.format(dataset=name, source=dataset.source)
+        return str(dataset.folder)
+
+    def patients(self, dataset: str) -> list[str]:
+        """TCIA's names for a data set's scans."""
+        return [patient_of(scan) for scan in self.plan.scans(dataset)]
+
+    def datasets_from(self, source: str) -> str:
+        """The names of the data sets that come from a source, as a pattern; see `any_of`."""
+        datasets = self.plan.experiment.datasets
+        return any_of([name for name, one in datasets.items() if one.source == source])
+
+    def volumes(self, dataset: str, scans: Sequence[str]) -> list[str]:
+        """The prepared files of some scans."""
+        return [self.volume.format(dataset=dataset, scan=scan) for scan in scans]
+
+    def volumes_of_part(self, dataset: str, part: str) -> list[str]:
+        """The prepared files of the scans of one of a data set's PARTS."""
+        lists = self.plan.splits[dataset]
+        return self.volumes(dataset, lists.present(getattr(lists, part)))
+
+    def prepared_lists(self) -> list[str]:
+        """The lists of prepared files of all data sets, whether they are there or not."""
+        datasets = self.plan.experiment.datasets
+        return [
+            self.prepared.format(dataset=name, part=part) for name in datasets for part in PARTS
+        ]
+
+    def test_volumes(self, dataset: str) -> list[str]:
+        """The prepared files of a data set's test scans."""
+        return self.volumes_of_part(dataset, "test")
+
+    def run_of(self, wildcards: Wildcards) -> dict[str, Any]:
+        """The description of the run that a path belongs to."""
+        labelled, seed = int(wildcards.labelled), int(wildcards.seed)
+        point = Point(wildcards.dataset, labelled, wildcards.variant, seed)
+        if point not in self.plan.rows:
+            raise ValueError(f"no table or figure of this experiment has the run {point}")
+        return self.plan.run(point)
+
+    def volumes_of_run(self, wildcards: Wildcards) -> list[str]:
+        """The prepared scans that a run may read."""
+        return self.volumes(wildcards.dataset, self._scans_of_run(wildcards))
+
+    def prepared_for_run(self, wildcards: Wildcards) -> list[str]:
+        """The lists of prepared files that have the scans of a run."""
+        name, scans = wildcards.dataset, set(self._scans_of_run(wildcards))
+        parts = [
+            part for part in PARTS if scans.intersection(getattr(self.plan.splits[name], part))
+        ]
+        return [self.prepared.format(dataset=name, part=part) for part in parts]
+
+    def lines_of_table(self, name: str) -> list[dict[str, Any]]:
+        """A table line by line, as `build_table` takes it.
+
+        Rows that this experiment does not run stand there too, without score files: a published
+        number may.
+        """
+        table, wanted = self.plan.tables[name], self.plan.entries(name)
+        selections = self.plan.selections(table.dataset)
+        return [
+            {
+                "variant": entry.row.variant,
+                "title": self.plan.title(entry.row),
+                "labelled": entry.labelled,
+                "recipe": self.plan.recipe_name(table.dataset, entry.row),
+                "published": entry.row.published or entry.row.variant,
+                "published_selection": self.plan.published_selection(table.dataset, entry.row),
+                "reference": entry.row.variant == table.reference,
+                "upper_bound": entry.row.variant == table.upper_bound
+                and entry.labelled == table.most_labelled,
+                "scores": {
+                    selection: [self._of(self.scores, point, selection) for point in entry.points]
+                    for selection in selections
+                    if entry in wanted
+                },
+            }
+            for entry in entries_of(table, Filter(), self.plan.experiment.seeds)
+        ]
+
+    def lines_of_selection_gain(self) -> list[dict[str, Any]]:
+        """Each run of the tables once, with its score files under `last` and `best_on_test`."""
+        lines: dict[tuple[str, int, str], dict[str, Any]] = {}
+        for name, table in self.plan.tables.items():
+            if not {"last", "best_on_test"} <= set(self.plan.selections(table.dataset)):
+                continue
+            for entry in self.plan.entries(name):
+                point = entry.points[0]
+                lines[point[:3]] = {
+                    "dataset": point.dataset,
+                    "labelled": point.labelled,
+                    "method": point.variant,
+                    **{
+                        selection: [self._of(self.scores, one, selection) for one in entry.points]
+                        for selection in ("last", "best_on_test")
+                    },
+                }
+        return list(lines.values())
+
+    def scores_of_selection_gain(self) -> list[str]:
+        """All score files behind the table of what choosing on the test scans adds."""
+        lines = self.lines_of_selection_gain()
+        return [file for line in lines for key in ("last", "best_on_test") for file in line[key]]
+
+    def outputs_of_selection_gain(self) -> list[str]:
+        """The files of that table; none where no checkpoint is chosen on test scans."""
+        if not self.lines_of_selection_gain():
+            return []
+        return [f"{self.selection_gain}.{kind}" for kind in ("csv", "md")]
+
+    def scores_of_table(self, name: str) -> list[str]:
+        """All score files behind a table."""
+        lines = self.lines_of_table(name)
+        return [file for line in lines for files in line["scores"].values() for file in files]
+
+    def lines_of_cost(self) -> list[dict[str, Any]]:
+        """Every line of every table: its runs' records, and the benchmarks of their evaluations."""
+        return [
+            {
+                "table": name,
+                "method": entry.row.variant,
+                "recipe": self.plan.recipe_name(entry.points[0].dataset, entry.row),
+                "labelled": entry.labelled,
+                "runs": [
+                    {
+                        "record": self._of(self.record, point),
+                        "evaluations": [
+                            self._of(self.evaluation_benchmark, point, selection)
+                            for selection in self.plan.selections(point.dataset)
+                        ],
+                    }
+                    for point in entry.points
+                ],
+            }
+            for name in self.plan.tables
+            for entry in self.plan.entries(name)
+        ]
+
+    def records_of_cost(self) -> list[str]:
+        """The records of all runs that stand in a table."""
+        runs = [run for line in self.lines_of_cost() for run in line["runs"]]
+        return list(dict.fromkeys(run["record"] for run in runs))
+
+    def scores_of_cost(self) -> list[str]:
+        """The score files of all runs that stand in a table."""
+        scores = [file for name in self.plan.tables for file in self.scores_of_table(name)]
+        return list(dict.fromkeys(scores))
+
+    def lines_of_figure(self, name: str) -> list[dict[str, Any]]:
+        """What a figure shows: the first selection and seed of each of its rows."""
+        selection = self.plan.selections(self.plan.sheets[name].dataset)[0]
+        return [
+            {
+                "title": self.plan.title(entry.row),
+                "variant": entry.row.variant,
+                "settings": entry.row.settings,
+                "labelled": entry.labelled,
+                "scores": self._of(self.scores, entry.points[0], selection),
+                "predictions": self._of(self.predictions, entry.points[0], selection),
+                "log": self._of(self.training_log, entry.points[0]),
+            }
+            for entry in self.plan.entries(name)
+        ]
+
+    def inputs_of_figure(self, name: str) -> dict[str, list[str]]:
+        """The files behind a figure, by what they are: what its kind shows of its runs."""
+        figure = self.plan.figures[name]
+        lines = self.lines_of_figure(name)
+        inputs = {part: [line[part] for line in lines] for part in SHOWN[figure.kind]}
+        if figure.kind in SHOWING_SCANS:
+            inputs["volumes"] = self.test_volumes(figure.dataset)
+        return inputs
+
+    def case_of_figure(self, name: str) -> dict[str, str | None]:
+        """How a figure's case is chosen: a scan's name or a rule, and whose Dice the rule takes."""
+        figure = self.plan.figures[name]
+        return {"case": figure.case, "median_of": figure.median_of}
+
+    def slices_of_figure(self, name: str) -> dict[str, Any] | None:
+        """The slices that a figure shows; None leaves them to its kind."""
+        slices = self.plan.figures[name].slices
+        return asdict(slices) if slices else None
+
+    def cases(self) -> list[str]:
+        """The slices of the first figure of segmentations, for the report; none without one."""
+        names = [name for name, one in self.plan.figures.items() if one.kind == "segmentations"]
+        return [f"{self.figure.format(figure=name)}.slices.json" for name in names[:1]]
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Each run once: what it is, its record, its log, and its score file by selection."""
+        return [
+            {
+                **point._asdict(),
+                "record": self._of(self.record, point),
+                "log": self._of(self.training_log, point),
+                "scores": {
+                    selection: self._of(self.scores, point, selection)
+                    for selection in self.plan.selections(point.dataset)
+                },
+            }
+            for point in self.plan.rows
+        ]
+
+    def figures_of_kind(self, kind: str) -> str:
+        """The names of the figures of one kind, as a pattern that matches nothing else."""
+        return any_of([name for name, figure in self.plan.figures.items() if figure.kind == kind])
+
+    def _scans_of_run(self, wildcards: Wildcards) -> list[str]:
+        run = self.run_of(wildcards)
+        judges = [scan for scans in run["selection_scans"].values() for scan in scans]
+        return list(dict.fromkeys([*run["labelled"], *run["unlabelled"], *judges]))
+
+    def _of(self, pattern: str, point: Point, selection: str = "") -> str:
+        return pattern.format(**point._asdict(), selection=selection)
+
+
+SHOWN: dict[FigureKind, tuple[str, ...]] = {
+    "segmentations": ("scores", "predictions"),
+    "error_maps": ("scores", "predictions"),
+    "threshold": ("scores",),
+    "training_curves": ("log",),
+    "paired_scores": ("scores",),
+}
+NOTHING = "(?!)"  # the regular expression that no text matches
+
+
+def any_of(names: Mapping[str, Any] | Sequence[str]) -> str:
+    """A pattern that matches these names and nothing else."""
+    return "|".join(names) or NOTHING

@@ -1,0 +1,273 @@
+"""An experiment as the workflow sees it: which runs its tables and figures are made of.
+
+A run is a point: data set, number of labelled scans, method with settings, seed. Its name says so,
+and two tables that need the same point share one run.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from sgrs_core.experiment.schema import (
+    Dataset,
+    Experiment,
+    Figure,
+    Filter,
+    MethodFile,
+    Recipe,
+    RecipeName,
+    Row,
+    Table,
+    Withdrawn,
+)
+from sgrs_core.experiment.settings import Selection
+from sgrs_core.experiment.splits import SplitLists
+
+# Tables about the tables: no table or figure of an experiment has these names.
+COST = "cost"
+SELECTION_GAIN = "selection_gain"
+
+
+class Point(NamedTuple):
+    """One run. variant: the method's name, then the settings that differ from its file's."""
+
+    dataset: str
+    labelled: int
+    variant: str
+    seed: int
+
+
+class Entry(NamedTuple):
+    """One line of a table: a row at one number of labelled scans, one point per seed."""
+
+    row: Row
+    labelled: int
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked experiment with everything its files refer to."""
+
+    root: Path
+    experiment: Experiment
+    splits: Mapping[str, SplitLists]
+    methods: Mapping[str, MethodFile]
+    tables: Mapping[str, Table]
+    figures: Mapping[str, Figure]
+    rows: Mapping[Point, Row]
+    # Data sets whose scans, lists and resolution are those of the published numbers.
+    comparable: frozenset[str]
+    # For errors, the file and the key in it: of tables and figures by name, and of
+    # `datasets.<name>.methods.<name>`.
+    places: Mapping[str, str]
+    # What the experiment's own files wrote of each data set; it goes over recipes.
+    written: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def sheets(self) -> dict[str, Table | Figure]:
+        """All tables and figures by name."""
+        return {**self.tables, **self.figures}
+
+    def dataset(self, name: str) -> Dataset:
+        """The data set of a name."""
+        return self.experiment.datasets[name]
+
+    def entries(self, name: str) -> list[Entry]:
+        """The lines of a table or figure that this experiment runs."""
+        sheet = self.sheets[name]
+        wanted = self.experiment.tables.get(name) or self.experiment.figures[name]
+        return list(entries_of(sheet, wanted, self.experiment.seeds))
+
+    def scans(self, name: str) -> list[str]:
+        """All scans of a data set."""
+        return list(self.splits[name].scans())
+
+    def selections(self, name: str) -> list[Selection]:
+        """The ways of choosing a checkpoint on a data set."""
+        return self.experiment.selections_on(name)
+
+    def preparation(self, name: str) -> dict[str, Any]:
+        """How a data set's scans are prepared: whatever changes this prepares them anew."""
+        dataset = self.dataset(name)
+        how: dict[str, Any]
+        if dataset.source in ("phantom", "raw"):
+            how = {"format": dataset.format, "options": dataset.options()}
+        else:
+            how = {
+                "prepared_file": dataset.prepared_file,
+                "spacing": dataset.spacing,
+                "axes": dataset.prepared_axes,
+            }
+        return {**how, "downsample": dataset.downsample}
+
+    def preparation_of_new(self, name: str) -> dict[str, Any]:
+        """What a model must know of a data set to predict scans that the set does not hold.
+
+        geometry: whether its prepared scans carry their own; see `preparation_of`.
+        """
+        dataset = self.dataset(name)
+        own = dataset.nifti if dataset.format == "nifti" else None
+        return {
+            "format": dataset.format,
+            "geometry": dataset.source in ("phantom", "raw"),
+            "downsample": dataset.downsample,
+            "nifti": asdict(own) if own else {},
+        }
+
+    def recipe(self, dataset: str, row: Row) -> Recipe | None:
+        """The authors' recipe by which a row is run on a data set; None where it is `shared`."""
+        wanted = row.recipe or self.experiment.recipe
+        return self.methods[row.method].official.get(dataset) if wanted == "official" else None
+
+    def recipe_name(self, dataset: str, row: Row) -> RecipeName:
+        """By which recipe a row is run."""
+        return "shared" if self.recipe(dataset, row) is None else "official"
+
+    def settings(self, dataset: str, row: Row, labelled: int) -> dict[str, Any]:
+        """What a row's method is told.
+
+        Its file's settings, the data set's, the recipe's, the experiment's, the row's: later ones
+        win.
+        """
+        recipe, here = self.recipe(dataset, row), self.dataset(dataset).methods
+        written = self.written.get(dataset, {}).get("methods", {})
+        return {
+            **self.methods[row.method].settings,
+            **here.get(row.method, {}),
+            **(recipe.settings_for(labelled) if recipe else {}),
+            **written.get(row.method, {}),
+            **row.settings,
+        }
+
+    def training(self, dataset: str, row: Row) -> dict[str, Any]:
+        """How a row is trained: as data set, recipe, experiment and row say; later ones win."""
+        return self._layered("training", dataset, row)
+
+    def inference(self, dataset: str, row: Row) -> dict[str, Any]:
+        """How a row predicts, likewise."""
+        return self._layered("inference", dataset, row)
+
+    def _layered(
+        self, group: Literal["training", "inference"], dataset: str, row: Row
+    ) -> dict[str, Any]:
+        recipe = self.recipe(dataset, row)
+        return {
+            **asdict(getattr(self.dataset(dataset), group)),
+            **(getattr(recipe, group) if recipe else {}),
+            **self.written.get(dataset, {}).get(group, {}),
+            **getattr(row, group),
+        }
+
+    def title(self, row: Row) -> str:
+        """What tables and figures call a row."""
+        return row.title or self.methods[row.method].title
+
+    def published_selection(self, dataset: str, row: Row) -> Selection | None:
+        """How the published number that a row stands beside was chosen; None: there is none.
+
+        On phantoms, other lists of scans or another resolution no published number may stand.
+        """
+        if dataset not in self.comparable:
+            return None
+        official = self.methods[row.method].official.get(dataset)
+        return official.selection if official else self.dataset(dataset).published_selection
+
+    def note(self, name: str) -> str:
+        """What is printed with every table and figure of a data set."""
+        absent = self.splits[name].absent
+        missing = f"Without {', '.join(absent)}, {self._withdrawn(name).why}." if absent else ""
+        notes = (self.experiment.note, self.dataset(name).note, missing)
+        return " ".join(note.strip() for note in notes if note)
+
+    def note_of(self, sheet: str) -> str:
+        """What is printed with a table or figure."""
+        notes = (self.sheets[sheet].note.strip(), self.note(self.sheets[sheet].dataset))
+        return " ".join(note for note in notes if note)
+
+    def warnings(self) -> list[str]:
+        """What a user should know before the first job.
+
+        Scans that no longer exist, and official recipes without the checkpoint that is theirs.
+        """
+        absent = [
+            f"{name}: {len(lists.absent)} of {sum(map(len, lists[:3]))} scans are left out, "
+            f"{', '.join(lists.absent)}: {self._withdrawn(name).why}"
+            for name, lists in self.splits.items()
+            if lists.absent
+        ]
+        lacking: dict[tuple[str, Selection], list[str]] = {}
+        for point, row in self.rows.items():
+            recipe = self.recipe(point.dataset, row)
+            if recipe and recipe.selection not in self.selections(point.dataset):
+                methods = lacking.setdefault((point.dataset, recipe.selection), [])
+                if row.method not in methods:
+                    methods.append(row.method)
+        return absent + [
+            f"{dataset}: the official recipes of {', '.join(methods)} choose the checkpoint "
+            f"{selection}, which is not among selections: their tables show others"
+            for (dataset, selection), methods in lacking.items()
+        ]
+
+    def _withdrawn(self, name: str) -> Withdrawn:
+        withdrawn = self.dataset(name).withdrawn
+        assert withdrawn is not None  # only its scans can be absent
+        return withdrawn
+
+    def run(self, point: Point) -> dict[str, Any]:
+        """The description of a point's run, for `sgrs_core.experiment.run.Run.from_description`."""
+        dataset, lists, row = (
+            self.dataset(point.dataset),
+            self.splits[point.dataset],
+            self.rows[point],
+        )
+        method = self.methods[row.method]
+        labelled, validation = lists.labelled(point.labelled), lists.present(lists.validation)
+        selections = self.selections(point.dataset)
+        if "best_on_validation" in selections and not validation:
+            kept = len(labelled) - dataset.validation_scans
+            labelled, validation = labelled[:kept], labelled[kept:]
+        test = lists.present(lists.test)
+        judges = {"last": (), "best_on_test": test, "best_on_validation": validation}
+        return {
+            "method": method.method,
+            "recipe": self.recipe_name(point.dataset, row),
+            "settings": self.settings(point.dataset, row, point.labelled),
+            "training": self.training(point.dataset, row),
+            "inference": self.inference(point.dataset, row),
+            "seed": point.seed,
+            "labelled": labelled,
+            "unlabelled": lists.unlabelled(point.labelled),
+            "absent": lists.absent,
+            "selection_scans": {name: judges[name] for name in selections},
+        }
+
+
+def entries_of(sheet: Table | Figure, wanted: Filter, seeds: list[int]) -> Iterator[Entry]:
+    for row in sheet.rows:
+        if wanted.methods is not None and row.method not in wanted.methods:
+            continue
+        for labelled in row.labelled:
+            if wanted.labelled is None or labelled in wanted.labelled:
+                points = (Point(sheet.dataset, labelled, variant_of(row), seed) for seed in seeds)
+                yield Entry(row, labelled, tuple(points))
+
+
+def variant_of(row: Row) -> str:
+    """A folder name: `sgrs`, `sgrs+delta=con+theta=con`, `dtc+recipe=official`.
+
+    Snakemake hands it to the jobs of a cluster as one of several values between commas.
+    """
+    parts = [row.method]
+    for prefix, group in (
+        ("", row.settings),
+        ("training.", row.training),
+        ("inference.", row.inference),
+    ):
+        parts += [f"{prefix}{key}={_short(value)}" for key, value in sorted(group.items())]
+    return "+".join(parts if row.recipe is None else [*parts, f"recipe={row.recipe}"])
+
+
+def _short(value: Any) -> str:
+    return "x".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -1,0 +1,61 @@
+"""Whether a data set's source has every scan of its lists, asked before the first job starts."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sgrs_core.digests import read_digests
+from sgrs_core.experiment.schema import Dataset
+from sgrs_core.experiment.splits import SplitLists
+
+NAMED = 5  # missing scans that an error lists by name
+
+
+def absent_scans(dataset: Dataset, lists: SplitLists, root: Path) -> tuple[str, ...]:
+    """The withdrawn scans of the lists that the data set's source does not have.
+
+    root: the config folder. Who fetched them in time goes on with all scans.
+    """
+    if dataset.withdrawn is None or dataset.source == "phantom":
+        return ()
+    withdrawn = [name for name in dataset.withdrawn.scans if name in lists.scans()]
+    if dataset.downloads_originals:
+        return tuple(withdrawn)
+    return tuple(missing_scans(dataset, withdrawn, root))
+
+
+def check_presence(dataset: Dataset, lists: SplitLists, root: Path) -> None:
+    """Raise ValueError, as `key = value: what is wrong`, unless the source has every scan.
+
+    Nothing is asked of phantoms and of files that are fetched from their owner.
+    """
+    if dataset.source == "phantom" or dataset.downloads_originals:
+        return
+    place = f"folder = {dataset.folder!r}"
+    if dataset.source == "mirror" and dataset.mirror is not None:
+        place = f"mirror.digests = {dataset.mirror.digests!r}"
+    elif not Path(dataset.folder or "").is_dir():
+        raise ValueError(f"{place}: no such folder. {dataset.access}".strip())
+    missing = missing_scans(dataset, lists.scans(), root)
+    if missing:
+        names = ", ".join(missing[:NAMED]) + (", ..." if len(missing) > NAMED else "")
+        expected = " and ".join(files_of(dataset, missing[0]))
+        raise ValueError(
+            f"{place}: {len(missing)} of {len(lists.scans())} scans of the lists are not there: "
+            f"{names}; looked for {expected}"
+        )
+
+
+def missing_scans(dataset: Dataset, names: Sequence[str], root: Path) -> list[str]:
+    """The scans of which a mirror's list or a folder lacks a file."""
+    if dataset.source == "mirror" and dataset.mirror is not None:
+        listed = read_digests(root / dataset.mirror.digests)
+        return [name for name in names if dataset.prepared_file_of(name) not in listed]
+    return [name for name in names if not all(map(Path.exists, map(Path, files_of(dataset, name))))]
+
+
+def files_of(dataset: Dataset, scan: str) -> list[str]:
+    """Where the source has a scan: below its folder, or by the mirror's name for it."""
+    folder = Path(dataset.folder or "")
+    if dataset.source == "raw":
+        return [str(file) for file in dataset.original_files(folder, scan)]
+    return [str(folder / dataset.prepared_file_of(scan))]

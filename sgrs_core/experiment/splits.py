@@ -1,0 +1,119 @@
+"""Which scans are for training, testing and choosing checkpoints."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from sgrs_core.experiment.schema import Dataset
+
+SCAN_NAME = re.compile(r"[^/\\.{}*'\"][^/\\{}*'\"]*")  # a folder, a file, a part of patterns
+PARTS = ("train", "test", "validation")  # of a data set's scans; fields of SplitLists
+LONGEST = 200  # bytes of a name; file systems take 255, and names get endings
+
+
+class SplitLists(NamedTuple):
+    """Scan names in the published order; labelled scans are the first ones of `train`.
+
+    absent: names of the lists that no longer exist, for `labelled` and the others to leave out.
+    A number of labelled scans always counts the published list, absent ones included.
+    """
+
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    validation: tuple[str, ...]
+    absent: tuple[str, ...] = ()
+
+    def labelled(self, count: int) -> tuple[str, ...]:
+        """The first `count` training scans, without absent ones."""
+        return self.present(self.train[:count])
+
+    def unlabelled(self, labelled: int) -> tuple[str, ...]:
+        """The training scans after the first `labelled`, without absent ones."""
+        return self.present(self.train[labelled:])
+
+    def present(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """The names that are not absent."""
+        return tuple(name for name in names if name not in self.absent)
+
+    def scans(self) -> tuple[str, ...]:
+        """All scans that there are."""
+        return self.present((*self.train, *self.test, *self.validation))
+
+
+def read_splits(dataset: Dataset, root: Path) -> SplitLists:
+    """The data set's lists (`root`: the config folder), or a phantom's own names.
+
+    Raises ValueError, naming the file, for an empty list, another number of scans than the data
+    set's file says, or a scan that stands in two places.
+    """
+    if dataset.source == "phantom":
+        assert dataset.phantom is not None  # the schema has checked it
+        return SplitLists(
+            train=_phantom_names("train", dataset.phantom.train_scans),
+            test=_phantom_names("test", dataset.phantom.test_scans),
+            validation=_phantom_names("validation", dataset.phantom.validation_scans),
+        )
+    files = dataset.splits
+    lists = SplitLists(
+        train=_read_list(files.train, root, "train"),
+        test=_read_list(files.test, root, "test"),
+        validation=_read_list(files.validation, root, "validation") if files.validation else (),
+    )
+    names = [name for part in lists[:3] for name in part]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(
+            f"{_place(files.train, root, 'train')} and its sisters: {twice[0]} stands in two places"
+        )
+    for part, expected in (files.counts or {}).items():
+        found = len(getattr(lists, part))
+        if found != expected:
+            where = _place(getattr(files, part), root, part)
+            raise ValueError(
+                f"{where}: {found} scans, but splits.counts.{part} says {expected}; is the list "
+                "complete?"
+            )
+    return lists
+
+
+def is_scan_name(name: str) -> bool:
+    """Whether a name is one file or folder on every system, and only itself in a pattern.
+
+    Snakemake puts names on the command lines of a cluster's jobs as Python writes texts, not as a
+    shell reads them. Without quotes, backslashes and what Python escapes, the two are the same.
+    """
+    fits = name.isprintable() and len(name.encode()) <= LONGEST
+    return fits and SCAN_NAME.fullmatch(name) is not None
+
+
+def _phantom_names(part: str, count: int) -> tuple[str, ...]:
+    return tuple(f"phantom_{part}_{number:03d}" for number in range(count))
+
+
+def _place(given: str | list[str] | None, root: Path, part: str) -> str:
+    """A list as an error names it: its file, or its key where it is written out."""
+    return str(root / given) if isinstance(given, str) else f"splits.{part}"
+
+
+def _read_list(given: str | list[str], root: Path, part: str) -> tuple[str, ...]:
+    """One name a line; what follows a comma belongs to other tools. Or the names themselves."""
+    place = _place(given, root, part)
+    lines = given
+    if isinstance(given, str):
+        file = root / given
+        if not file.is_file():
+            raise FileNotFoundError(f"{place}: split list not found")
+        try:
+            lines = file.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{place}: not readable ({error}); save the list as UTF-8") from None
+    names = tuple(line.split(",")[0].strip() for line in lines if line.strip())
+    if not names:
+        raise ValueError(f"{place}: the split list is empty")
+    strange = [name for name in names if not is_scan_name(name)]
+    if strange:
+        raise ValueError(
+            f"{place}: {strange[0]!r} cannot be a scan's name: allowed are printable file names of "
+            f"up to {LONGEST} bytes without a leading dot and without / \\ {{ }} * ' \""
+        )
+    return names

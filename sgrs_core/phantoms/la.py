@@ -1,0 +1,83 @@
+"""Phantom scans in the layout of the 2018 Atrial Segmentation Challenge.
+
+A left atrium (an ellipsoid body, four pulmonary veins, an appendage) lies beside other blood-filled
+chambers of nearly its intensity, in a torso with a smooth coil bias, late enhancement in the wall,
+and noise. Pose, size, shape, contrast and noise differ from scan to scan, so that a few labelled
+scans do not show everything. Every number follows from the seed and the scan's name.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from sgrs_core.experiment.settings import Triple
+from sgrs_core.files import atomic
+from sgrs_core.phantoms.shapes import (
+    Mask,
+    Points,
+    coordinates,
+    draw_pose,
+    ellipsoid,
+    scan_axes,
+    seeded,
+    smooth_noise,
+    tube,
+)
+
+SPACING = (0.625, 0.625, 0.625)  # mm, as the challenge's
+
+
+def write_phantom_la(root: Path, name: str, shape: Triple, seed: int) -> None:
+    """Write root/name/lgemri.nrrd (uint8) and root/name/laendo.nrrd (0 or 255)."""
+    image, label = phantom_la(name, shape, seed)
+    arrays = {"lgemri.nrrd": image, "laendo.nrrd": label.astype(np.uint8) * 255}
+    for file_name, array in arrays.items():
+        picture = SimpleITK.GetImageFromArray(array.transpose(2, 1, 0))
+        picture.SetSpacing(SPACING)
+        with atomic(root / name / file_name) as temporary:
+            SimpleITK.WriteImage(picture, str(temporary), useCompression=True)
+
+
+def phantom_la(name: str, shape: Triple, seed: int) -> tuple[NDArray[np.uint8], Mask]:
+    """One scan: image (X, Y, Z) uint8, left atrium (X, Y, Z) bool."""
+    generator = seeded(seed, name)
+    pose = draw_pose(generator, degrees=20, move=0.12, stretch=0.2, bend=0.06)
+    points = coordinates(scan_axes(shape), pose)
+    atrium = left_atrium(points, generator)
+    return paint(points, atrium, generator), atrium
+
+
+def left_atrium(points: Points, generator: np.random.Generator) -> Mask:
+    """Body, four pulmonary veins of random direction and calibre, and an appendage."""
+    body = ellipsoid(points, (0.0, 0.0, 0.0), (0.48, 0.36, 0.46))
+    for side in (-1, 1):
+        for level in (-1, 1):
+            wobble = generator.uniform(-0.12, 0.12, 3)
+            start = (0.34 * side, 0.05, 0.22 * level)
+            end = np.array([0.80 * side, 0.25, 0.38 * level]) + wobble
+            body |= tube(points, start, end.tolist(), generator.uniform(0.08, 0.13))
+    tip = np.array([-0.52, -0.44, 0.14]) + generator.uniform(-0.08, 0.08, 3)
+    return body | tube(points, (-0.30, -0.18, 0.1), tip.tolist(), generator.uniform(0.10, 0.16))
+
+
+def paint(points: Points, atrium: Mask, generator: np.random.Generator) -> NDArray[np.uint8]:
+    """Intensities: torso, blood pools, enhanced wall, coil bias, blur and noise."""
+    blood = generator.uniform(95, 150)
+    image = generator.uniform(30, 60) + 12 * smooth_noise(atrium.shape, 6.0, generator)
+    ventricle = ellipsoid(points, (0.05, -0.82, -0.1), (0.5, 0.42, 0.6))
+    right_atrium = ellipsoid(points, (0.80, -0.46, 0.05), (0.3, 0.32, 0.42))
+    aorta = tube(points, (-0.38, 0.68, -1.3), (-0.33, 0.64, 1.3), 0.14)
+    for chamber in (ventricle, right_atrium, aorta):
+        image[chamber] = blood * generator.uniform(0.75, 1.05)
+    image[atrium] = blood
+    wall = (gaussian_filter(atrium.astype(float), 1.0) > 0.2) & ~atrium
+    scar = wall & (smooth_noise(atrium.shape, 3.0, generator) > 0.4)
+    image[wall] = 0.5 * image[wall]
+    image[scar] = blood * generator.uniform(1.2, 1.5)
+    bias = 1 + 0.12 * smooth_noise(atrium.shape, 20.0, generator)
+    image = gaussian_filter(image * bias, generator.uniform(0.5, 0.9))
+    image += generator.normal(0, generator.uniform(6, 15), image.shape)
+    return np.clip(image.round(), 0, 255).astype(np.uint8)

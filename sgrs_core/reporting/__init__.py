@@ -1,0 +1,1 @@
+"""What the runs' files become: statistics, tables, figures, one HTML page."""

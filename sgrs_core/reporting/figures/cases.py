@@ -1,0 +1,133 @@
+"""Scans with what methods predicted on them, for the figures that show them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+from numpy.typing import NDArray
+
+from sgrs_core.data.formats.images import in_patient_axes
+from sgrs_core.data.formats.nifti import read_nifti
+from sgrs_core.data.volumes import read_volume
+from sgrs_core.evaluation.metrics import dice
+from sgrs_core.experiment.slices import MEDIAN, Mask, Slices, median_case
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What one method predicted on a scan: (X, Y, Z) bool, maybe empty."""
+
+    title: str
+    prediction: Mask
+
+
+@dataclass(frozen=True)
+class Case:
+    """One scan: image (X, Y, Z) float32, label (X, Y, Z) bool, spacing in mm per voxel.
+
+    Axes are the patient's: x to the left, y to the back, z to the head. name: what stands beside
+    its rows, in one line or several.
+    """
+
+    name: str
+    image: NDArray[np.float32]
+    label: Mask
+    panels: Sequence[Panel]
+    spacing: tuple[float, ...] = (1.0, 1.0, 1.0)
+
+    @property
+    def line(self) -> str:
+        """Its name in one line."""
+        return ", ".join(self.name.splitlines())
+
+    @property
+    def masks(self) -> list[Mask]:
+        """The ground truth, then each prediction."""
+        return [self.label, *(panel.prediction for panel in self.panels)]
+
+    def chosen(self, slices: Slices) -> list[int]:
+        """The indices of those of its slices; raises ValueError, naming it, without such a one."""
+        try:
+            return slices.of(self.label)
+        except ValueError as error:
+            raise ValueError(f"{self.line}: {error}") from None
+
+
+def read_cases(
+    lines: Sequence[Mapping[str, Any]],
+    volumes: Sequence[Path],
+    case: str = MEDIAN,
+    median_of: str | None = None,
+) -> list[Case]:
+    """A scan for each number of labelled scans, with the predictions of all methods shown.
+
+    lines: as `Layout.lines_of_figure` gives them. volumes: the prepared test scans. case: a scan's
+    name, or MEDIAN: the scan with the median of the mean Dice of the methods shown, or of the Dice
+    of the row `median_of`.
+    """
+    files = {file.stem: file for file in volumes}
+    cases = []
+    for labelled in dict.fromkeys(line["labelled"] for line in lines):
+        shown = [line for line in lines if line["labelled"] == labelled]
+        scan = median_scan(shown, median_of) if case == MEDIAN else case
+        cases.append(_read_case(f"{labelled} labelled\n{scan}", scan, shown, files[scan]))
+    return cases
+
+
+def median_scan(lines: Sequence[Mapping[str, Any]], median_of: str | None = None) -> str:
+    """The scan with the median Dice: of the row of that name, else of the mean of all."""
+    judges = [line for line in lines if median_of in (None, line["variant"])]
+    scores = [pandas.read_csv(line["scores"], index_col="scan")["dice"] for line in judges]
+    return median_case(pandas.concat(scores, axis=1).mean(axis=1).to_dict())
+
+
+def _read_case(name: str, scan: str, lines: Sequence[Mapping[str, Any]], file: Path) -> Case:
+    volume = read_volume(file)
+    arrays: list[NDArray[Any]] = [volume.image, volume.label == 1]
+    arrays += [
+        read_nifti(Path(line["predictions"]) / f"{scan}.nii.gz").array == 1 for line in lines
+    ]
+    upright = [in_patient_axes(array, volume.spacing, volume.direction) for array in arrays]
+    (image, spacing), (label, _), *predictions = upright
+    panels = [
+        Panel(line["title"], prediction)
+        for line, (prediction, _) in zip(lines, predictions, strict=True)
+    ]
+    return Case(name, image, label, panels, spacing)
+
+
+def check_cases(cases: Sequence[Case]) -> None:
+    """Raise ValueError unless the cases fit in one figure and their masks fit each other."""
+    if not cases:
+        raise ValueError("no case to draw")
+    for case in cases:
+        titles, first = ([panel.title for panel in one.panels] for one in (case, cases[0]))
+        if titles != first:
+            raise ValueError(
+                f"{case.line}: methods {titles} differ from those of {cases[0].line}, {first}; "
+                "give all cases the same panels"
+            )
+        if not case.label.any():
+            raise ValueError(f"{case.line}: the label is empty; show another scan, or repair it")
+        shapes = {case.image.shape, *(mask.shape for mask in case.masks)}
+        if len(shapes) > 1:
+            raise ValueError(f"{case.line}: image, label and predictions differ in shape: {shapes}")
+
+
+def verdict(prediction: Mask, label: Mask) -> str:
+    """What stands over a prediction: its Dice on the whole scan, in per cent."""
+    if not prediction.any():
+        return "empty prediction"
+    return f"Dice {100 * dice(prediction, label):.1f}%"
+
+
+def shortened(name: str, letters: int) -> str:
+    """The name with the middle of each line left out where the line is longer than `letters`."""
+    half = max((letters - 1) // 2, 1)
+    lines = name.splitlines()
+    return "\n".join(
+        line if len(line) <= letters else f"{line[:half]}…{line[-half:]}" for line in lines
+    )

@@ -1,0 +1,72 @@
+"""What an experiment's report shows, as its plan says. Nothing is read here but the plan."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sgrs_core.experiment.layout import Layout
+from sgrs_core.experiment.plan import Plan
+from sgrs_core.reporting.html import GENERAL_PAGES
+
+
+def contents_of(plan: Plan, layout: Layout) -> dict[str, Any]:
+    """The experiment, its data sets, tables, figures and runs, as dictionaries, lists and texts."""
+    experiment = plan.experiment
+    return {
+        "experiment": experiment.experiment,
+        "note": experiment.note.strip(),
+        "seeds": experiment.seeds,
+        "datasets": [_dataset(plan, layout, name) for name in experiment.datasets],
+        "tables": [
+            {
+                "name": name,
+                "title": table.title,
+                "note": plan.note_of(name),
+                "confidence": table.confidence,
+                "margin": asdict(table.margin),
+                "file": layout.outputs(name)[0],
+            }
+            for name, table in plan.tables.items()
+        ],
+        "figures": [
+            {
+                "name": name,
+                "title": figure.title,
+                "note": plan.note_of(name),
+                "file": layout.picture(name),
+            }
+            for name, figure in plan.figures.items()
+        ],
+        "runs": layout.runs(),
+    }
+
+
+def files_of_runs(layout: Layout) -> Iterator[str]:
+    """What the report reads of all runs: records, logs and scores."""
+    for run in layout.runs():
+        yield from (run["record"], run["log"], *run["scores"].values())
+
+
+def pages_of(plan: Plan, docs: Path) -> list[Path]:
+    """The pages of docs/ that belong in the report; of methods, those of those that are run.
+
+    A method that someone added may have no page.
+    """
+    methods = dict.fromkeys(plan.methods[row.method].method for row in plan.rows.values())
+    pages = [docs / name for name in GENERAL_PAGES]
+    pages += [docs / "methods" / f"{method}.md" for method in methods]
+    return [page for page in pages if page.is_file()]
+
+
+def _dataset(plan: Plan, layout: Layout, name: str) -> dict[str, Any]:
+    dataset, lists = plan.dataset(name), plan.splits[name]
+    return {
+        "title": dataset.title,
+        "source": dataset.source,
+        "training scans": len(lists.present(lists.train)),
+        "test scans": len(layout.test_volumes(name)),
+        "absent scans": len(lists.absent),
+        "selections": ", ".join(plan.selections(name)),
+        "iterations": dataset.training.iterations,
+    }

@@ -1,0 +1,128 @@
+"""Files that hold everything an interrupted run needs to go on as if nothing had happened.
+
+Each is named by its iteration and by the digest of its bytes, `checkpoint-000150-1f3a….pt`, so that
+a damaged one is known as such; the one before is kept for that case. Names alone decide which is
+the newest: a clock that was set back changes nothing.
+"""
+
+import hashlib
+import io
+import logging
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+
+from sgrs_core.files import atomic
+from sgrs_core.methods.base import Method
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Best:
+    """The best checkpoint of one selection so far: mean Dice in [0, 1], iteration, weights."""
+
+    dice: float
+    iteration: int
+    weights: dict[str, torch.Tensor]
+
+
+@dataclass
+class Progress:
+    """How far a run is. rows: the log's, one per logged iteration. seconds: spent training."""
+
+    iteration: int = 0
+    seconds: float = 0.0
+    rows: list[dict[str, float]] = field(default_factory=list)
+    best: dict[str, Best] = field(default_factory=dict)
+
+
+KEPT = 2  # the newest, and the one before
+NAME = re.compile(r"checkpoint-(\d+)-([0-9a-f]+)\.pt")
+
+
+def save(
+    folder: Path,
+    description: dict[str, Any],
+    method: Method,
+    optimizers: list[Optimizer],
+    progress: Progress,
+) -> None:
+    """Write a checkpoint whole or not at all, and keep the one before.
+
+    Raises FloatingPointError instead of saving weights that are not finite, and OSError, naming the
+    file, where it cannot be written; in both cases the checkpoints that there were stay.
+    """
+    for name, value in method.state_dict().items():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise FloatingPointError(
+                f"iteration {progress.iteration}: '{name}' is not finite after the update; "
+                f"the last good checkpoint is kept in {folder}"
+            )
+    state = {
+        "description": description,
+        "method": method.state_dict(),
+        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+        "iteration": progress.iteration,
+        "seconds": progress.seconds,
+        "rows": progress.rows,
+        "best": {name: vars(best) for name, best in progress.best.items()},
+    }
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    path = folder / f"checkpoint-{progress.iteration:06d}-{_digest(buffer.getbuffer())}.pt"
+    try:
+        with atomic(path) as temporary:
+            temporary.write_bytes(buffer.getbuffer())
+    except OSError as error:
+        reason = f"{error.strerror}; the checkpoint before is kept, the next start goes on from it"
+        raise OSError(error.errno, reason, str(path)) from error
+    for old in newest_first(folder)[KEPT:]:
+        old.unlink()
+
+
+def resume(
+    folder: Path, description: dict[str, Any], method: Method, optimizers: list[Optimizer]
+) -> Progress:
+    """Load the newest sound checkpoint, if there is one for this very description.
+
+    A damaged one is removed, with a warning in the log, and the one before it is taken. Checkpoints
+    of another description (some setting was changed since) are removed too, and the run starts
+    anew: mixing two settings in one run would make its record a lie.
+    """
+    for path in newest_first(folder):
+        content = path.read_bytes()
+        if f"-{_digest(content)}." not in path.name:
+            logger.warning("%s is damaged, its digest is not the one in its name: removed", path)
+            path.unlink()
+            continue
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        made_with = state["description"]
+        if made_with != description:
+            changed = [key for key in description if made_with.get(key) != description[key]]
+            logger.warning("%s was made with another %s: starting anew", path, ", ".join(changed))
+            break
+        method.load_state_dict(state["method"])
+        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        logger.info("going on after iteration %d of %s", state["iteration"], path)
+        best = {name: Best(**saved) for name, saved in state["best"].items()}
+        return Progress(state["iteration"], state["seconds"], state["rows"], best)
+    for path in newest_first(folder):
+        path.unlink()
+    return Progress()
+
+
+def newest_first(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, the one of the highest iteration first."""
+    found = [(match, path) for path in folder.glob("*.pt") if (match := NAME.fullmatch(path.name))]
+    return [path for _, path in sorted(found, key=lambda one: int(one[0][1]), reverse=True)]
+
+
+def _digest(content: bytes | memoryview) -> str:
+    """The first 16 hexadecimal digits of the SHA-256."""
+    return hashlib.sha256(content).hexdigest()[:16]

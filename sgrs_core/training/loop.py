@@ -1,0 +1,291 @@
+"""The training loop, the same for every method.
+
+It owns what is not the method's: drawing patches, precision, backward passes, the log,
+checkpoints, and the choice of a checkpoint. Random numbers are a function of seed and iteration,
+and a checkpoint holds all state, so a run that was killed and started again ends, on a CPU, with
+the same bits as one that was not.
+"""
+
+import csv
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+from torch.optim import Optimizer
+
+from sgrs_core.data.sampling import Sample, TwoStreamSampler
+from sgrs_core.data.volumes import Volume
+from sgrs_core.evaluation.inference import Predict, segment
+from sgrs_core.evaluation.metrics import dice
+from sgrs_core.evaluation.scoring import predict_score
+from sgrs_core.experiment.run import Run
+from sgrs_core.experiment.settings import Selection, TrainingSettings
+from sgrs_core.files import atomic
+from sgrs_core.log import follow
+from sgrs_core.methods.base import Method, StepOutput
+from sgrs_core.methods.new import new_method, seed_everything
+from sgrs_core.methods.precision import (
+    arithmetic,
+    as_written,
+    autocast,
+    choose_device,
+    compile_parts,
+    freed_memory_kept,
+    place,
+)
+from sgrs_core.training.attempts import Attempts
+from sgrs_core.training.checkpoint import Best, Progress, resume, save
+from sgrs_core.training.diagnostics import diagnose
+from sgrs_core.training.signals import StoppedError, never
+from sgrs_core.training.tensorboard import OnRow, nobody
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run ends with: weights per selection, the log's rows, facts for the record."""
+
+    weights: Mapping[str, Mapping[str, torch.Tensor]]
+    rows: list[dict[str, float]]
+    facts: dict[str, Any]
+
+
+def train(
+    run: Run,
+    read: Callable[[str], Volume],
+    unfinished: Path,
+    asked_to_stop: Callable[[], str | None] = never,
+    scans_sha256: str = "",
+    on_row: OnRow = nobody,
+) -> Trained:
+    """Train from the start, or from the newest checkpoint in the folder `unfinished`.
+
+    read: gives the prepared scan of a name. Checkpoints and log in the folder are brought up to
+    date every `checkpoint_every` iterations. asked_to_stop: None, or by whom; then the run saves a
+    checkpoint after its iteration and raises StoppedError. scans_sha256: what the scans are; a
+    checkpoint of other ones is not gone on from. on_row: told of the log's rows as they come, after
+    a resume of all that there are. Raises FloatingPointError, naming iteration and term, when a
+    loss is not finite; the last good checkpoint stays.
+    """
+    settings = run.training
+    device = choose_device(settings.device)
+    method = first_method(run, device)
+    optimizers = method.optimizers()
+    description = {**run.description(), "scans_sha256": scans_sha256}
+    progress = resume(unfinished, description, method, optimizers)
+    for row in progress.rows:
+        on_row(row)
+    attempts = Attempts.begin(unfinished, description, device, progress.iteration > 0)
+    sampler = new_sampler(run, method, read, device)
+    judges = {
+        selection: [read(name) for name in names]
+        for selection, names in run.selection_scans.items()
+        if names
+    }
+    with arithmetic(settings.precision), freed_memory_kept():
+        for iteration in follow(progress.iteration, settings.iterations, lambda: summary(progress)):
+            started = time.monotonic()
+            seed_everything(run.seed, iteration)
+            sample = sampler.draw(iteration)
+            chosen = chosen_weights(progress.best)
+            output = take_step(method, optimizers, sample, iteration, settings, chosen)
+            if method.starts_stage(iteration):
+                progress.best.clear()  # what was chosen before takes part in no later choice
+            progress.iteration = iteration
+            last = iteration == settings.iterations
+            if last or iteration % settings.log_every == 0:
+                progress.rows.append(log_row(iteration, output, sample))
+                on_row(progress.rows[-1])
+            if last or is_competing(iteration, settings):
+                update_best(progress, method, judges, run, device)
+            progress.seconds += time.monotonic() - started
+            by = asked_to_stop()
+            if last or by or iteration % settings.checkpoint_every == 0:
+                save(unfinished, description, method, optimizers, progress)
+                write_log(unfinished / "log.csv", progress.rows)
+                attempts.note()
+            if by and not last:
+                raise StoppedError(
+                    f"{by} after iteration {iteration} of {settings.iterations}: "
+                    "a checkpoint is saved, the next start goes on from it"
+                )
+    return finish(run, method, progress, device, attempts)
+
+
+def first_method(run: Run, device: torch.device) -> Method:
+    """The run's method at its first weights, on the device, as its settings want it there."""
+    method = new_method(run)
+    place(method, device, run.training)
+    if run.training.compile:
+        compile_parts(method)
+    return method
+
+
+def new_sampler(
+    run: Run, method: Method, read: Callable[[str], Volume], device: torch.device
+) -> TwoStreamSampler:
+    """The run's two streams, in the device's memory."""
+    unlabelled = run.unlabelled if method.uses_unlabelled else ()
+    return TwoStreamSampler(
+        [read(name) for name in run.labelled],
+        [read(name) for name in unlabelled],
+        run.training,
+        run.seed,
+        device,
+    )
+
+
+def take_step(
+    method: Method,
+    optimizers: list[Optimizer],
+    sample: Sample,
+    iteration: int,
+    settings: TrainingSettings,
+    chosen: Mapping[str, Mapping[str, torch.Tensor]] = MappingProxyType({}),
+) -> StepOutput:
+    """One update: the method's loss, backward, optimisers, then whatever the method does after.
+
+    chosen: each selection's best weights so far, for a stage of training that starts from them.
+    """
+    if method.starts_stage(iteration):
+        method.start_stage(chosen)
+    method.train()
+    with autocast(sample.labels_u.device, settings.precision):
+        output = method.step(sample.batch, iteration)
+    check_finite(output, iteration)
+    for optimizer in optimizers:
+        optimizer.zero_grad(set_to_none=True)
+    output.loss.backward()
+    set_learning_rates(method, optimizers, iteration)
+    for optimizer in optimizers:
+        optimizer.step()
+    method.after_step(iteration)
+    return output
+
+
+def set_learning_rates(method: Method, optimizers: list[Optimizer], iteration: int) -> None:
+    """Let an iteration's step use the method's rates; optimisers without one keep theirs."""
+    for optimizer, rate in zip(optimizers, method.learning_rates(iteration), strict=False):
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+
+
+def check_finite(output: StepOutput, iteration: int) -> None:
+    """Raise FloatingPointError naming the iteration and the first term that is not finite."""
+    terms = {**output.terms, "loss": output.loss.detach()}
+    values = torch.stack([value.float() for value in terms.values()])
+    if torch.isfinite(values).all():  # the one place of a step where the device is waited for
+        return
+    for name, value in zip(terms, values.tolist(), strict=True):
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"iteration {iteration}: the loss term '{name}' is {value}; the last good "
+                "checkpoint is kept; lower learning_rate, or set precision: float32"
+            )
+
+
+def log_row(iteration: int, output: StepOutput, sample: Sample) -> dict[str, float]:
+    """One line of the log: the loss, its terms, and the diagnostics the method never sees."""
+    terms = {name: value.item() for name, value in output.terms.items()}
+    hidden = diagnose(output.observed, sample.labels_u)
+    return {"iteration": iteration, "loss": output.loss.item(), **terms, **hidden}
+
+
+def write_log(path: Path, rows: list[dict[str, float]]) -> None:
+    """One line per logged iteration, one column per number."""
+    with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else [])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def is_competing(iteration: int, settings: TrainingSettings) -> bool:
+    """Whether this iteration's weights take part in the choice of a checkpoint."""
+    started = iteration >= settings.selection_from
+    return started and iteration % settings.selection_every == 0
+
+
+def update_best(
+    progress: Progress,
+    method: Method,
+    judges: Mapping[Selection, list[Volume]],
+    run: Run,
+    device: torch.device,
+) -> None:
+    """Keep the weights whose mean Dice on a selection's scans is the best so far.
+
+    Of a method with several candidates, each one's own weights, by its own Dice.
+    """
+    method.eval()
+    for selection, volumes in judges.items():
+        for name, candidate in method.candidates().items():
+            value = mean_dice(candidate.predict, volumes, run, device)
+            chosen = f"{selection}, {name}" if name else selection
+            logger.info("iteration %d: %s Dice %.4f", progress.iteration, chosen, value)
+            if chosen not in progress.best or value > progress.best[chosen].dice:
+                weights = copy_weights(method, candidate.prefixes)
+                progress.best[chosen] = Best(value, progress.iteration, weights)
+
+
+def chosen_weights(best: Mapping[str, Best]) -> dict[str, dict[str, torch.Tensor]]:
+    """The weights of each selection, put together from its candidates'."""
+    weights: dict[str, dict[str, torch.Tensor]] = {}
+    for chosen, one in best.items():
+        weights.setdefault(chosen.split(", ")[0], {}).update(one.weights)
+    return weights
+
+
+def mean_dice(predict: Predict, volumes: list[Volume], run: Run, device: torch.device) -> float:
+    """Mean Dice of whole-scan predictions, with the stride meant for selection, all components."""
+    stride = run.inference.selection_stride
+    with as_written():
+        scores = [predict_score(run, predict, one.image, stride, device) for one in volumes]
+    pairs = zip(scores, volumes, strict=True)
+    return float(np.mean([dice(segment(score), volume.label == 1) for score, volume in pairs]))
+
+
+def finish(
+    run: Run, method: Method, progress: Progress, device: torch.device, attempts: Attempts
+) -> Trained:
+    """Collect the weights of every selection and what the record should say about them.
+
+    seconds: of the iterations that led to the weights, work that was lost and done again left out.
+    """
+    weights = chosen_weights(progress.best)
+    weights["last"] = copy_weights(method)
+    selected = {
+        selection: {"iteration": best.iteration, "mean_dice": best.dice}
+        for selection, best in progress.best.items()
+    }
+    facts = {
+        "read_test_scans_in_training": bool(run.selection_scans.get("best_on_test")),
+        "test_scans_shaped_weights": "best_on_test" in method.trained_on(method.settings),
+        "selected": selected,
+        "seconds": round(progress.seconds, 1),
+        **attempts.facts(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "threads": torch.get_num_threads(),
+    }
+    return Trained(weights, progress.rows, facts)
+
+
+def summary(progress: Progress) -> str:
+    """The last logged loss, for the progress bar."""
+    return f"loss {progress.rows[-1]['loss']:.4f}" if progress.rows else ""
+
+
+def copy_weights(method: Method, prefixes: tuple[str, ...] = ("",)) -> dict[str, torch.Tensor]:
+    """A copy of the state on the CPU that further steps do not change; of all, or some names."""
+    return {
+        name: value.detach().cpu().clone()
+        for name, value in method.state_dict().items()
+        if name.startswith(prefixes)
+    }

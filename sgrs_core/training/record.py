@@ -1,0 +1,85 @@
+"""What a run leaves about itself: what was run, with what, where and when."""
+
+import importlib.metadata
+import json
+import platform
+import subprocess
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sgrs_core.experiment.run import Run
+from sgrs_core.files import write_text
+
+# What may change a run's numbers, or how it was started. An environment need not have them all.
+PACKAGES = (
+    "torch",
+    "numpy",
+    "scipy",
+    "h5py",
+    "simpleitk",
+    "scikit-image",
+    "filelock",
+    "snakemake",
+)
+
+
+def write_record(path: Path, run: Run, facts: dict[str, Any]) -> None:
+    """Write what `record_of` says, whole or not at all."""
+    write_text(path, json.dumps(record_of(run, facts), indent=2) + "\n")
+
+
+def is_record_of(run: Run, path: Path) -> bool:
+    """Whether there is a record at `path`, and of this very run."""
+    if not path.is_file():
+        return False
+    recorded: bool = json.loads(path.read_text(encoding="utf-8"))["run"] == run.description()
+    return recorded
+
+
+def record_of(run: Run, facts: dict[str, Any]) -> dict[str, Any]:
+    """The run's description, the facts of its training, versions, commit, machine and date."""
+    return {
+        "run": run.description(),
+        "training": facts,
+        "commit": git_commit(),
+        "packages": versions(),
+        "python": platform.python_version(),
+        "processor": processor(),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def versions() -> dict[str, str]:
+    """The versions of those PACKAGES that are installed."""
+    found = {}
+    for name in PACKAGES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def git_commit() -> str:
+    """The project's commit, with `+changes` if files differ from it; `unknown` outside git."""
+    here = Path(__file__).parent
+    try:
+        commit = _git(here, "rev-parse", "HEAD")
+        return commit + ("+changes" if _git(here, "status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def processor() -> str:
+    """The processor's name, as the system tells it."""
+    information = Path("/proc/cpuinfo")
+    if information.is_file():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()

@@ -1,0 +1,84 @@
+"""Where voxels lie, checked against SimpleITK's own transforms."""
+
+from itertools import permutations, product
+
+import numpy as np
+import pytest
+import SimpleITK
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sgrs_core.data.formats.images import (
+    check_grids,
+    in_patient_axes,
+    oriented_as,
+    placed,
+    voxel_position,
+)
+
+SHAPE, SPACING, ORIGIN = (4, 5, 6), (0.7, 0.8, 1.25), (-100.5, 20.25, 7.0)
+DIRECTIONS = [
+    tuple(
+        np.array(
+            [np.eye(3)[axis] * sign for axis, sign in zip(order, signs, strict=True)]
+        ).T.ravel()
+    )
+    for order in permutations(range(3))
+    for signs in product((1, -1), repeat=3)
+]
+
+
+def picture(direction: tuple[float, ...], shape: tuple[int, ...] = SHAPE) -> SimpleITK.Image:
+    array = np.arange(np.prod(shape), dtype=np.int16).reshape(shape)
+    image = SimpleITK.GetImageFromArray(array)
+    image.SetSpacing(SPACING)
+    image.SetOrigin(ORIGIN)
+    image.SetDirection(direction)
+    return image
+
+
+@given(direction=st.sampled_from(DIRECTIONS), like=st.sampled_from(DIRECTIONS))
+def test_every_voxel_keeps_its_place_when_axes_are_reordered(direction, like):
+    before = picture(direction)
+    after = oriented_as(before, picture(like))
+    np.testing.assert_allclose(after.GetDirection(), like)
+    for voxel in ((0, 0, 0), (1, 2, 3), (5, 4, 3)):
+        value = before[voxel]
+        there = after.TransformPhysicalPointToIndex(before.TransformIndexToPhysicalPoint(voxel))
+        assert after[there] == value
+
+
+def test_the_view_in_patient_axes_is_simpleitks_lps_orientation():
+    for direction in DIRECTIONS:
+        image = picture(direction)
+        array, spacing = in_patient_axes(placed(image).array, image.GetSpacing(), direction)
+        expected = SimpleITK.DICOMOrient(image, "LPS")
+        np.testing.assert_array_equal(array, placed(expected).array)
+        assert spacing == expected.GetSpacing()
+
+
+def test_an_oblique_scan_is_shown_along_the_nearest_axes():
+    cosine, sine = np.cos(0.3), np.sin(0.3)
+    direction = (cosine, -sine, 0.0, sine, cosine, 0.0, 0.0, 0.0, -1.0)
+    array = placed(picture(direction)).array
+    np.testing.assert_array_equal(in_patient_axes(array, SPACING, direction)[0], array[:, :, ::-1])
+
+
+def test_voxel_positions_agree_with_simpleitk_in_all_48_orientations():
+    for direction in DIRECTIONS:
+        image = picture(direction)
+        found = voxel_position((3, 1, 2), *placed(image)[1:])
+        np.testing.assert_allclose(found, image.TransformIndexToPhysicalPoint((3, 1, 2)))
+
+
+@pytest.mark.parametrize("field", ["shape", "spacing", "origin", "direction"])
+def test_two_grids_are_an_error_that_names_the_scan_and_what_differs(field):
+    image = placed(picture(DIRECTIONS[0]))
+    other = {
+        "shape": image._replace(array=image.array[:-1]),
+        "spacing": image._replace(spacing=(0.7, 0.8, 1.3)),
+        "origin": image._replace(origin=(-100.5, 20.25, 7.1)),
+        "direction": image._replace(direction=DIRECTIONS[5]),
+    }
+    with pytest.raises(ValueError, match=f"scan 7: {field} of the image is"):
+        check_grids(image, other[field], "scan 7")

@@ -1,0 +1,78 @@
+"""The organisers' format of BraTS2019."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK
+
+from sgrs_core.data.preprocessing.brats2019 import prepare
+from sgrs_core.data.preprocessing.common import brain_box, prepare_brats
+from sgrs_core.phantoms.brats2019 import phantom_brats2019, write_phantom_brats2019
+
+SHAPE, SEED = (40, 48, 36), 3
+SCAN = "BraTS19_CBICA_AAP_1"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write_phantom_brats2019(tmp_path, SCAN, shape=SHAPE, seed=SEED)
+    return tmp_path
+
+
+@pytest.mark.parametrize("grade", ["HGG", "LGG"])
+def test_a_scan_of_either_grade_is_the_published_preparation_of_its_arrays(grade, tmp_path):
+    write_phantom_brats2019(tmp_path / "a b", SCAN, shape=SHAPE, seed=SEED, grade=grade)
+    volume = prepare(tmp_path / "a b", SCAN)
+    modalities, segmentation = phantom_brats2019(SCAN, SHAPE, SEED)
+    expected = prepare_brats(modalities["flair"], segmentation)
+    np.testing.assert_array_equal(volume.image, expected.image)
+    np.testing.assert_array_equal(volume.label, segmentation[brain_box(modalities["flair"])] > 0)
+    assert volume.spacing == (1.0, 1.0, 1.0)
+
+
+def test_the_crop_keeps_its_place_in_the_patient(root):
+    volume = prepare(root, SCAN)
+    picture = SimpleITK.ReadImage(str(root / "HGG" / SCAN / f"{SCAN}_seg.nii.gz"))
+    flair = phantom_brats2019(SCAN, SHAPE, SEED)[0]["flair"]
+    start = [side.start for side in brain_box(flair)]
+    np.testing.assert_allclose(volume.origin, picture.TransformIndexToPhysicalPoint(start))
+    assert volume.direction == picture.GetDirection()
+
+
+def test_the_histogram_is_that_of_the_files_own_number_type(root):
+    """As floating point the image has 256 bins, as whole numbers one bin a value."""
+    flair, segmentation = phantom_brats2019(SCAN, SHAPE, SEED)
+    as_float = prepare_brats(flair["flair"].astype(np.float32), segmentation)
+    assert not np.array_equal(prepare(root, SCAN).image, as_float.image)
+
+
+@pytest.mark.parametrize("part", ["flair", "seg"])
+def test_a_missing_or_truncated_file_is_named(part, root):
+    file = root / "HGG" / SCAN / f"{SCAN}_{part}.nii.gz"
+    file.write_bytes(gzip.compress(gzip.decompress(file.read_bytes())[:-500]))
+    with pytest.raises(ValueError, match=rf"{file.name}: .*cut off"):
+        prepare(root, SCAN)
+    file.unlink()
+    with pytest.raises(FileNotFoundError, match=file.name):
+        prepare(root, SCAN)
+
+
+def test_a_segmentation_of_another_scan_is_refused(root):
+    file = root / "HGG" / SCAN / f"{SCAN}_seg.nii.gz"
+    SimpleITK.WriteImage(SimpleITK.ReadImage(str(file))[:-1], str(file))
+    with pytest.raises(ValueError, match=rf"{SCAN}: shape of {SCAN}_flair"):
+        prepare(root, SCAN)
+
+
+def test_a_scan_without_a_brain_is_refused_by_name(root):
+    file = root / "HGG" / SCAN / f"{SCAN}_flair.nii.gz"
+    SimpleITK.WriteImage(SimpleITK.ReadImage(str(file)) * 0, str(file))
+    with pytest.raises(ValueError, match=rf"{SCAN}: the FLAIR image is zero everywhere"):
+        prepare(root, SCAN)
+
+
+def test_provenance_names_both_files(root):
+    told = prepare(root, SCAN).provenance
+    assert {f"sha256 {SCAN}_flair.nii.gz", f"sha256 {SCAN}_seg.nii.gz"} <= told.keys()

@@ -1,0 +1,75 @@
+"""Scans that are not there are named before any job starts; withdrawn ones are left out."""
+
+from pathlib import Path
+
+import pytest
+
+from sgrs_core.experiment.presence import absent_scans, check_presence
+from sgrs_core.experiment.schema import Dataset, Splits
+from sgrs_core.experiment.settings import InferenceSettings, TrainingSettings
+from sgrs_core.experiment.splits import SplitLists
+
+LISTS = SplitLists(("image0001", "image0002", "image0070"), ("image0025",), ())
+TCIA = {"api": "http://server", "collection": "Pancreas-CT", "labels": "http://server/labels.zip"}
+
+
+def dataset(**keys) -> Dataset:
+    return Dataset(
+        title="test",
+        format="pancreas",
+        splits=Splits(train=list(LISTS.train), test=list(LISTS.test)),
+        withdrawn={"scans": ["image0025", "image0070"], "why": "withdrawn"},
+        prepared_file="{scan}_norm.h5",
+        access="Ask the owner.",
+        training=TrainingSettings(),
+        inference=InferenceSettings(),
+        **keys,
+    )
+
+
+def fill(folder: Path, *numbers: int) -> str:
+    """A folder with some patients in TCIA's layout and, prepared, in the mirror's."""
+    labels = folder / "TCIA_pancreas_labels-02-05-2017"
+    labels.mkdir(parents=True)
+    for number in numbers:
+        (folder / f"PANCREAS_{number:04d}").mkdir()
+        (labels / f"label{number:04d}.nii.gz").touch()
+        (folder / f"image{number:04d}_norm.h5").touch()
+    return str(folder)
+
+
+@pytest.mark.parametrize("source", ["raw", "local"])
+def test_withdrawn_scans_are_absent_where_the_folder_lacks_them(source, tmp_path):
+    one = dataset(source=source, folder=fill(tmp_path / "a b", 1, 2, 70))
+    assert absent_scans(one, LISTS, tmp_path) == ("image0025",)
+    check_presence(one, LISTS._replace(absent=("image0025",)), tmp_path)
+
+
+@pytest.mark.parametrize("source", ["raw", "local"])
+def test_another_missing_scan_is_named_with_the_files_it_should_have(source, tmp_path):
+    one = dataset(source=source, folder=fill(tmp_path, 1, 25, 70))
+    with pytest.raises(
+        ValueError, match=r"1 of 4 scans .* not there: image0002; looked for .*0002"
+    ):
+        check_presence(one, LISTS, tmp_path)
+
+
+def test_a_download_from_their_owner_lacks_all_withdrawn_scans(tmp_path):
+    one = dataset(source="raw", tcia=TCIA)
+    assert set(absent_scans(one, LISTS, tmp_path)) == {"image0025", "image0070"}
+    check_presence(one, LISTS, tmp_path)
+
+
+def test_a_mirror_has_what_its_list_has(tmp_path):
+    names = [f"image{number:04d}_norm.h5" for number in (1, 2, 25, 70)]
+    (tmp_path / "digests").write_text("".join(f"{'0' * 40}  {name}\n" for name in names[:3]))
+    one = dataset(source="mirror", mirror={"url": "http://server", "digests": "digests"})
+    assert absent_scans(one, LISTS, tmp_path) == ("image0070",)
+    with pytest.raises(ValueError, match=r"mirror.digests = 'digests': 1 of 4 .*image0070"):
+        check_presence(one, LISTS, tmp_path)
+
+
+def test_a_folder_that_does_not_exist_says_how_to_get_the_files(tmp_path):
+    one = dataset(source="raw", folder=str(tmp_path / "none"))
+    with pytest.raises(ValueError, match=r"none': no such folder\. Ask the owner\."):
+        check_presence(one, LISTS, tmp_path)

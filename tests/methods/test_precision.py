@@ -1,0 +1,187 @@
+import platform
+import subprocess
+import sys
+
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from sgrs_core.experiment.settings import TrainingSettings
+from sgrs_core.methods.precision import arithmetic, autocast, compile_parts, place
+
+CPU = torch.device("cpu")
+PRECISIONS = ["strict", "float32", "tensorfloat32", "bfloat16"]
+
+
+def global_state() -> tuple[bool, ...]:
+    return (
+        torch.backends.cuda.matmul.allow_tf32,
+        torch.backends.cudnn.allow_tf32,
+        torch.backends.cudnn.benchmark,
+        torch.are_deterministic_algorithms_enabled(),
+    )
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_precision_ends_with_its_block_even_when_the_block_fails(precision):
+    before = global_state()
+    with pytest.raises(ZeroDivisionError), arithmetic(precision):
+        raise ZeroDivisionError
+    assert global_state() == before
+
+
+@pytest.mark.parametrize(
+    ("precision", "tf32"),
+    [("strict", False), ("float32", False), ("tensorfloat32", True), ("bfloat16", False)],
+)
+def test_short_mantissas_are_for_convolutions_alone_and_on_request(precision, tf32):
+    with arithmetic(precision):
+        assert torch.backends.cuda.matmul.allow_tf32 is False
+        assert torch.backends.cudnn.allow_tf32 is tf32
+
+
+def test_strict_refuses_what_torch_cannot_repeat():
+    def put():
+        torch.zeros(3).put_(torch.tensor([0, 0]), torch.ones(2))
+
+    with arithmetic("float32"):
+        put()
+    with arithmetic("strict"), pytest.raises(RuntimeError, match="put_"):
+        put()
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_networks_compute_in_bfloat16_only_where_that_is_the_precision(precision):
+    with autocast(CPU, precision):
+        dtype = nn.Linear(4, 4)(torch.zeros(1, 4)).dtype
+    assert dtype is (torch.bfloat16 if precision == "bfloat16" else torch.float32)
+
+
+class TwoLayers(nn.Module):
+    """A network. Torch does not compile its own modules by themselves, such as nn.Sequential."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv3d(1, 2, 3, padding=1), nn.BatchNorm3d(2), nn.ReLU())
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.layers(images)
+
+
+class TwoLayersAndALoss(nn.Module):
+    """As much of a method as this file's functions see."""
+
+    fused = ("loss",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.network = TwoLayers()
+
+    def loss(self, output: torch.Tensor) -> torch.Tensor:
+        return output.square().sum()
+
+
+@pytest.mark.slow
+def test_what_is_compiled_computes_the_same_under_the_same_names():
+    # In double precision, where rounding cannot hide a difference, nor be taken for one.
+    plain, compiled = TwoLayersAndALoss().double(), TwoLayersAndALoss().double()
+    compile_parts(compiled)
+    assert list(compiled.state_dict()) == list(plain.state_dict())
+    images = torch.rand(2, 1, 8, 8, 8, dtype=torch.float64)
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    results = []
+    for method in (plain, compiled):
+        output = method.network(images)
+        method.loss(output).backward()
+        results.append([output, *(p.grad for p in method.parameters())])
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 2  # network and loss, indeed
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-9, atol=1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    sides=st.tuples(*[st.integers(1, 6)] * 3),
+    channels=st.sampled_from([(1, 1), (1, 16), (4, 4), (16, 32)]),
+    kernel=st.sampled_from([(1, 1, 0), (2, 2, 0), (3, 1, 1), (3, 2, 1), (4, 2, 1)]),
+    channels_last=st.booleans(),
+)
+def test_convolutions_in_bfloat16_are_those_in_float32_but_for_rounding(
+    sides, channels, kernel, channels_last
+):
+    length, stride, padding = kernel
+    assume(all(side + 2 * padding >= length for side in sides))
+    torch.manual_seed(0)
+    layer = nn.Conv3d(*channels, length, stride, padding)
+    method = nn.ModuleDict({"network": layer})
+    run = TrainingSettings(precision="bfloat16", channels_last=channels_last)
+    images = torch.randn(4, channels[0], *sides)
+    plain = parts_of(layer, images, "float32")
+    place(method, CPU, run)
+    torch.full((200_000,), torch.nan)  # what a wrong gradient would find in its memory
+    for one, other in zip(parts_of(layer, images, "bfloat16"), plain, strict=True):
+        error = (one - other).norm() / other.norm().clamp_min(1e-3)
+        assert error < 0.05  # 8 bits of mantissa: 0.004 in each product
+
+
+def parts_of(layer: nn.Conv3d, images: torch.Tensor, precision: str) -> list[torch.Tensor]:
+    """A convolution's output, and the gradients of its sum of squares."""
+    layer.zero_grad()
+    images = images.clone().requires_grad_()
+    with autocast(CPU, precision):
+        output = layer(images).float()
+    output.square().sum().backward()
+    return [output.detach(), images.grad, layer.weight.grad.clone()]
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_the_memory_layout_is_the_one_that_was_asked_for(channels_last):
+    method = nn.ModuleDict({"network": nn.Conv3d(4, 4, 3)})
+    place(method, CPU, TrainingSettings(channels_last=channels_last))
+    weight = method["network"].weight
+    assert weight.is_contiguous(memory_format=torch.channels_last_3d) is channels_last
+
+
+def test_a_network_with_instance_norms_stays_contiguous_as_they_make_it():
+    convolution, norm = nn.Conv3d(4, 4, 3), nn.InstanceNorm3d(4)
+    method = nn.ModuleDict(
+        {"network": nn.Sequential(convolution, norm), "other": nn.Conv3d(4, 4, 3)}
+    )
+    place(method, CPU, TrainingSettings(channels_last=True))
+    images = torch.zeros(1, 4, 8, 8, 8).to(memory_format=torch.channels_last_3d)
+    assert norm(images).is_contiguous()  # the reason; when PyTorch changes this, so may we
+    assert convolution.weight.is_contiguous()
+    assert not method["other"].weight.is_contiguous()
+
+
+COUNT_NEW_PAGES = """
+import resource
+import torch
+from sgrs_core.methods.precision import freed_memory_kept
+
+def new_pages():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        torch.zeros(2**24)  # 64 MiB, forgotten at once
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+usual = new_pages()
+with freed_memory_kept():
+    new_pages()
+    print(usual, new_pages())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library's memory")
+def test_memory_that_is_kept_is_filled_again_without_new_pages():
+    # In a process of its own, whose memory no other test has shaped.
+    run = subprocess.run(
+        [sys.executable, "-c", COUNT_NEW_PAGES], capture_output=True, text=True, check=True
+    )
+    usual, kept = map(int, run.stdout.split())
+    assert kept < usual / 3

@@ -1,0 +1,123 @@
+"""Figure 4: the lines are the data, and what is undefined is left out and counted."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.container import ErrorbarContainer
+from numpy.typing import NDArray
+from pandas import DataFrame
+
+from sgrs_core.reporting.figures.style import save
+from sgrs_core.reporting.figures.threshold import PUBLISHED_TAU, QUANTITIES, draw_threshold_sweep
+
+
+@pytest.fixture
+def sweep() -> DataFrame:
+    """Two lines of three points, out of order."""
+    return DataFrame(
+        {
+            "tau": [0.301, 0.1, 0.296, 0.1, 0.296, 0.301],
+            "labelled": [4, 4, 4, 8, 8, 8],
+            "dice": [80.0, 70.0, 82.0, 75.0, 88.0, 86.0],
+            "jaccard": [70.0, 60.0, 72.0, 65.0, 78.0, 76.0],
+            "hd95": [12.0, 20.0, 11.0, 15.0, 7.0, 8.0],
+            "asd": [3.0, 6.0, 2.5, 4.0, 1.8, 2.0],
+        }
+    )
+
+
+def lines_of(axes: Axes) -> dict[str, ErrorbarContainer]:
+    """The data's lines by label."""
+    lines = [line for line in axes.containers if isinstance(line, ErrorbarContainer)]
+    return {str(line.get_label()): line for line in lines}
+
+
+def points_of(axes: Axes, labelled: int) -> NDArray[np.float64]:
+    """(N, 2): tau and score of each drawn point."""
+    return np.asarray(lines_of(axes)[f"{labelled} labelled scans"].lines[0].get_xydata())
+
+
+def test_each_metric_has_a_panel_with_its_unit(sweep: DataFrame) -> None:
+    panels = draw_threshold_sweep(sweep).axes
+
+    assert [axes.get_ylabel() for axes in panels] == [
+        "Dice (%)",
+        "Jaccard (%)",
+        "95HD (voxels)",
+        "ASD (voxels)",
+    ]
+
+
+@pytest.mark.parametrize("labelled", [4, 8])
+def test_each_line_is_the_data_in_the_order_of_tau(sweep: DataFrame, labelled: int) -> None:
+    line = sweep[sweep["labelled"] == labelled].sort_values("tau")
+
+    for axes, metric in zip(draw_threshold_sweep(sweep).axes, QUANTITIES, strict=True):
+        np.testing.assert_array_equal(points_of(axes, labelled), line[["tau", metric]])
+
+
+def test_lines_differ_in_colour_and_in_marker(sweep: DataFrame) -> None:
+    for axes in draw_threshold_sweep(sweep).axes:
+        lines = [line.lines[0] for line in lines_of(axes).values()]
+        assert len({line.get_color() for line in lines}) == 2
+        assert len({line.get_marker() for line in lines}) == 2
+
+
+def test_the_published_threshold_is_marked_in_each_panel(sweep: DataFrame) -> None:
+    for axes in draw_threshold_sweep(sweep).axes:
+        marks = [line for line in axes.get_lines() if line.get_linestyle() == ":"]
+        assert [np.asarray(line.get_xdata()).tolist() for line in marks] == [2 * [PUBLISHED_TAU]]
+        assert [text.get_text() for text in axes.texts] == ["τ = 0.296 (paper)"]
+
+
+def test_undefined_values_are_left_out_and_counted_below_their_panel(sweep: DataFrame) -> None:
+    sweep.loc[[1, 3], "hd95"] = np.nan
+    sweep.loc[1, "asd"] = np.nan
+
+    dice, _, hd95, asd = draw_threshold_sweep(sweep).axes
+
+    assert points_of(dice, 4)[:, 0].tolist() == [0.1, 0.296, 0.301]
+    assert points_of(hd95, 4)[:, 0].tolist() == [0.296, 0.301]
+    assert points_of(hd95, 8)[:, 0].tolist() == [0.296, 0.301]
+    assert points_of(asd, 8)[:, 0].tolist() == [0.1, 0.296, 0.301]
+    assert "not drawn" not in dice.get_xlabel()
+    assert "2 undefined values not drawn" in hd95.get_xlabel()
+    assert "1 undefined value not drawn" in asd.get_xlabel()
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_metric_without_any_defined_value_can_be_drawn(sweep: DataFrame, tmp_path: Path) -> None:
+    sweep["asd"] = np.nan
+
+    figure = draw_threshold_sweep(sweep)
+    save(figure, [tmp_path / "figure.png"])
+
+    assert "6 undefined values not drawn" in figure.axes[3].get_xlabel()
+
+
+def test_a_spread_is_drawn_as_error_bars_where_it_is_known(sweep: DataFrame) -> None:
+    sweep["dice_spread"] = [1.0, 2.0, np.nan, 1.0, 1.0, 1.0]
+
+    dice, jaccard, *_ = draw_threshold_sweep(sweep).axes
+
+    assert lines_of(dice)["4 labelled scans"].has_yerr
+    assert not lines_of(jaccard)["4 labelled scans"].has_yerr
+    (bars,) = lines_of(dice)["4 labelled scans"].lines[2]
+    np.testing.assert_array_equal(bars.get_segments()[0], [[0.1, 68.0], [0.1, 72.0]])
+
+
+def test_a_missing_column_is_named(sweep: DataFrame) -> None:
+    with pytest.raises(ValueError, match="lacks the columns hd95, asd"):
+        draw_threshold_sweep(sweep.drop(columns=["hd95", "asd"]))
+
+
+def test_a_sweep_needs_rows(sweep: DataFrame) -> None:
+    with pytest.raises(ValueError, match="no rows"):
+        draw_threshold_sweep(sweep.iloc[:0])
+
+
+def test_more_lines_than_can_be_told_apart_are_refused(sweep: DataFrame) -> None:
+    with pytest.raises(ValueError, match="more than 5"):
+        draw_threshold_sweep(sweep.assign(labelled=range(6)))

@@ -1,0 +1,209 @@
+"""Tables that people can print: what stands in them, and that LaTeX takes them."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pandas
+import pytest
+import yaml
+from pylatexenc.latexwalker import LatexEnvironmentNode, LatexWalker
+
+from sgrs_core.experiment.layout import Layout
+from sgrs_core.experiment.planning import load_plan
+from sgrs_core.reporting.tables import Rules, build_table
+from sgrs_core.reporting.typeset import to_latex, to_markdown
+from tests.made_up_scores import scores, write
+from tests.places import CONFIG
+
+pytestmark = pytest.mark.slow
+
+CHARACTERS = r"5% of a_b & #1 {x} ~ ^ \ $ < > | “é” Ω ± – ł 中 `c` *d* [e]"
+A4 = r"""\documentclass[11pt,a4paper]{article}
+\usepackage[T1]{fontenc}
+\usepackage[a4paper,textwidth=160mm,textheight=240mm]{geometry}
+\usepackage{booktabs,tabularx}
+\begin{document}
+%s
+\end{document}
+"""
+
+
+def tables_of(folder: Path, experiment: str, changes: dict) -> dict[str, tuple[str, str]]:
+    """Markdown and LaTeX of all tables of an experiment, from made-up scores of each run."""
+    file = CONFIG / f"{experiment}.yaml"
+    values = {**yaml.safe_load(file.read_text()), **changes}
+    plan = load_plan(values, [file], CONFIG)
+    layout = Layout(plan)
+    published = pandas.read_csv(CONFIG / "published.csv")
+    made = {}
+    for name, sheet in plan.tables.items():
+        lines = layout.lines_of_table(name)
+        for place, line in enumerate(lines):
+            for selection, files in line["scores"].items():
+                tables = [
+                    scores(85, seed=31 * place + seed, empty=range(place % 3))
+                    for seed in range(len(files))
+                ]
+                made_up = write(folder, f"{name}-{place}-{selection}", tables)
+                line["scores"][selection] = made_up
+        rules = Rules(vars(sheet.margin), sheet.confidence)
+        rows = published[published["table"] == (sheet.published_table or 0)]
+        table = build_table(sheet.dataset, lines, rows, rules)
+        note = plan.note(sheet.dataset)
+        made[name] = (
+            to_markdown(table, sheet.title, note, rules),
+            to_latex(table, f"{experiment}-{name}", sheet.title, note, rules),
+        )
+    return made
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory) -> dict[str, tuple[str, str]]:
+    """All tables: of the paper's experiment with several seeds, and of others with one."""
+    folder = tmp_path_factory.mktemp("scores")
+    source = {"folder": str(folder), "source": "local", "prepared_axes": "xyz"}
+    paper = yaml.safe_load((CONFIG / "paper.yaml").read_text())
+    datasets = {**paper["datasets"], "brats2019": {**paper["datasets"]["brats2019"], **source}}
+    note = {"note": CHARACTERS}
+    experiments = {
+        "paper": {"datasets": datasets, **note},
+        "config": {},
+        "equations": {},
+        "la_half": {},
+    }
+    return {
+        f"{experiment} {name}": texts
+        for experiment, changes in experiments.items()
+        for name, texts in tables_of(folder, experiment, changes).items()
+    }
+
+
+def environments(latex: str) -> list[LatexEnvironmentNode]:
+    """The tables in a text, as a strict parser sees them."""
+    nodes, _, _ = LatexWalker(latex, tolerant_parsing=False).get_latex_nodes()
+    return [node for node in nodes if node.isNodeType(LatexEnvironmentNode)]
+
+
+def test_a_parser_finds_whole_tables_with_as_many_cells_in_each_row(printed):
+    for name, (_, latex) in printed.items():
+        tables = environments(latex)
+        assert tables, name
+        assert {node.environmentname for node in tables} == {"table"}
+        for table in re.findall(r"\\begin\{tabularx\}.*?\\end\{tabularx\}", latex, re.DOTALL):
+            widths = {_width(row) for row in table.splitlines() if row.endswith("\\\\")}
+            assert len(widths) == 1, (name, widths)
+
+
+def _width(row: str) -> int:
+    """How many columns a row spans."""
+    spans = [int(width) - 1 for width in re.findall(r"\\multicolumn\{(\d+)\}", row)]
+    return 1 + len(re.findall(r"(?<!\\)&", row)) + sum(spans)
+
+
+def test_every_table_compiles_and_fits_the_width_of_an_a4_page(printed, tmp_path):
+    if not shutil.which("pdflatex"):
+        pytest.skip("needs pdflatex (texlive-latex-base, texlive-latex-recommended)")
+    body = "\n\\clearpage\n".join(latex for _, latex in printed.values())
+    (tmp_path / "all.tex").write_text(A4 % body, encoding="utf-8")
+    for _ in range(2):  # labels are known the second time
+        run = subprocess.run(
+            ["pdflatex", "-interaction=nonstopmode", "all.tex"],
+            cwd=tmp_path, capture_output=True, check=False,
+        )  # fmt: skip
+    log = (tmp_path / "all.log").read_text(encoding="utf-8", errors="replace")
+    wrong = re.findall(r"^(?:!|Overfull|LaTeX Warning).*", log, re.MULTILINE)
+    assert wrong == []
+    assert run.returncode == 0
+    pages = int(re.search(r"Output written on all.pdf \((\d+) pages", log)[1])
+    assert pages >= len(printed)
+
+
+def parts(text: str) -> dict[str, str]:
+    """A Markdown table's parts by heading."""
+    _, *found = re.split(r"^## (.+)$", text, flags=re.MULTILINE)
+    return dict(zip(found[::2], found[1::2], strict=True))
+
+
+def test_published_columns_stand_only_where_they_are_comparable(printed):
+    for name, (markdown, _) in printed.items():
+        for heading, part in parts(markdown).items():
+            comparable = (
+                name.startswith("paper")
+                and "isolated" not in name
+                and heading
+                in (
+                    "Selection best_on_test, scoring published",
+                    "Selection best_on_validation, scoring published",
+                )
+            )
+            of_last = name == "paper table2" and heading == (
+                "Selection last, scoring published"
+            )  # V-Net, DTC, CAML and MCF, by their official recipes on LA
+            assert ("Dice (%), paper" in part) == (comparable or of_last), (name, heading)
+
+
+def test_readers_see_titles_groups_means_and_deviations(printed):
+    markdown, latex = printed["paper table2"]
+    part = parts(markdown)["Selection best_on_test, scoring published"]
+    assert "| *4 labelled scans* |" in part
+    assert re.search(r"\| MC-Net\+ \| 82.07 \| \*?\*?\d\d\.\d\d\*?\*? ± \d\.\d\d [=≠?]", part)
+    assert "SGRS-Net" in part
+    assert "sgrs" not in part
+    assert "Recipes: official, shared." in part
+    assert r"\label{tab:paper-table2-last-strict}" in latex
+    assert r"\textbf{" in latex
+    assert "Ω con, Θ NR, Δ none" in printed["paper table6"][0]
+    assert r"\ensuremath{\Omega} con" in printed["paper table6"][1]
+
+
+def test_no_distance_is_best_where_an_empty_prediction_counts_as_0(tmp_path):
+    lines = [
+        {"variant": name, "labelled": 4,
+         "scores": {"last": write(tmp_path, name, [scores(80, empty=empty)])}}
+        for name, empty in (("empty", range(20)), ("full", []))
+    ]  # fmt: skip
+    table = build_table("la", lines, pandas.DataFrame({"variant": [], "labelled": []}))
+    markdown = parts(to_markdown(table, "Title", "", Rules()))
+    (row,) = re.findall(r"\| full .*", markdown["Selection last, scoring published"])
+    assert row.count("**") == 4  # Dice and Jaccard
+    (row,) = re.findall(r"\| full .*", markdown["Selection last, scoring strict"])
+    assert row.count("**") == 8
+
+
+def test_one_seed_has_no_deviation_and_no_mark(printed):
+    markdown, _ = printed["la_half table2"]
+    assert "one seed" in markdown
+    assert not re.search("[±≠†]", markdown)
+
+
+def test_the_sentence_about_the_upper_bound_stands_beneath(printed):
+    markdown, _ = printed["paper table2"]
+    found = re.findall(r"SGRS-Net with (\d) labelled scans against V-Net with 80", markdown)
+    assert found == ["4", "8"] * 4  # of each selection and scoring
+    assert "points of Dice (one-sided 95% bounds" in markdown
+
+
+def shown(rows: list[tuple[str, int, float]], folder: Path, **more) -> str:
+    """One part's Markdown, of lines with a title, a number of labelled scans and a mean Dice."""
+    lines = [
+        {"variant": f"v{place}", "title": title, "labelled": labelled,
+         "scores": {"last": write(folder, str(place), [scores(dice, seed=place)])}, **more}
+        for place, (title, labelled, dice) in enumerate(rows)
+    ]  # fmt: skip
+    table = build_table("la", lines, pandas.DataFrame({"variant": [], "labelled": []}))
+    return to_markdown(table[table["scoring"] == "strict"], "Title", "", Rules())
+
+
+def test_the_best_of_as_many_labelled_scans_is_bold_and_one_alone_is_not(tmp_path):
+    text = shown([("low", 4, 60), ("high", 4, 80), ("alone", 8, 50)], tmp_path)
+    bold = [line for line in text.splitlines() if "**" in line]
+    assert len(bold) == 1
+    assert bold[0].startswith("| high | **")
+    assert bold[0].count("**") == 8
+
+
+def test_words_are_words_in_both_outputs(tmp_path):
+    text = shown([("a|b *c* <i>", 4, 60), ("d", 4, 50)], tmp_path)
+    assert r"| a\|b \*c\* \<i\> |" in text

@@ -1,0 +1,167 @@
+"""Checkpoints through faults: damage, a full disk, a clock that was set back, other settings."""
+
+import errno
+import logging
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+
+from sgrs_core.methods import METHODS
+from sgrs_core.methods.base import Method
+from sgrs_core.training.checkpoint import Progress, newest_first, resume, save
+
+DESCRIPTION = {"method": "vnet", "seed": 0}
+
+
+@pytest.fixture
+def new_method(tiny_training):
+    def build() -> Method:
+        return METHODS["vnet"](tiny_training)
+
+    return build
+
+
+def fill(method: Method, value: float) -> Method:
+    for parameter in method.parameters():
+        parameter.data.fill_(value)
+    return method
+
+
+@pytest.fixture
+def saved(new_method, tmp_path) -> Path:
+    """A folder with the checkpoints of iterations 3, 6 and 9, in which all weights are so much."""
+    method = new_method()
+    optimizers = method.optimizers()
+    for iteration in (3, 6, 9):
+        save(tmp_path, DESCRIPTION, fill(method, iteration), optimizers, Progress(iteration))
+    return tmp_path
+
+
+def resumed(folder: Path, method: Method, description=DESCRIPTION) -> int:
+    """The iteration that a run goes on from; its weights must be that iteration's."""
+    progress = resume(folder, description, method, method.optimizers())
+    if progress.iteration:
+        assert all(torch.all(value == progress.iteration) for value in method.parameters())
+    return progress.iteration
+
+
+def flip_a_bit(path: Path, place: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+def test_the_newest_and_the_one_before_are_kept(saved, new_method):
+    assert [path.name[:17] for path in newest_first(saved)] == [
+        "checkpoint-000009", "checkpoint-000006",
+    ]  # fmt: skip
+    assert resumed(saved, new_method()) == 9
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
+def test_a_flipped_bit_anywhere_is_noticed_and_the_checkpoint_before_is_used(
+    share, saved, new_method, caplog
+):
+    newest = newest_first(saved)[0]
+    flip_a_bit(newest, int(share * newest.stat().st_size))
+    assert resumed(saved, new_method()) == 6
+    assert f"{newest} is damaged" in caplog.text
+    assert not newest.exists()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.999])
+def test_a_truncated_checkpoint_is_noticed_and_the_one_before_is_used(share, saved, new_method):
+    newest = newest_first(saved)[0]
+    os.truncate(newest, int(share * newest.stat().st_size))
+    assert resumed(saved, new_method()) == 6
+
+
+def test_where_both_are_damaged_the_run_starts_anew_and_says_so(saved, new_method, caplog):
+    for path in newest_first(saved):
+        flip_a_bit(path, 1000)
+    assert resumed(saved, new_method()) == 0
+    assert caplog.text.count("is damaged") == 2
+
+
+def test_the_checkpoint_after_a_damaged_one_does_not_push_out_the_sound_one(saved, new_method):
+    flip_a_bit(newest_first(saved)[0], 1000)
+    method = new_method()
+    assert resumed(saved, method) == 6
+    save(saved, DESCRIPTION, fill(method, 7), method.optimizers(), Progress(7))
+    flip_a_bit(newest_first(saved)[0], 1000)
+    assert resumed(saved, new_method()) == 6
+
+
+def test_a_clock_that_was_set_back_does_not_make_an_old_checkpoint_the_newest(saved, new_method):
+    newest, before = newest_first(saved)
+    os.utime(newest, (0, 0))
+    os.utime(before)
+    assert resumed(saved, new_method()) == 9
+
+
+def test_checkpoints_of_other_settings_are_removed_and_the_run_starts_anew(
+    saved, new_method, caplog
+):
+    assert resumed(saved, new_method(), {"method": "vnet", "seed": 1}) == 0
+    assert "made with another seed" in caplog.text
+    assert newest_first(saved) == []
+
+
+def test_files_of_others_in_the_folder_are_left_alone(saved, new_method):
+    (saved / "notes.pt").write_text("mine")
+    assert resumed(saved, new_method(), {"method": "vnet", "seed": 1}) == 0
+    assert (saved / "notes.pt").exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 4 MiB."""
+    folder = tmp_path / "small disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_keeps_the_checkpoints_there_are_and_names_the_file(small_disk, new_method):
+    method = new_method()
+    optimizers = method.optimizers()
+    save(small_disk, DESCRIPTION, fill(method, 3), optimizers, Progress(3))
+    (small_disk / "filler").write_bytes(bytes(_free(small_disk) - 4096))
+    with pytest.raises(OSError, match=r"the checkpoint before is kept.*checkpoint-000006") as full:
+        save(small_disk, DESCRIPTION, fill(method, 6), optimizers, Progress(6))
+    assert full.value.errno == errno.ENOSPC
+    assert sorted(path.suffix for path in small_disk.iterdir()) == ["", ".pt"]
+    assert resumed(small_disk, new_method()) == 3
+    (small_disk / "filler").unlink()
+    save(small_disk, DESCRIPTION, fill(method, 6), optimizers, Progress(6))
+    assert resumed(small_disk, new_method()) == 6
+
+
+def _free(folder: Path) -> int:
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize
+
+
+def test_a_checkpoint_cannot_run_code(tmp_path, new_method):
+    class Evil:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "broken in"),))
+
+    method = new_method()
+    progress = Progress(3, rows=[{"loss": Evil()}])  # type: ignore[dict-item]
+    save(tmp_path, DESCRIPTION, method, method.optimizers(), progress)
+    with pytest.raises(Exception, match=r"(?i)weights.only|unsupported"):
+        resume(tmp_path, DESCRIPTION, method, method.optimizers())
+    assert not (tmp_path / "broken in").exists()
+
+
+def test_a_first_start_says_nothing(tmp_path, new_method, caplog):
+    caplog.set_level(logging.INFO)
+    assert resumed(tmp_path, new_method()) == 0
+    assert caplog.text == ""

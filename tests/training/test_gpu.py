@@ -1,0 +1,107 @@
+"""Every job a card of its own; the cards are those that a stand-in for nvidia-smi lists."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from sgrs_core.training.gpu import VISIBLE, held_card, visible_cards
+
+LISTED = "0, GPU-aa\n1, GPU-bb\n"
+HOLD = (
+    "import sys; from sgrs_core.training.gpu import held_card\n"
+    "with held_card(int(sys.argv[1])) as card: print(card, flush=True); sys.stdin.read()"
+)
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """Two cards, nothing restricted, locks of its own."""
+    tool = tmp_path / "bin" / "nvidia-smi"
+    tool.parent.mkdir()
+    tool.write_text(f"#!/bin/sh\nprintf '{LISTED}'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tool.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.delenv(VISIBLE, raising=False)
+
+
+class Holder:
+    """Another process that holds a card until it is let go or killed."""
+
+    def __init__(self, runs_per_card: int = 1) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", HOLD, str(runs_per_card)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def card(self) -> str:
+        return self.process.stdout.readline().strip()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def holders():
+    started: list[Holder] = []
+
+    def start(*args) -> Holder:
+        started.append(Holder(*args))
+        return started[-1]
+
+    yield start
+    for holder in started:
+        holder.kill()
+
+
+def test_two_jobs_get_two_cards_and_cuda_sees_one_only(machine, holders):
+    other = holders().card()
+    with held_card() as mine:
+        assert {mine, other} == {"GPU-aa", "GPU-bb"}
+        assert os.environ[VISIBLE] == mine
+    assert VISIBLE not in os.environ
+
+
+@pytest.mark.slow
+def test_a_third_job_waits_for_a_card_and_gets_that_of_a_job_killed_with_9(
+    machine, holders, caplog
+):
+    first, second = holders(), holders()
+    cards = {first.card(), second.card()}
+    third = holders()
+    with pytest.raises(subprocess.TimeoutExpired):
+        third.process.wait(timeout=2)
+    first.kill()
+    assert third.card() in cards
+
+
+def test_cards_are_shared_only_when_asked_and_evenly(machine, holders):
+    cards = [holders(2).card() for _ in range(4)]
+    assert Counter(cards) == {"GPU-aa": 2, "GPU-bb": 2}
+    assert len(set(cards[:2])) == 2
+
+
+@pytest.mark.parametrize("allowed", ["1", "GPU-bb"])
+def test_a_schedulers_restriction_is_kept_to(machine, allowed, monkeypatch):
+    monkeypatch.setenv(VISIBLE, allowed)
+    with held_card() as card:
+        assert card == "GPU-bb"
+    assert os.environ[VISIBLE] == allowed
+
+
+def test_no_card_allowed_is_no_card(machine, monkeypatch):
+    monkeypatch.setenv(VISIBLE, "")
+    assert visible_cards() == []
+
+
+def test_without_the_drivers_tool_there_is_no_card_and_nothing_changes(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv(VISIBLE, raising=False)
+    with held_card() as card:
+        assert card is None
+        assert VISIBLE not in os.environ

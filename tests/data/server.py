@@ -21,7 +21,7 @@ OTHER_CONTENT = np.random.default_rng(1).bytes(4 * PIECE + 17)
 PAGE = b"<html>Too many downloads today</html>"
 PATIENT = RetryPolicy(retries=3, timeout=5.0, backoff=0.001)
 IMPATIENT = RetryPolicy(retries=0, timeout=5.0)
-HASTY = RetryPolicy(retries=3, timeout=0.1, backoff=0.001)
+HASTY = RetryPolicy(retries=9, timeout=0.1, backoff=0.001)
 
 Fault = Callable[["Handler", bytes], None]
 

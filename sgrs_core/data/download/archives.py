@@ -9,20 +9,24 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PureWindowsPath
 
 from sgrs_core.data.download.transfer import ContentError, check_space
+from sgrs_core.digests import digest_fault
 
-ENCRYPTED = 0x1  # a member's flag bit
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 # What zipfile raises for bytes that are no sound zip; OSError is left out, it is the disk's.
 UNSOUND = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OverflowError)
 
 
-def unpack(path: Path, folder: Path, pattern: str) -> None:
+def unpack(path: Path, folder: Path, pattern: str, sha256: str | None = None) -> None:
     """Write the zip's files of that pattern, wherever in it they are, into the new `folder`.
 
-    Raises ContentError for: no zip, a zip cut off or damaged, encrypted members, links, names that
-    lead out of a folder or meet at one file; OSError for too little room on the disk.
+    sha256: of the zip; None accepts any sound one. Raises ContentError for: another digest, no
+    zip, a zip cut off or damaged, encrypted members, links, names that lead out of a folder or
+    meet at one file; OSError for too little room on the disk.
     """
+    fault = None if sha256 is None else digest_fault(sha256, path)
+    if fault is not None:
+        raise ContentError(fault)
     try:
         with zipfile.ZipFile(path) as archive:
             members = _members(archive, pattern)
@@ -62,8 +66,6 @@ def _fault(member: zipfile.ZipInfo) -> str | None:
         return "is a link or a device, not a file"
     if member.header_offset < 0:
         return "lies before the first byte: the archive's beginning is missing"
-    if member.flag_bits & ENCRYPTED:
-        return "is encrypted"
     if member.compress_type not in METHODS:
         return f"is compressed by method {member.compress_type}, not by deflate"
     return None

@@ -53,7 +53,7 @@ class RetryPolicy:
             stop=tenacity.stop_after_attempt(self.retries + 1),
             wait=tenacity.wait_exponential(multiplier=self.backoff, max=LONGEST_WAIT)
             + tenacity.wait_exception(lambda error: getattr(error, "retry_after", 0.0)),
-            before_sleep=tenacity.before_sleep_log(logger, logging.WARNING),
+            before_sleep=_log_wait,
             reraise=True,
         )
         try:
@@ -63,6 +63,12 @@ class RetryPolicy:
                 f"{error}; gave up after {self.retries + 1} attempts. Check the network and run "
                 "again"
             ) from error
+
+
+def _log_wait(state: tenacity.RetryCallState) -> None:
+    """Say why an attempt failed, and when the next one comes."""
+    error = state.outcome and state.outcome.exception()
+    logger.warning("%s; next attempt in %.1f s", error, state.upcoming_sleep)
 
 
 DEFAULT = RetryPolicy()

@@ -15,8 +15,7 @@ from urllib.parse import urlencode
 
 from sgrs_core.data.download.archives import unpack
 from sgrs_core.data.download.http import DownloadError, RetryPolicy, open_url
-from sgrs_core.data.download.transfer import ContentError, Download, download_all
-from sgrs_core.digests import digest_fault
+from sgrs_core.data.download.transfer import Download, download_all
 from sgrs_core.experiment.originals import PANCREAS_LABELS, PANCREAS_PATIENT
 
 IMAGES = "[!.]*.dcm"
@@ -109,17 +108,9 @@ def download_pancreas(
         labels_url,
         folder / PANCREAS_LABELS,
         fault=partial(_labels_fault, patients),
-        unpack=partial(_unpack_labels, labels_sha256),
+        unpack=partial(unpack, pattern="label*.nii.gz", sha256=labels_sha256),
     )
     download_all([*scans, labels], workers=workers, policy=policy)
-
-
-def _unpack_labels(sha256: str | None, path: Path, folder: Path) -> None:
-    """Unpack the label maps, if their zip is the right one."""
-    fault = None if sha256 is None else digest_fault(sha256, path)
-    if fault is not None:
-        raise ContentError(fault)
-    unpack(path, folder, "label*.nii.gz")
 
 
 def _labels_fault(patients: Sequence[str], labels: Path) -> str | None:

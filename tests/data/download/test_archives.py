@@ -68,7 +68,7 @@ OUTSIDE = [
         *((zipped({"good": NOISE, name: b""}), "lead out of its folder") for name in OUTSIDE),
         (zipped({"1.dcm_x": NOISE}).replace(b"1.dcm_x", b"1.dcm\0x"), "lead out of its folder"),
         *((link(kind), "'link' is a link") for kind in (stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR)),
-        (encrypted(), r"'1\.dcm' is encrypted"),
+        (encrypted(), r"no sound zip .*1\.dcm.* is encrypted"),
         (zipped({"1.dcm": NOISE}, zipfile.ZIP_LZMA), "is compressed by method 14"),
         (zipped({"a/1.dcm": NOISE, "b/1.dcm": NOISE}), "'b/1.dcm' and 'a/1.dcm' would become one"),
         (changed(zipfile.ZIP_STORED), r"no sound zip \(Bad CRC-32 for file '1\.dcm'"),
@@ -92,20 +92,20 @@ def test_a_harmful_or_damaged_zip_is_refused_and_what_stood_there_stays(
     assert files_in(tmp_path) == ["scans"]
 
 
-def test_files_of_any_folder_are_unpacked_by_their_pattern(get: Callable[..., Path]) -> None:
+def test_files_of_any_folder_are_unpacked_by_their_pattern(
+    get: Callable[..., Path], on_disk: set[int]
+) -> None:
     members = {"a/": b"", "a/b/1.dcm": NOISE, "c\\2.dcm": b"text", "3.dcm": b"", "LICENSE": b"by"}
 
-    folder = get(zipped(members), "*.dcm")
+    folder = get(zipped(members | {"__MACOSX/._1.dcm": b"resource fork"}), "[!.]*.dcm")
 
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == {
         "1.dcm": NOISE, "2.dcm": b"text", "3.dcm": b"",
     }  # fmt: skip
+    assert {file.stat().st_ino for file in folder.iterdir()} <= on_disk
 
 
-def test_every_changed_byte_is_noticed_or_harmless(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("os.fsync", lambda descriptor: None)  # slow, hundreds of times
+def test_every_changed_byte_is_noticed_or_harmless(tmp_path: Path) -> None:
     whole = zipped({"1.dcm": b"some text, some text", "2.dcm": b"more"})
     for place in range(len(whole)):
         content = bytearray(whole)

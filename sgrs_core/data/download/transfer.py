@@ -97,7 +97,7 @@ class Download:
             self._replace_by(arrived if self.unpack is None else unpacked)
         except ContentError as error:
             with arrived.open("rb") as file:
-                beginning = file.read(SHOWN).decode("ascii", "backslashreplace")
+                beginning = file.read(SHOWN)
             problem = (
                 f"{self.url}: {error}; nothing is kept of what came, which begins {beginning!r}. "
                 "Look at the address in a browser: an error page or a newer file?"

@@ -75,8 +75,8 @@ OUTSIDE = [
         (changed(zipfile.ZIP_DEFLATED), "no sound zip"),
         *((FIVE[: int(len(FIVE) * kept)], "no sound zip") for kept in (0.01, 0.3, 0.6, 0.99)),
         (FIVE[7000:], "'0.dcm' lies before the first byte"),
-        (b"", "no sound zip .*begins ''"),
-        (PAGE, "no sound zip .*begins '<html>Too many downloads today"),
+        (b"", "no sound zip .*begins b''"),
+        (PAGE, "no sound zip .*begins b'<html>Too many downloads today"),
     ],
 )
 def test_a_harmful_or_damaged_zip_is_refused_and_what_stood_there_stays(

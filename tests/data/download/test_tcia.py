@@ -154,7 +154,7 @@ def test_every_failure_is_named_and_a_second_run_asks_only_for_these(
     nbia.fails("labels", error_page)
 
     with pytest.raises(
-        DownloadError, match=r"(?s)2 of 4 .*\.1\.1: .*labels.*begins '<html>"
+        DownloadError, match=r"(?s)2 of 4 .*\.1\.1: .*labels.*begins b'<html>"
     ) as told:
         get()
 

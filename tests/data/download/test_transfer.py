@@ -96,7 +96,7 @@ def test_the_right_file_is_there_in_the_end_and_nothing_beside_it(
         (
             error_page,
             1,
-            rf"expected SHA-256 {digest(CONTENT)}, found .* begins '<html>Too many downloads today"
+            rf"expected SHA-256 {digest(CONTENT)}, found .* begins b'<html>Too many downloads today"
             ".*address in a browser: an error page",
         ),
         (

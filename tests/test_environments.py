@@ -129,6 +129,7 @@ PACKAGES = {
     "pandas": "pandas",
     "matplotlib": "matplotlib",
     "requests": "requests",
+    "tenacity": "tenacity",
     "SimpleITK": "simpleitk",
     "skimage": "scikit-image",
 }

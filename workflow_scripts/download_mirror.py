@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sgrs_core.data.download.mirror import download_all, mirror_files
+from sgrs_core.data.download.transfer import download_all, mirror_files
 from sgrs_core.digests import read_digests, write_digests
 from sgrs_core.log import log_to
 

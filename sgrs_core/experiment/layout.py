@@ -133,14 +133,14 @@ class Layout:
         ]
         lists = [self.prepared.format(dataset=name, part=part) for part in parts]
         finished = Path(self.record.format(**vars(wildcards))).exists()
-        return lists if finished else [*lists, *_missing(self.volumes_of_run(wildcards))]
+        return lists if finished else [*lists, *_gone(lists, self.volumes_of_run(wildcards))]
 
     def prepared_for_test(self, wildcards: Wildcards) -> list[str]:
         """What an evaluation reads, likewise."""
         name = wildcards.dataset
         lists = [self.prepared.format(dataset=name, part="test")]
         finished = Path(self.scores.format(**vars(wildcards))).exists()
-        return lists if finished else [*lists, *_missing(self.test_volumes(name))]
+        return lists if finished else [*lists, *_gone(lists, self.test_volumes(name))]
 
     def lines_of_table(self, name: str) -> list[dict[str, Any]]:
         """A table line by line, as `build_table` takes it.
@@ -316,7 +316,10 @@ SHOWN: dict[FigureKind, tuple[str, ...]] = {
 NOTHING = "(?!)"  # the regular expression that no text matches
 
 
-def _missing(files: Sequence[str]) -> list[str]:
+def _gone(lists: Sequence[str], files: Sequence[str]) -> list[str]:
+    """The files that are missing although lists name them."""
+    if not all(Path(one).exists() for one in lists):
+        return []
     return [file for file in files if not Path(file).exists()]
 
 

@@ -78,7 +78,7 @@ class Tcia(Strict):
     """its name there"""
     labels: str
     """address of the labels' zip"""
-    labels_sha256: str | None = None
+    labels_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     """of that zip; null accepts any sound one"""
 
 

@@ -11,6 +11,10 @@ from pydantic import TypeAdapter
 
 Node = Mapping[str, Any]  # a part of a JSON schema
 
+PATTERNS = {
+    r"^[A-Za-z0-9_-]{1,100}$": "1 to 100 letters, digits, `_` and `-`",
+    "^[0-9a-f]{64}$": "64 hex digits in lower case",
+}
 NAMES = {"integer": "whole number", "number": "number", "string": "text", "null": "null"}
 
 
@@ -42,7 +46,7 @@ def words(node: Node) -> str:
         case "object":
             return f"by name: {words(_by_name(node))}"
         case "string" if "pattern" in node:
-            return "1 to 100 letters, digits, `_` and `-`"
+            return PATTERNS[node["pattern"]]
         case str() as name:
             return NAMES[name] + _bounds(node)
     return "any"
@@ -81,13 +85,13 @@ def keys_at(kind: Any, place: Sequence[Any]) -> list[str]:
 def _at(kind: Any, place: Sequence[Any]) -> list[Node]:
     """The nodes of a schema that describe a place: several where one type or another may stand."""
     root = schema_of(kind)
+    if place and place[-1] == "[key]":  # a name is wrong, not what stands under it
+        return [_names(node) for node in _groups(root, _at(kind, place[:-2]))]
     nodes: list[Node] = [root]
     for step in place:
         inner: list[Node] = []
         for node in _groups(root, nodes):
-            if step == "[key]":
-                inner.append(_names(node))
-            elif step in node.get("properties", {}):
+            if step in node.get("properties", {}):
                 inner.append(node["properties"][step])
             elif isinstance(step, int) and "prefixItems" in node:
                 inner.append(node["prefixItems"][min(step, len(node["prefixItems"]) - 1)])
@@ -101,8 +105,9 @@ def _at(kind: Any, place: Sequence[Any]) -> list[Node]:
 
 def _names(node: Node) -> Node:
     """What the free names themselves may be."""
-    pattern = next(iter(node.get("patternProperties", {"": None})))
-    return node.get("propertyNames") or {"type": "string", "pattern": pattern}
+    for pattern in node.get("patternProperties", {}):
+        return {"type": "string", "pattern": pattern}
+    return node.get("propertyNames", {"type": "string"})
 
 
 def _by_name(node: Node) -> Node:

@@ -59,6 +59,11 @@ def changed(place: str, value):
         ("headline", ["table9"], "headline = 'table9': allowed are table2, table3"),
         ("datasets.moon", {}, "datasets = 'moon': allowed are brats2019, la, pancreas"),
         ("datasets.la.source", "raw", "datasets.la.folder = None: source = raw needs this key"),
+        (
+            "datasets.pancreas.tcia",
+            {"api": "a", "collection": "b", "labels": "c", "labels_sha256": "f00"},
+            r"tcia\.labels_sha256 = 'f00': allowed are 64 hex digits in lower case",
+        ),
         ("datasets.la.downsample", 0, "downsample = 0: allowed are whole numbers from 1"),
         (
             "datasets.la.methods.bpc",

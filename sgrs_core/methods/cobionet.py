@@ -28,7 +28,7 @@ from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.losses import cobionet as losses
 from sgrs_core.methods.base import Candidate, Method, StepOutput
 from sgrs_core.methods.schedules import ramp_up
-from sgrs_core.networks.critic import Critic, constant_verdict, verdict
+from sgrs_core.networks.critic import Critic, critic_probability, frozen_critic_probability
 from sgrs_core.networks.vnet import VNet
 
 CRITICS_LEARNING_RATE = 1e-4  # the first; it follows the networks' cosine
@@ -104,7 +104,9 @@ class CoBioNet(Method):
                 "supervised": losses.supervised_loss(view.labelled, batch.labels_l),
                 "difference": self.difference(view, other),
                 "masked": self.masked(view, other, trusted),
-                "generator": losses.generator_loss(constant_verdict(view.critic, view.everything)),
+                "generator": losses.generator_loss(
+                    frozen_critic_probability(view.critic, view.everything)
+                ),
             }
             if self.settings.critics == "trained":
                 mine["critic"] = critics_own_loss(view, batch.labels_l)
@@ -131,7 +133,7 @@ class CoBioNet(Method):
     @torch.no_grad()
     def trusts(self, other: View) -> Tensor:
         """m_k: where the other network's critic gives its output more than t_m, bool."""
-        return verdict(other.critic, other.unlabelled) > self.settings.threshold
+        return critic_probability(other.critic, other.unlabelled) > self.settings.threshold
 
     def difference(self, view: View, other: View) -> Tensor:
         """L_dif; as released it counts in the loss's value and has no gradient."""
@@ -206,5 +208,5 @@ def foreground(network: nn.Module, images: Tensor) -> Tensor:
 
 def critics_own_loss(view: View, label: Tensor) -> Tensor:
     """L_crit: the critic on labels and on the network's outputs, which get no gradient from it."""
-    on_outputs = verdict(view.critic, view.everything.detach())
-    return losses.critic_loss(verdict(view.critic, label.float()), on_outputs)
+    on_outputs = critic_probability(view.critic, view.everything.detach())
+    return losses.critic_loss(critic_probability(view.critic, label.float()), on_outputs)

@@ -37,7 +37,7 @@ def choose_device(name: str) -> torch.device:
 
 
 @contextmanager
-def arithmetic(precision: Precision) -> Iterator[None]:
+def precision_context(precision: Precision) -> Iterator[None]:
     """Everything torch keeps globally about a precision, forward and backward; restored at the end.
 
     strict: deterministic algorithms alone; torch raises RuntimeError, naming the operation, where
@@ -70,7 +70,7 @@ def _set_globally(matmul_tf32: bool, cudnn_tf32: bool, benchmark: bool, strict: 
 
 
 @contextmanager
-def freed_memory_kept() -> Iterator[None]:
+def keep_freed_memory() -> Iterator[None]:
     """Inside, the process keeps the memory that it frees, and fills it again; glibc alone.
 
     Otherwise each large tensor on the CPU is made of new pages, which the system has to clear: a
@@ -138,6 +138,6 @@ def compile_parts(method: Method) -> None:
         setattr(method, name, torch.compile(getattr(method, name), dynamic=False))
 
 
-def as_written() -> AbstractContextManager[None]:
+def uncompiled() -> AbstractContextManager[None]:
     """Inside, compiled networks run as they are written: whole scans need no other compilation."""
     return torch.compiler.set_stance("force_eager")

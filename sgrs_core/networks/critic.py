@@ -17,7 +17,7 @@ class Mixing(nn.Linear):
     """A linear layer across channels, without bias: (1, C, N) -> (1, C', N).
 
     Channels before voxels, because on a CPU PyTorch's batch norm sums (N, C) in plain float32: with
-    hundreds of thousands of voxels, verdicts come out wrong in the third digit. Its state is
+    hundreds of thousands of voxels, outputs come out wrong in the third digit. Its state is
     `nn.Linear`'s.
     """
 
@@ -51,12 +51,12 @@ class Critic(nn.Sequential):
         return logits.view(probability.shape)
 
 
-def verdict(critic: nn.Module, probability: Tensor) -> Tensor:
+def critic_probability(critic: nn.Module, probability: Tensor) -> Tensor:
     """sigmoid(critic(p)), voxel by voxel: (B, X, Y, Z) in [0, 1] -> the same, float32."""
     return torch.sigmoid(critic(probability).float())
 
 
-def constant_verdict(critic: nn.Module, probability: Tensor) -> Tensor:
+def frozen_critic_probability(critic: nn.Module, probability: Tensor) -> Tensor:
     """The same, with a gradient for the probability and none for the critic's parameters."""
     constants = {name: value.detach() for name, value in critic.named_parameters()}
     logits: Tensor = functional_call(critic, constants, (probability,))

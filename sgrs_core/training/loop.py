@@ -32,13 +32,13 @@ from sgrs_core.log import follow
 from sgrs_core.methods.base import Method, StepOutput
 from sgrs_core.methods.new import new_method, seed_everything
 from sgrs_core.methods.precision import (
-    arithmetic,
-    as_written,
     autocast,
     choose_device,
     compile_parts,
-    freed_memory_kept,
+    keep_freed_memory,
     place,
+    precision_context,
+    uncompiled,
 )
 from sgrs_core.training.attempts import Attempts
 from sgrs_core.training.checkpoint import Best, Progress, resume, save
@@ -90,7 +90,7 @@ def train(
         for selection, names in run.selection_scans.items()
         if names
     }
-    with arithmetic(settings.precision), freed_memory_kept():
+    with precision_context(settings.precision), keep_freed_memory():
         for iteration in follow(progress.iteration, settings.iterations, lambda: summary(progress)):
             started = time.monotonic()
             seed_everything(run.seed, iteration)
@@ -246,7 +246,7 @@ def chosen_weights(best: Mapping[str, Best]) -> dict[str, dict[str, torch.Tensor
 def mean_dice(predict: Predict, volumes: list[Volume], run: Run, device: torch.device) -> float:
     """Mean Dice of whole-scan predictions, with the stride meant for selection, all components."""
     stride = run.inference.selection_stride
-    with as_written():
+    with uncompiled():
         scores = [predict_score(run, predict, one.image, stride, device) for one in volumes]
     pairs = zip(scores, volumes, strict=True)
     return float(np.mean([dice(segment(score), volume.label == 1) for score, volume in pairs]))

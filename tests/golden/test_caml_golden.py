@@ -188,7 +188,9 @@ def test_when_the_correlation_is_available(situation, labels, present, arrays):
 def given_draws(monkeypatch, draws) -> None:
     remaining = list(draws)
     monkeypatch.setattr(
-        sgrs_core.networks.memory, "distinct", lambda number, total: remaining.pop(0)
+        sgrs_core.networks.memory,
+        "sample_without_replacement",
+        lambda number, total: remaining.pop(0),
     )
 
 

@@ -8,7 +8,7 @@ from sgrs_core.data.batch import Batch
 from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.losses import cobionet as losses
 from sgrs_core.methods.cobionet import CoBioNet, CoBioNetSettings
-from sgrs_core.networks.critic import Critic, verdict
+from sgrs_core.networks.critic import Critic, critic_probability
 from tests.golden.closeness import close, gradient_close
 from tests.golden.stored import numbered
 
@@ -77,7 +77,7 @@ def test_difference_loss(k, probabilities, half, arrays):
 @BOTH
 def test_masked_cross_supervision(k, probabilities, critics, half, arrays):
     mine, other = probabilities[k - 1][half:], probabilities[2 - k][half:]
-    trusted = verdict(critics[2 - k], other) > CoBioNetSettings().threshold
+    trusted = critic_probability(critics[2 - k], other) > CoBioNetSettings().threshold
     loss = losses.scalar_masked_loss(mine, other, trusted)
     close(loss, arrays[f"loss_mask{k}"])
 
@@ -85,10 +85,10 @@ def test_masked_cross_supervision(k, probabilities, critics, half, arrays):
 @BOTH
 def test_generator_and_critic_loss(k, probabilities, critics, half, arrays):
     outputs, label = probabilities[k - 1], arrays["label"][:half].float()
-    on_outputs = verdict(critics[k - 1], outputs)
+    on_outputs = critic_probability(critics[k - 1], outputs)
     generator = losses.generator_loss(on_outputs)
     close(generator, arrays[f"loss_generator{k}"])
-    critic = losses.critic_loss(verdict(critics[k - 1], label), on_outputs)
+    critic = losses.critic_loss(critic_probability(critics[k - 1], label), on_outputs)
     close(critic, arrays[f"loss_critic{k}"])
 
 

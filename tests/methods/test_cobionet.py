@@ -14,7 +14,7 @@ from sgrs_core.losses import cobionet as losses
 from sgrs_core.methods.cobionet import CoBioNet, CoBioNetSettings
 from sgrs_core.methods.new import new_method
 from sgrs_core.methods.schedules import ramp_up
-from sgrs_core.networks.critic import Critic, constant_verdict, verdict
+from sgrs_core.networks.critic import Critic, critic_probability, frozen_critic_probability
 from sgrs_core.training.loop import take_step
 
 PUBLISHED = TrainingSettings()
@@ -120,15 +120,17 @@ def test_a_critic_knows_no_neighbours():
     torch.manual_seed(0)
     critic, p = Critic().train(), torch.rand(2, 4, 4, 4)
     shuffled = torch.randperm(p.numel())
-    expected = verdict(critic, p).flatten()[shuffled].view(p.shape)
-    torch.testing.assert_close(verdict(critic, p.flatten()[shuffled].view(p.shape)), expected)
+    expected = critic_probability(critic, p).flatten()[shuffled].view(p.shape)
+    torch.testing.assert_close(
+        critic_probability(critic, p.flatten()[shuffled].view(p.shape)), expected
+    )
 
 
-def test_a_constant_critic_gives_the_same_verdict_and_keeps_no_gradient():
+def test_a_constant_critic_gives_the_same_probability_and_keeps_no_gradient():
     torch.manual_seed(0)
     critic, p = Critic(), torch.rand(2, 4, 4, 4, requires_grad=True)
-    result = constant_verdict(critic, p)
-    torch.testing.assert_close(result, verdict(critic, p))
+    result = frozen_critic_probability(critic, p)
+    torch.testing.assert_close(result, critic_probability(critic, p))
     result.sum().backward()
     assert p.grad is not None
     assert all(parameter.grad is None for parameter in critic.parameters())
@@ -246,8 +248,8 @@ def test_critics_that_learn_get_the_gradient_of_their_own_loss_alone(tiny_traini
     reference = build(tiny_training, critics="trained")
     torch.manual_seed(1)
     for view in reference.views(batch()):
-        on_outputs = verdict(view.critic, view.everything.detach())
-        on_labels = verdict(view.critic, batch().labels_l.float())
+        on_outputs = critic_probability(view.critic, view.everything.detach())
+        on_labels = critic_probability(view.critic, batch().labels_l.float())
         losses.critic_loss(on_labels, on_outputs).backward()
     for mine, expected in zip(gradients(method.critics), gradients(reference.critics), strict=True):
         torch.testing.assert_close(mine, expected)
@@ -259,7 +261,9 @@ def test_a_critic_that_learns_tells_labels_from_outputs():
     adam = torch.optim.Adam(critic.parameters(), 0.01)
     values = []
     for _ in range(30):
-        loss = losses.critic_loss(verdict(critic, outputs.round()), verdict(critic, outputs))
+        loss = losses.critic_loss(
+            critic_probability(critic, outputs.round()), critic_probability(critic, outputs)
+        )
         adam.zero_grad()
         loss.backward()
         adam.step()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from sgrs_core.experiment.settings import TrainingSettings
-from sgrs_core.methods.precision import arithmetic, autocast, compile_parts, place
+from sgrs_core.methods.precision import autocast, compile_parts, place, precision_context
 
 CPU = torch.device("cpu")
 PRECISIONS = ["strict", "float32", "tensorfloat32", "bfloat16"]
@@ -27,7 +27,7 @@ def global_state() -> tuple[bool, ...]:
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_precision_ends_with_its_block_even_when_the_block_fails(precision):
     before = global_state()
-    with pytest.raises(ZeroDivisionError), arithmetic(precision):
+    with pytest.raises(ZeroDivisionError), precision_context(precision):
         raise ZeroDivisionError
     assert global_state() == before
 
@@ -37,7 +37,7 @@ def test_a_precision_ends_with_its_block_even_when_the_block_fails(precision):
     [("strict", False), ("float32", False), ("tensorfloat32", True), ("bfloat16", False)],
 )
 def test_short_mantissas_are_for_convolutions_alone_and_on_request(precision, tf32):
-    with arithmetic(precision):
+    with precision_context(precision):
         assert torch.backends.cuda.matmul.allow_tf32 is False
         assert torch.backends.cudnn.allow_tf32 is tf32
 
@@ -46,9 +46,9 @@ def test_strict_refuses_what_torch_cannot_repeat():
     def put():
         torch.zeros(3).put_(torch.tensor([0, 0]), torch.ones(2))
 
-    with arithmetic("float32"):
+    with precision_context("float32"):
         put()
-    with arithmetic("strict"), pytest.raises(RuntimeError, match="put_"):
+    with precision_context("strict"), pytest.raises(RuntimeError, match="put_"):
         put()
 
 
@@ -161,7 +161,7 @@ def test_a_network_with_instance_norms_stays_contiguous_as_they_make_it():
 COUNT_NEW_PAGES = """
 import resource
 import torch
-from sgrs_core.methods.precision import freed_memory_kept
+from sgrs_core.methods.precision import keep_freed_memory
 
 def new_pages():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -170,7 +170,7 @@ def new_pages():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 usual = new_pages()
-with freed_memory_kept():
+with keep_freed_memory():
     new_pages()
     print(usual, new_pages())
 """

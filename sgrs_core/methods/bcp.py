@@ -117,9 +117,7 @@ class BidirectionalCopyPaste(Method):
         logits = self.network(paste(images[first], images[second], outside)).float()
         label = paste(labels[first], labels[second], outside)
         loss = region_loss(logits, label, torch.ones_like(outside))
-        no_pseudo_labels = torch.zeros_like(batch.images_u[:, 0], dtype=torch.int64)
-        zero = loss.new_zeros(())
-        return output_of(loss, zero, zero, no_pseudo_labels)
+        return StepOutput(loss, {"pretraining": loss.detach()})
 
     def self_train(self, batch: Batch, outside: Tensor) -> StepOutput:
         """The second stage: both directions, each in a pass of its own."""
@@ -133,7 +131,8 @@ class BidirectionalCopyPaste(Method):
         alpha = self.settings.alpha
         loss_in = mixed_loss(inward, y_a, pseudo[first], outside, 1.0, alpha)
         loss_out = mixed_loss(outward, pseudo[second], y_b, outside, alpha, 1.0)
-        return output_of(loss_in.new_zeros(()), loss_in, loss_out, pseudo)
+        terms = {"inward": loss_in.detach(), "outward": loss_out.detach()}
+        return StepOutput(loss_in + loss_out, terms, {"pseudo_labels": pseudo})
 
     @torch.no_grad()
     def pseudo_label(self, images: Tensor) -> Tensor:
@@ -184,13 +183,3 @@ class BidirectionalCopyPaste(Method):
         elapsed = max(iteration - self.pretraining - 1, 0)
         level = elapsed * self.settings.rate_levels // (self.run.iterations - self.pretraining)
         return self.run.learning_rate * 0.1**level
-
-
-def output_of(pretraining: Tensor, inward: Tensor, outward: Tensor, pseudo: Tensor) -> StepOutput:
-    """L, the sum; both stages log the same terms, those of the other stage as 0.
-
-    The first stage has no pseudo labels and shows empty ones.
-    """
-    terms = {"pretraining": pretraining, "inward": inward, "outward": outward}
-    detached = {name: term.detach() for name, term in terms.items()}
-    return StepOutput(pretraining + inward + outward, detached, {"pseudo_labels": pseudo})

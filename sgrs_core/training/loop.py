@@ -200,9 +200,10 @@ def log_row(iteration: int, output: StepOutput, sample: Sample) -> dict[str, flo
 
 
 def write_log(path: Path, rows: list[dict[str, float]]) -> None:
-    """One line per logged iteration, one column per number."""
+    """One line per logged iteration, one column per number; blank where a row lacks it."""
+    columns = dict.fromkeys(name for row in rows for name in row)  # in the order of appearance
     with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else [])
+        writer = csv.DictWriter(file, fieldnames=list(columns))
         writer.writeheader()
         writer.writerows(rows)
 

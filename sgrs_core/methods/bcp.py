@@ -13,7 +13,7 @@ defaults; it holds two recipes, and docs/methods/bcp.md says how they differ fro
 each other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,8 +23,9 @@ from torch.optim import Adam, Optimizer
 
 from sgrs_core.data.batch import Batch
 from sgrs_core.data.components import Neighbours, largest_components
-from sgrs_core.experiment.settings import Selection, TrainingSettings
+from sgrs_core.experiment.settings import Selection
 from sgrs_core.losses.bcp import mixed_loss, region_loss
+from sgrs_core.losses.common import foreground
 from sgrs_core.methods.base import Method, StepOutput
 from sgrs_core.methods.mixing import pairing, paste, random_box
 from sgrs_core.networks.bcp import instance_norm_vnet
@@ -83,19 +84,21 @@ class BidirectionalCopyPaste(Method):
     Settings = BcpSettings
     settings: BcpSettings
 
-    def __init__(self, run: TrainingSettings, settings: BcpSettings | None = None) -> None:
-        super().__init__(run, settings)
+    def build(self) -> None:
         self.network = self.new_vnet()
         self.teacher = self.new_vnet().requires_grad_(False)
-        share = self.settings.pretraining
-        self.pretraining = min(round(share * run.iterations), run.iterations - 1)
-        self.given_optimizers: list[Optimizer] = []
         self.teacher.load_state_dict(self.network.state_dict())
+
+    @property
+    def pretraining(self) -> int:
+        """The first stage's last iteration; one at least is left for the second stage."""
+        iterations = self.training_settings.iterations
+        return min(round(self.settings.pretraining * iterations), iterations - 1)
 
     def new_vnet(self) -> VNet:
         """The recipe's network."""
         if self.settings.recipe == "pancreas":
-            return instance_norm_vnet(base_filters=self.run.base_filters)
+            return instance_norm_vnet(base_filters=self.training_settings.base_filters)
         return super().new_vnet()
 
     def step(self, batch: Batch, iteration: int) -> StepOutput:
@@ -117,7 +120,7 @@ class BidirectionalCopyPaste(Method):
         logits = self.network(paste(images[first], images[second], outside)).float()
         label = paste(labels[first], labels[second], outside)
         loss = region_loss(logits, label, torch.ones_like(outside))
-        return StepOutput(loss, {"pretraining": loss.detach()})
+        return StepOutput.of(loss, pretraining=loss)
 
     def self_train(self, batch: Batch, outside: Tensor) -> StepOutput:
         """The second stage: both directions, each in a pass of its own."""
@@ -131,8 +134,8 @@ class BidirectionalCopyPaste(Method):
         alpha = self.settings.alpha
         loss_in = mixed_loss(inward, y_a, pseudo[first], outside, 1.0, alpha)
         loss_out = mixed_loss(outward, pseudo[second], y_b, outside, alpha, 1.0)
-        terms = {"inward": loss_in.detach(), "outward": loss_out.detach()}
-        return StepOutput(loss_in + loss_out, terms, {"pseudo_labels": pseudo})
+        observed = {"pseudo_labels": pseudo}
+        return StepOutput.of(loss_in + loss_out, observed, inward=loss_in, outward=loss_out)
 
     @torch.no_grad()
     def pseudo_label(self, images: Tensor) -> Tensor:
@@ -141,18 +144,16 @@ class BidirectionalCopyPaste(Method):
         images: (B, 1, X, Y, Z) -> (B, X, Y, Z) int64.
         """
         self.teacher.train(self.training and self.settings.teacher_mode == "train")
-        foreground = torch.softmax(self.teacher(images).float(), dim=1)[:, 1] >= 0.5
+        labels = foreground(self.teacher(images)) >= 0.5
         if self.settings.component:
-            foreground = largest_components(foreground, NEIGHBOURS[self.settings.recipe])
-        return foreground.long()
+            labels = largest_components(labels, NEIGHBOURS[self.settings.recipe])
+        return labels.long()
 
     def optimizers(self) -> list[Optimizer]:
-        """The recipe's; the method keeps them at hand, because a new stage may clear them."""
+        """The recipe's: SGD, or Adam."""
         if self.settings.recipe == "pancreas":
-            self.given_optimizers = [Adam(self.network.parameters(), ADAM_LEARNING_RATE)]
-        else:
-            self.given_optimizers = super().optimizers()
-        return self.given_optimizers
+            return [Adam(self.network.parameters(), ADAM_LEARNING_RATE)]
+        return super().optimizers()
 
     def after_step(self, iteration: int) -> None:
         """The teacher follows the student, from the second stage on."""
@@ -163,13 +164,15 @@ class BidirectionalCopyPaste(Method):
     def starts_stage(self, iteration: int) -> bool:
         return iteration == self.pretraining + 1
 
-    def start_stage(self, chosen: Mapping[str, Mapping[str, Tensor]]) -> None:
+    def start_stage(
+        self, chosen: Mapping[str, Mapping[str, Tensor]], optimizers: Sequence[Optimizer]
+    ) -> None:
         """Of the second: the teacher becomes the student's copy, and SGD forgets its momentum."""
         if self.settings.second_stage != "last" and self.settings.second_stage in chosen:
             self.load_state_dict(chosen[self.settings.second_stage])
         self.teacher.load_state_dict(self.network.state_dict())
         if self.settings.recipe == "la":
-            for optimizer in self.given_optimizers:
+            for optimizer in optimizers:
                 optimizer.state.clear()
 
     @classmethod
@@ -181,5 +184,6 @@ class BidirectionalCopyPaste(Method):
         if self.settings.recipe == "pancreas":
             return ADAM_LEARNING_RATE
         elapsed = max(iteration - self.pretraining - 1, 0)
-        level = elapsed * self.settings.rate_levels // (self.run.iterations - self.pretraining)
-        return self.run.learning_rate * 0.1**level
+        second_stage = self.training_settings.iterations - self.pretraining
+        level = elapsed * self.settings.rate_levels // second_stage
+        return self.training_settings.learning_rate * 0.1**level

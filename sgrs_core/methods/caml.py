@@ -14,20 +14,18 @@ docs/methods/caml.md says where they matter.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.losses.caml import correlations, most_confident, omni_correlation
 from sgrs_core.losses.common import most_probable
 from sgrs_core.losses.mcnet_plus import mutual_consistency
 from sgrs_core.methods.base import Method, StepOutput
 from sgrs_core.methods.mcnet_plus import labelled_dice
-from sgrs_core.methods.schedules import ramp_up
 from sgrs_core.networks.caml import AuxiliaryVNet, Heads, View, view
 from sgrs_core.networks.memory import ScanMemory
 from sgrs_core.networks.vnet import VNet
@@ -91,14 +89,11 @@ class CorrelationAwareMutualLearning(Method):
     settings: CamlSettings
     network: VNet
 
-    def __init__(self, run: TrainingSettings, settings: CamlSettings | None = None) -> None:
-        super().__init__(run, settings)
-        filters, width = run.base_filters, self.settings.width
+    def build(self) -> None:
+        filters, width = self.training_settings.base_filters, self.settings.width
         self.network = self.new_vnet()
-        self.auxiliary = AuxiliaryVNet(
-            base_filters=filters,
-            dropout=run.dropout,
-            attention_dropout=self.settings.attention_dropout,
+        self.auxiliary = self.new_network(
+            AuxiliaryVNet, attention_dropout=self.settings.attention_dropout
         )
         self.heads_v, self.heads_a = Heads(filters, width), Heads(filters, width)
         self.memory = ScanMemory(CLASSES, self.settings.memory_number, width)
@@ -111,11 +106,10 @@ class CorrelationAwareMutualLearning(Method):
         consistency = mutual_consistency(probabilities, self.settings.temperature, True)
         with torch.autocast(batch.images_l.device.type, enabled=False):
             self.remember(batch, views)
-            memories = self.memory.sample(self.settings.memory_number)
-            confidence, label = probabilities[0][labelled:].detach().max(dim=1)
-            agree = label == most_probable(views[1].logits[labelled:])
-            vectors = self.describe([each.features[labelled:] for each in views], agree)
-            correlation = self.omni_correlation(vectors, confidence[agree], label[agree], memories)
+            confidence, pseudo_labels = probabilities[0][labelled:].detach().max(dim=1)
+            agree = pseudo_labels == most_probable(views[1].logits[labelled:])
+            features = [each.features[labelled:] for each in views]
+            correlation = self.correlation_loss(features, confidence, pseudo_labels, agree)
         weight = self.weight(iteration)
         unsupervised = (
             self.settings.consistency_weight * consistency
@@ -123,13 +117,14 @@ class CorrelationAwareMutualLearning(Method):
         )
         loss = self.settings.supervised_weight * supervised + weight * unsupervised
 
-        terms = {
-            "labelled_dice": supervised.detach(),
-            "consistency": consistency.detach(),
-            "correlation": correlation.detach(),
-            "weight": loss.new_tensor(weight),
-        }
-        return StepOutput(loss, terms, {"pseudo_labels": label, "region_agreement": agree})
+        return StepOutput.of(
+            loss,
+            {"pseudo_labels": pseudo_labels, "region_agreement": agree},
+            labelled_dice=supervised,
+            consistency=consistency,
+            correlation=correlation,
+            weight=weight,
+        )
 
     def views(self, images: Tensor) -> list[View]:
         """Logits and features of both networks, each in one pass over all patches of the batch."""
@@ -154,40 +149,31 @@ class CorrelationAwareMutualLearning(Method):
                 projected_a = self.heads_a.project(rows_a[b].flatten(0, 2)[chosen])
                 self.memory.store(scan, c, (projected_v + projected_a) / 2, int(mask.sum()))
 
-    def describe(self, features: Sequence[Tensor], agree: Tensor) -> list[Tensor]:
-        """Both networks' vectors of the voxels in `agree`: (n, width) each, with gradient.
-
-        Projection and prediction in train mode, so their batch norms take these n voxels'
-        statistics and follow them. Fewer than 2 voxels have no statistics: none is described.
-        """
-        if int(agree.sum()) < 2:
-            return [each.new_zeros(0, self.settings.width) for each in features]
-        kept = [rows(each)[agree.flatten()] for each in features]
-        return [self.heads_v(kept[0]), self.heads_a(kept[1])]
-
-    def omni_correlation(
-        self,
-        vectors: Sequence[Tensor],
-        confidence: Tensor,
-        label: Tensor,
-        memories: Sequence[Tensor | None],
+    def correlation_loss(
+        self, features: Sequence[Tensor], confidence: Tensor, pseudo_labels: Tensor, agree: Tensor
     ) -> Tensor:
-        """L_o of the voxels that the vanilla network is most confident of, class by class.
+        """L_o = -mean_i sum_m A_a log A_v, over voxels i of one pseudo label by both networks.
 
-        vectors: (n, width) of each network; confidence: (n,); label: (n,), their common class.
+        Of each class the voxels that the vanilla network is most confident of. features: of each
+        network, (U, f, X, Y, Z); the others (U, X, Y, Z). The heads are in train mode, so their
+        batch norms take the voxels' statistics and follow them; fewer than 2 voxels have none, and
+        L_o is 0.
         """
-        if not len(vectors[0]):
+        memories = self.memory.sample(self.settings.memory_number)
+        if int(agree.sum()) < 2:
             return confidence.new_zeros(())
-        chosen = most_confident(confidence, label, CLASSES, self.settings.voxel_number)
-        temperature = self.settings.correlation_temperature
-        a_v, a_a = correlations([each[chosen] for each in vectors], memories, temperature)
+        vanilla, auxiliary = (rows(each)[agree.flatten()] for each in features)
+        number, temperature = self.settings.voxel_number, self.settings.correlation_temperature
+        chosen = most_confident(confidence[agree], pseudo_labels[agree], CLASSES, number)
+        vectors = [self.heads_v(vanilla)[chosen], self.heads_a(auxiliary)[chosen]]
+        a_v, a_a = correlations(vectors, memories, temperature)
         return omni_correlation(a_v, a_a)
 
     def weight(self, iteration: int) -> float:
         """w(t), with the ramp shortened or stretched by `ramp_share` in whole blocks."""
-        block = self.run.ramp_block
-        blocks = max(round(self.settings.ramp_share * self.run.ramp_iterations / block), 1)
-        return ramp_up(iteration, replace(self.run, ramp_iterations=blocks * block))
+        run = self.training_settings
+        blocks = round(self.settings.ramp_share * run.ramp_iterations / run.ramp_block)
+        return self.rampup(iteration, max(blocks, 1))
 
 
 def rows(features: Tensor) -> Tensor:

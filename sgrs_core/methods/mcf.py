@@ -12,16 +12,14 @@ Sources: the paper, and the authors' public code (WYC-321/MCF), whose choices ar
 docs/methods/mcf.md says where they matter.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.experiment.settings import TrainingSettings
-from sgrs_core.losses.common import cross_entropy_map, most_probable, squared_dice_loss
+from sgrs_core.losses.common import cross_entropy_map, foreground, most_probable, squared_dice_loss
 from sgrs_core.losses.mcf import (
     difference_region,
     rectification,
@@ -29,6 +27,7 @@ from sgrs_core.losses.mcf import (
     squared_difference,
 )
 from sgrs_core.methods.base import Method, StepOutput
+from sgrs_core.methods.schedules import sigmoid_rampup
 from sgrs_core.networks.initialisation import he_normal
 from sgrs_core.networks.resnet import ResNet34VNet, zero_residual_norms
 
@@ -80,10 +79,8 @@ class MutualCorrection(Method):
     Settings = McfSettings
     settings: McfSettings
 
-    def __init__(self, run: TrainingSettings, settings: McfSettings | None = None) -> None:
-        super().__init__(run, settings)
-        self.vnet = self.new_vnet()
-        self.resnet = ResNet34VNet(base_filters=run.base_filters, dropout=run.dropout)
+    def build(self) -> None:
+        self.vnet, self.resnet = self.new_vnet(), self.new_network(ResNet34VNet)
         for network in (self.vnet, self.resnet):
             he_normal(network)
         if self.settings.residual_norms == "zero":
@@ -104,51 +101,49 @@ class MutualCorrection(Method):
         weight = self.weight(iteration)
         loss = loss_v + loss_r + weight * consistency  # no gradient meets the other network's
 
-        terms = {f"vnet_{name}": term for name, term in terms_v.items()}
-        terms |= {f"resnet_{name}": term for name, term in terms_r.items()}
-        terms |= {
-            "consistency": consistency.detach(),
-            "weight": loss.new_tensor(weight),
-            "vnet_is_better": loss.new_tensor(float(vnet_is_better)),
-            "learning_rate": loss.new_tensor(self.learning_rate(iteration)),
-        }
-        return StepOutput(loss, terms, {"pseudo_labels": most_probable(target)})
+        return StepOutput.of(
+            loss,
+            {"pseudo_labels": most_probable(target)},
+            **{f"vnet_{name}": term for name, term in terms_v.items()},
+            **{f"resnet_{name}": term for name, term in terms_r.items()},
+            consistency=consistency,
+            weight=weight,
+            vnet_is_better=float(vnet_is_better),
+            learning_rate=self.learning_rate(iteration),
+        )
 
     def supervised(
         self, logits: Tensor, label: Tensor, region: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """L_sup = L_ce + L_dice + 0.5 L_rect of one network, and its detached parts.
+        """L_sup = L_ce + L_dice + beta L_rect of one network, and its parts.
 
-        logits (L, 2, X, Y, Z), label (L, X, Y, Z) 0 or 1, region (L, X, Y, Z) bool.
+        beta: rectification_weight. logits (L, 2, X, Y, Z), label (L, X, Y, Z) 0 or 1, region: D,
+        (L, X, Y, Z) bool.
         """
-        foreground = torch.softmax(logits, dim=1)[:, 1]
+        probability = foreground(logits)
         cross_entropy = cross_entropy_map(logits, label).mean()
-        dice = squared_dice_loss(foreground, label)
-        rectified = rectification(foreground, label, region)
+        dice = squared_dice_loss(probability, label)
+        rectified = rectification(probability, label, region)
         loss = cross_entropy + dice + self.settings.rectification_weight * rectified
-        parts = {"cross_entropy": cross_entropy, "dice": dice, "rectification": rectified}
-        return loss, {name: part.detach() for name, part in parts.items()}
+        return loss, {"cross_entropy": cross_entropy, "dice": dice, "rectification": rectified}
 
     def weight(self, iteration: int) -> float:
-        """w(n) = 0.1 exp(-5 (1 - b / 40)^2), b = floor(40 n / N): rises over the whole run."""
-        block = min(RAMP_BLOCKS * (iteration - 1) // self.run.iterations, RAMP_BLOCKS)
-        return self.settings.consistency_weight * math.exp(-5 * (1 - block / RAMP_BLOCKS) ** 2)
+        """w(n) = consistency_weight exp(-5 (1 - b / 40)^2), b = floor(40 n / N)."""
+        block = RAMP_BLOCKS * (iteration - 1) // self.training_settings.iterations
+        return self.settings.consistency_weight * sigmoid_rampup(block, RAMP_BLOCKS)
 
     def learning_rate(self, iteration: int) -> float:
-        """That of an iteration: the run's, times 0.1 after each 2,500 / 6,000 of the run."""
+        """The run's, times drop_factor after each drop_every / 6,000 of the run."""
         late = 1 if self.settings.learning_rate_drops == "released" else 0
         passed = max(iteration - 1 - late, 0)
-        drops = passed * PUBLISHED_ITERATIONS // (self.settings.drop_every * self.run.iterations)
-        return self.run.learning_rate * self.settings.drop_factor**drops
+        run = self.training_settings
+        drops = passed * PUBLISHED_ITERATIONS // (self.settings.drop_every * run.iterations)
+        return run.learning_rate * self.settings.drop_factor**drops
 
     def predict(self, images: Tensor) -> Tensor:
         """The mean of both networks' foreground probabilities, or that of one."""
-        networks: dict[str, tuple[nn.Module, ...]] = {
-            "mean": (self.vnet, self.resnet),
-            "vnet": (self.vnet,),
-            "resnet": (self.resnet,),
-        }
-        chosen = networks[self.settings.prediction]
-        return torch.stack(
-            [torch.softmax(network(images).float(), dim=1)[:, 1] for network in chosen]
-        ).mean(dim=0)
+        if self.settings.prediction == "vnet":
+            return foreground(self.vnet(images))
+        if self.settings.prediction == "resnet":
+            return foreground(self.resnet(images))
+        return (foreground(self.vnet(images)) + foreground(self.resnet(images))) / 2

@@ -19,11 +19,9 @@ import torch
 from torch import Tensor
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.experiment.settings import TrainingSettings
-from sgrs_core.losses.common import binary_dice_loss, most_probable
+from sgrs_core.losses.common import binary_dice_loss, foreground, most_probable
 from sgrs_core.losses.mcnet_plus import mutual_consistency
 from sgrs_core.methods.base import Method, StepOutput
-from sgrs_core.methods.schedules import ramp_up
 from sgrs_core.networks.mcnet_plus import ThreeDecoderVNet
 
 
@@ -60,9 +58,8 @@ class McNetPlus(Method):
     settings: McNetPlusSettings
     network: ThreeDecoderVNet
 
-    def __init__(self, run: TrainingSettings, settings: McNetPlusSettings | None = None) -> None:
-        super().__init__(run, settings)
-        self.network = ThreeDecoderVNet(base_filters=run.base_filters, dropout=run.dropout)
+    def build(self) -> None:
+        self.network = self.new_network(ThreeDecoderVNet)
 
     def step(self, batch: Batch, iteration: int) -> StepOutput:
         probabilities = self.probabilities(torch.cat([batch.images_l, batch.images_u]))
@@ -74,16 +71,14 @@ class McNetPlus(Method):
         loss = self.settings.dice_weight * dice + weight * consistency
 
         unlabelled = probabilities[0][len(batch.images_l) :]
-        terms = {
-            "labelled_dice": dice.detach(),
-            "consistency": consistency.detach(),
-            "weight": loss.new_tensor(weight),
-        }
-        return StepOutput(loss, terms, {"pseudo_labels": most_probable(unlabelled.detach())})
+        observed = {"pseudo_labels": most_probable(unlabelled)}
+        return StepOutput.of(
+            loss, observed, labelled_dice=dice, consistency=consistency, weight=weight
+        )
 
     def weight(self, iteration: int) -> float:
         """w(t)."""
-        return self.settings.consistency_weight * ramp_up(iteration, self.run)
+        return self.settings.consistency_weight * self.rampup(iteration)
 
     def probabilities(self, images: Tensor) -> list[Tensor]:
         """p_1, p_2, p_3: (B, 1, X, Y, Z) -> three (B, 2, X, Y, Z) float32.
@@ -95,7 +90,7 @@ class McNetPlus(Method):
     def predict(self, images: Tensor) -> Tensor:
         """Foreground probability of the first decoder, or the mean of the three."""
         if self.settings.prediction == "first":
-            return torch.softmax(self.network.first(images).float(), dim=1)[:, 1]
+            return foreground(self.network.first(images))
         return torch.stack(self.probabilities(images)).mean(dim=0)[:, 1]
 
 

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from sgrs_core.experiment.settings import Precision, TrainingSettings
-from sgrs_core.methods.base import Method
 
 logger = logging.getLogger(__name__)
 
@@ -125,17 +124,6 @@ def _convolve(convolution: Callable[[Tensor], Tensor], kernel: Sequence[int], x:
         return convolution(x)
     with torch.autocast("cpu", enabled=False):
         return convolution(x.float())
-
-
-def compile_parts(method: Method) -> None:
-    """Compile a method's networks, and what it calls `fused`, at their first call.
-
-    For each shape and mode apart. The names in the method's state stay as they are.
-    """
-    for network in method.children():
-        network.compile(dynamic=False)
-    for name in method.fused:
-        setattr(method, name, torch.compile(getattr(method, name), dynamic=False))
 
 
 def uncompiled() -> AbstractContextManager[None]:

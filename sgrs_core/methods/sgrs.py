@@ -18,17 +18,17 @@ and the head (c99025f, 2025).
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.losses import sgrs as losses
 from sgrs_core.losses.common import most_probable
 from sgrs_core.methods.base import Method, StepOutput
-from sgrs_core.methods.schedules import ramp_up, smooth_ramp_up
+from sgrs_core.methods.schedules import sigmoid_rampup
 from sgrs_core.networks.ema import average_into, shrink
 
 Form = Literal["paper", "released"]
@@ -136,11 +136,9 @@ class SynergyGuidedRegionalSupervision(Method):
     """Student (`network`, which predicts) and its moving average, the teacher."""
 
     Settings = SgrsSettings
-    fused = ("split", "labelled_loss", "regional_loss")
     settings: SgrsSettings
 
-    def __init__(self, run: TrainingSettings, settings: SgrsSettings | None = None) -> None:
-        super().__init__(run, settings)
+    def build(self) -> None:
         self.network = self.new_vnet()
         if self.settings.teacher == "ema":
             self.teacher = self.new_vnet().requires_grad_(False)
@@ -157,14 +155,21 @@ class SynergyGuidedRegionalSupervision(Method):
         weight = self.weight(iteration)  # eq. 20
         loss = supervised + weight * unsupervised  # eq. 19
 
-        terms = terms | more_terms | {"weight": loss.new_tensor(weight)}
         observed = {
             "pseudo_labels": pseudo_labels,
             "region_omega": regions.omega,
             "region_theta": regions.theta,
             "region_delta": regions.delta,
         }
-        return StepOutput(loss, {name: term.detach() for name, term in terms.items()}, observed)
+        return StepOutput.of(loss, observed, **terms, **more_terms, weight=weight)
+
+    def compile_parts(self) -> None:
+        """Besides the network, fuse the losses, which pass over the voxels many times."""
+        super().compile_parts()
+        compiled = partial(torch.compile, dynamic=False)
+        self.split = compiled(self.split)  # type: ignore[method-assign]
+        self.labelled_loss = compiled(self.labelled_loss)  # type: ignore[method-assign]
+        self.regional_loss = compiled(self.regional_loss)  # type: ignore[method-assign]
 
     def add_noise(self, images: Tensor) -> Tensor:
         """D' = D + n, n ~ N(0, noise) cut at +-noise_limit."""
@@ -299,8 +304,8 @@ class SynergyGuidedRegionalSupervision(Method):
     def weight(self, iteration: int) -> float:
         """w(t), eq. 20; difference 14: the released code moves it in blocks, counted from 0."""
         if self.settings.ramp == "paper":
-            return smooth_ramp_up(iteration, self.run)
-        return ramp_up(iteration - 1, self.run)
+            return sigmoid_rampup(iteration, self.training_settings.ramp_iterations)
+        return self.rampup(iteration - 1)
 
     def after_step(self, iteration: int) -> None:
         """The teacher follows: theta_T = a theta_T + (1 - a) theta_S, a = min(1 - 1/(t+1), 0.99).

@@ -21,8 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.experiment.settings import TrainingSettings
-from sgrs_core.losses.common import binary_dice_loss, most_probable
+from sgrs_core.losses.common import binary_dice_loss, foreground, most_probable
 from sgrs_core.losses.ssnet import (
     adversarial_dice_loss,
     cosine_distances,
@@ -30,7 +29,6 @@ from sgrs_core.losses.ssnet import (
     weighted_mean_distance,
 )
 from sgrs_core.methods.base import Method, StepOutput
-from sgrs_core.methods.schedules import ramp_up
 from sgrs_core.networks.memory import ClassMemory
 from sgrs_core.networks.ssnet import EMBEDDING, SeparatingVNet, score
 
@@ -87,9 +85,8 @@ class SmoothnessAndSeparation(Method):
     settings: SsnetSettings
     network: SeparatingVNet
 
-    def __init__(self, run: TrainingSettings, settings: SsnetSettings | None = None) -> None:
-        super().__init__(run, settings)
-        self.network = SeparatingVNet(CLASSES, run.base_filters, run.dropout)
+    def build(self) -> None:
+        self.network = self.new_network(SeparatingVNet, classes=CLASSES)
         self.memory = ClassMemory(CLASSES, self.settings.memory_size, EMBEDDING)
         for c in set(range(CLASSES)) - set(self.remembered):  # no loss reaches their selectors
             self.network.selectors[c].requires_grad_(False)
@@ -108,7 +105,7 @@ class SmoothnessAndSeparation(Method):
         features_l, features_u = features.split(sizes)
         pseudo_labels = most_probable(logits_u)
 
-        supervised = binary_dice_loss(torch.softmax(logits_l, dim=1)[:, 1], labels_l)
+        supervised = binary_dice_loss(foreground(logits_l), labels_l)
         smoothness = self.smoothness_loss(images)
         self.remember(features_l, most_probable(logits_l), labels_l)
         contrast_l = self.contrast_loss(features_l, labels_l)
@@ -117,16 +114,16 @@ class SmoothnessAndSeparation(Method):
         contrast = self.settings.contrast_weight * (contrast_l + contrast_u)
         loss = supervised + weight * (smoothness + contrast)
 
-        terms = {
-            "dice": supervised,
-            "smoothness": smoothness,
-            "contrast_labelled": contrast_l,
-            "contrast_unlabelled": contrast_u,
-            "weight": loss.new_tensor(weight),
-            "learning_rate": loss.new_tensor(self.learning_rate(iteration)),
-        }
-        detached = {name: term.detach() for name, term in terms.items()}
-        return StepOutput(loss, detached, {"pseudo_labels": pseudo_labels})
+        return StepOutput.of(
+            loss,
+            {"pseudo_labels": pseudo_labels},
+            dice=supervised,
+            smoothness=smoothness,
+            contrast_labelled=contrast_l,
+            contrast_unlabelled=contrast_u,
+            weight=weight,
+            learning_rate=self.learning_rate(iteration),
+        )
 
     def smoothness_loss(self, images: Tensor) -> Tensor:
         """L_vat on all patches; the first direction is uniform in [-0.5, 0.5]."""
@@ -184,9 +181,10 @@ class SmoothnessAndSeparation(Method):
 
     def weight(self, iteration: int) -> float:
         """w(t)."""
-        return self.settings.consistency_weight * ramp_up(iteration, self.run)
+        return self.settings.consistency_weight * self.rampup(iteration)
 
     def learning_rate(self, iteration: int) -> float:
         """Of the step of an iteration: the run's, times the factor for each part that is over."""
-        part = max(1, round(self.run.iterations / self.settings.rate_levels))
-        return self.run.learning_rate * self.settings.rate_factor ** ((iteration - 1) // part)
+        run = self.training_settings
+        part = max(1, round(run.iterations / self.settings.rate_levels))
+        return run.learning_rate * self.settings.rate_factor ** ((iteration - 1) // part)

@@ -34,7 +34,6 @@ from sgrs_core.methods.new import new_method, seed_everything
 from sgrs_core.methods.precision import (
     autocast,
     choose_device,
-    compile_parts,
     keep_freed_memory,
     place,
     precision_context,
@@ -125,7 +124,7 @@ def first_method(run: Run, device: torch.device) -> Method:
     method = new_method(run)
     place(method, device, run.training)
     if run.training.compile:
-        compile_parts(method)
+        method.compile_parts()
     return method
 
 
@@ -156,7 +155,7 @@ def take_step(
     chosen: each selection's best weights so far, for a stage of training that starts from them.
     """
     if method.starts_stage(iteration):
-        method.start_stage(chosen)
+        method.start_stage(chosen, optimizers)
     method.train()
     with autocast(sample.labels_u.device, settings.precision):
         output = method.step(sample.batch, iteration)

@@ -114,7 +114,7 @@ def numbered_patches(arrays) -> Batch:
 def recorded_method(logits, recorded_critics, **settings) -> CoBioNet:
     """With w(t) = 0.5 at the ramp's end, as for the recorded gradients."""
     run = TrainingSettings(base_filters=2)
-    method = CoBioNet(run, CoBioNetSettings(mutual_weight=0.5, **settings))
+    method = CoBioNet(run, CoBioNetSettings(mutual_weight=0.5, **settings), labelled_scans=4)
     method.networks = nn.ModuleList(Recorded(each) for each in logits)
     for mine, critic in zip(method.critics, recorded_critics, strict=True):
         mine.load_state_dict(critic.state_dict())
@@ -133,7 +133,7 @@ def test_the_step_of_the_method_and_its_gradients(critics_are, logits, critics, 
     One backward pass of both networks' sum gives them; critics that learn change nothing in them.
     """
     method = recorded_method(logits, critics, critics=critics_are)
-    output = method.step(numbered_patches(arrays), method.run.ramp_iterations)
+    output = method.step(numbered_patches(arrays), method.training_settings.ramp_iterations)
     output.loss.backward()
     expected = torch.zeros(())
     for k in (1, 2):
@@ -153,7 +153,7 @@ def test_the_step_of_the_method_and_its_gradients(critics_are, logits, critics, 
 
 def test_a_trained_difference_has_the_recorded_loss_and_other_gradients(logits, critics, arrays):
     method = recorded_method(logits, critics, difference="trained")
-    output = method.step(numbered_patches(arrays), method.run.ramp_iterations)
+    output = method.step(numbered_patches(arrays), method.training_settings.ramp_iterations)
     output.loss.backward()
     close(output.terms["difference1"], arrays["loss_difference1"])
     unlike = (logits[0].grad - arrays["grad_logits1"]).abs().max()

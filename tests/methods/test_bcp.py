@@ -238,7 +238,9 @@ def test_unequal_numbers_of_patches_are_refused(tiny_training):
 
 
 def advance(method: BidirectionalCopyPaste, optimizers, iteration: int, patches: Batch) -> None:
-    take_step(method, optimizers, Sample(patches, patches.labels_l), iteration, method.run)
+    take_step(
+        method, optimizers, Sample(patches, patches.labels_l), iteration, method.training_settings
+    )
 
 
 def test_the_second_stage_starts_from_the_first_and_sgd_without_momentum(tiny_training):
@@ -249,7 +251,7 @@ def test_the_second_stage_starts_from_the_first_and_sgd_without_momentum(tiny_tr
     assert optimizers[0].state
     advance(method, optimizers, 2, batch())
     momenta = list(optimizers[0].state.values())
-    method.start_stage({})
+    method.start_stage({}, optimizers)
     assert momenta
     assert torch.equal(state(method.teacher), state(method.network))
     assert not optimizers[0].state
@@ -258,7 +260,7 @@ def test_the_second_stage_starts_from_the_first_and_sgd_without_momentum(tiny_tr
 def test_the_second_stage_can_start_from_what_was_chosen_in_the_first(tiny_training):
     method = new_method(tiny_training, pretraining=2 / 8, second_stage="best_on_test")
     chosen = {name: value + 1 for name, value in method.state_dict().items()}
-    method.start_stage({"best_on_test": chosen})
+    method.start_stage({"best_on_test": chosen}, method.optimizers())
     assert torch.equal(state(method.network), state(method.teacher))
     assert all(torch.equal(value, chosen[name]) for name, value in method.state_dict().items()
                if name.startswith("network."))  # fmt: skip

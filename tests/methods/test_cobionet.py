@@ -13,7 +13,6 @@ from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.losses import cobionet as losses
 from sgrs_core.methods.cobionet import CoBioNet, CoBioNetSettings
 from sgrs_core.methods.new import new_method
-from sgrs_core.methods.schedules import ramp_up
 from sgrs_core.networks.critic import Critic, critic_probability, frozen_critic_probability
 from sgrs_core.training.loop import take_step
 
@@ -28,9 +27,7 @@ def batch() -> Batch:
 
 def build(run: TrainingSettings, labelled_scans: int = 4, **settings) -> CoBioNet:
     torch.manual_seed(0)
-    method = CoBioNet(run, CoBioNetSettings(**settings))
-    method.labelled_scans = labelled_scans
-    return method
+    return CoBioNet(run, CoBioNetSettings(**settings), labelled_scans)
 
 
 def a_step(method: CoBioNet, iteration: int = 8):
@@ -107,7 +104,7 @@ def test_no_gradient_reaches_the_other_network(seed):
 
 
 def test_sizes_at_full_width():
-    method = CoBioNet(PUBLISHED)
+    method = build(PUBLISHED)
     assert [len(list(network.parameters())) for network in method.networks] == [118, 118]
     counts = [
         [sum(p.numel() for p in module.parameters()) for module in modules]
@@ -148,7 +145,7 @@ def test_the_loss_is_the_weighted_sum_of_both_networks_terms(tiny_training):
     method = build(tiny_training, supervised_weight=2.0, generator_weight=0.5, mutual_weight=0.3)
     for iteration in (1, 3, 8):
         output = method.step(batch(), iteration)
-        terms, weight = output.terms, 0.3 * ramp_up(iteration, tiny_training)
+        terms, weight = output.terms, 0.3 * method.rampup(iteration)
         assert terms["weight"].item() == pytest.approx(weight)
         expected = sum(
             2 * terms[f"supervised{k}"]
@@ -320,6 +317,12 @@ def test_the_optimizer_steps_at_the_rate_of_its_iteration(tiny_training):
 def test_a_run_tells_its_method_how_many_scans_are_labelled(tiny_training, tiny_inference):
     run = Run("cobionet", {}, tiny_training, tiny_inference, 0, tuple("abcdef"), ("x",), {})
     assert new_method(run).labelled_scans == 6
+
+
+def test_the_published_schedule_cannot_be_had_without_the_number_of_labelled_scans(tiny_training):
+    with pytest.raises(ValueError, match="labelled_scans"):
+        CoBioNet(tiny_training)
+    CoBioNet(tiny_training, CoBioNetSettings(schedule="once"))
 
 
 # Prediction

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from sgrs_core.experiment.settings import TrainingSettings
-from sgrs_core.methods.precision import autocast, compile_parts, place, precision_context
+from sgrs_core.methods.base import Method
+from sgrs_core.methods.precision import autocast, place, precision_context
 
 CPU = torch.device("cpu")
 PRECISIONS = ["strict", "float32", "tensorfloat32", "bfloat16"]
@@ -70,25 +71,19 @@ class TwoLayers(nn.Module):
         return self.layers(images)
 
 
-class TwoLayersAndALoss(nn.Module):
-    """As much of a method as this file's functions see."""
+class OfTwoLayers(Method):
+    """A method of one small network."""
 
-    fused = ("loss",)
-
-    def __init__(self) -> None:
-        super().__init__()
+    def build(self) -> None:
         torch.manual_seed(0)
         self.network = TwoLayers()
-
-    def loss(self, output: torch.Tensor) -> torch.Tensor:
-        return output.square().sum()
 
 
 @pytest.mark.slow
 def test_what_is_compiled_computes_the_same_under_the_same_names():
     # In double precision, where rounding cannot hide a difference, nor be taken for one.
-    plain, compiled = TwoLayersAndALoss().double(), TwoLayersAndALoss().double()
-    compile_parts(compiled)
+    plain, compiled = (OfTwoLayers(TrainingSettings()).double() for _ in range(2))
+    compiled.compile_parts()
     assert list(compiled.state_dict()) == list(plain.state_dict())
     images = torch.rand(2, 1, 8, 8, 8, dtype=torch.float64)
     torch._dynamo.reset()
@@ -96,9 +91,9 @@ def test_what_is_compiled_computes_the_same_under_the_same_names():
     results = []
     for method in (plain, compiled):
         output = method.network(images)
-        method.loss(output).backward()
+        output.square().sum().backward()
         results.append([output, *(p.grad for p in method.parameters())])
-    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 2  # network and loss, indeed
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1  # the network, indeed
     for one, other in zip(*results, strict=True):
         torch.testing.assert_close(other, one, rtol=1e-9, atol=1e-9)
 
@@ -161,6 +156,7 @@ def test_a_network_with_instance_norms_stays_contiguous_as_they_make_it():
 COUNT_NEW_PAGES = """
 import resource
 import torch
+from sgrs_core.methods.base import Method
 from sgrs_core.methods.precision import keep_freed_memory
 
 def new_pages():

@@ -17,7 +17,6 @@ from sgrs_core.losses.ssnet import (
     unit,
     weighted_mean_distance,
 )
-from sgrs_core.methods.schedules import ramp_up
 from sgrs_core.methods.ssnet import SmoothnessAndSeparation, SsnetSettings
 from sgrs_core.networks.memory import ClassMemory
 from sgrs_core.networks.ssnet import EMBEDDING
@@ -220,7 +219,7 @@ def test_the_total_is_made_of_its_terms(new_method):
     method = new_method(contrast_weight=0.3)
     output = method.step(batch(), 2)
     terms = {name: value.item() for name, value in output.terms.items()}
-    assert terms["weight"] == pytest.approx(ramp_up(2, method.run))
+    assert terms["weight"] == pytest.approx(method.rampup(2))
     assert terms["contrast_labelled"] > 0
     assert terms["contrast_unlabelled"] > 0
     contrast = 0.3 * (terms["contrast_labelled"] + terms["contrast_unlabelled"])
@@ -265,7 +264,7 @@ def test_the_rate_falls_by_its_factor_after_each_part_of_the_run(iterations, lev
 def test_each_step_is_taken_at_its_own_rate(new_method):
     method = new_method()
     (optimizer,) = method.optimizers()
-    for iteration in range(1, method.run.iterations + 1):
+    for iteration in range(1, method.training_settings.iterations + 1):
         set_learning_rates(method, [optimizer], iteration)
         rate = method.learning_rate(iteration)
         assert optimizer.param_groups[0]["lr"] == rate

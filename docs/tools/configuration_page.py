@@ -2,9 +2,9 @@
 
     python docs/tools/configuration_page.py docs/configuration.md
 
-Meanings are read from the classes' docstrings (`key: meaning.`), bounds from the fields; where a
-class checks its values itself, a value that cannot be right is tried, and what the error allows
-stands on the page.
+Meanings are read from the fields' docstrings or the class's (`key: meaning.`), bounds from the
+fields; where a class checks its values itself, a value that cannot be right is tried, and what the
+error allows stands on the page.
 """
 
 import inspect
@@ -17,7 +17,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from annotated_types import Ge, Lt, MinLen
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -130,12 +130,16 @@ def keys_of(kind: type) -> list[Key]:
 
 
 def meanings_of(kind: type) -> dict[str, str]:
-    """What a class's docstring says of each of its keys: `key: meaning.`, `key, key: meaning.`"""
+    """What each key's docstring says, or the class's: `key: meaning.`, `key, key: meaning.`"""
     names = "|".join(sorted((name for name, _ in _fields(kind)), key=len, reverse=True))
     if not names:
         return {}
     entry = re.compile(rf"(?:^|(?<=[.;] ))((?:{names})(?:(?:, | and )(?:{names}))*): ")
-    meanings = {}
+    meanings = {
+        name: " ".join(info.description.split()).rstrip(".")
+        for name, info in getattr(kind, "__pydantic_fields__", {}).items()
+        if info.description
+    }
     for paragraph in _docstring(kind).split("\n\n")[1:]:
         _, *found = entry.split(" ".join(paragraph.split()))
         for keys, meaning in zip(found[::2], found[1::2], strict=True):
@@ -228,8 +232,10 @@ def _words(hint: Any, bounds: list[Any]) -> str:
         return "keys of its own, below"
     if any(getattr(one, "pattern", None) == NAME for one in bounds):
         return "1 to 100 letters, digits, `_` and `-`"
-    ends = [f" from {one.ge}" for one in bounds if isinstance(one, Ge)]
-    ends += [f" to below {one.lt}" for one in bounds if isinstance(one, Lt)]
+    ends = [f" from {one.ge:g}" for one in bounds if isinstance(one, Ge)]
+    ends += [f" above {one.gt:g}" for one in bounds if isinstance(one, Gt)]
+    ends += [f" to {one.le:g}" for one in bounds if isinstance(one, Le)]
+    ends += [f" to below {one.lt:g}" for one in bounds if isinstance(one, Lt)]
     return PLAIN[hint] + "".join(ends)
 
 

@@ -6,7 +6,6 @@ inference, metrics and tables need no change: none of them knows which method it
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from torch import Tensor, nn
@@ -16,6 +15,7 @@ from sgrs_core.data.batch import Batch
 from sgrs_core.experiment.settings import Selection, TrainingSettings
 from sgrs_core.losses.common import foreground
 from sgrs_core.methods.schedules import sigmoid_rampup
+from sgrs_core.methods.settings import method_settings
 from sgrs_core.networks.vnet import VNet
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -55,7 +55,7 @@ class Candidate(NamedTuple):
     prefixes: tuple[str, ...] = ("",)
 
 
-@dataclass(frozen=True)
+@method_settings
 class NoSettings:
     """For methods that have nothing to set beyond the training settings."""
 

@@ -14,10 +14,10 @@ each other.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
@@ -28,6 +28,7 @@ from sgrs_core.losses.bcp import mixed_loss, region_loss
 from sgrs_core.losses.common import foreground
 from sgrs_core.methods.base import Method, StepOutput
 from sgrs_core.methods.mixing import pairing, paste, random_box
+from sgrs_core.methods.settings import BelowOne, method_settings
 from sgrs_core.networks.bcp import instance_norm_vnet
 from sgrs_core.networks.ema import average_into
 from sgrs_core.networks.vnet import VNet
@@ -36,46 +37,33 @@ ADAM_LEARNING_RATE = 1e-3  # of the recipe `pancreas`
 NEIGHBOURS: dict[str, Neighbours] = {"la": 26, "pancreas": 18}
 
 
-@dataclass(frozen=True)
+@method_settings
 class BcpSettings:
-    """Every choice of the method; the defaults are the public code's on LA.
-
-    recipe: `la` has batch norm, dropout, SGD that starts afresh in the second stage, its rate
-    falling there, and components of 26 neighbours; `pancreas` has instance norm, no dropout, Adam
-    at one rate throughout, and components of 18 neighbours.
-    box: side of the box over side of the patch, between 0 and 1. alpha: weight of pseudo labels.
-    decay: of the teacher's moving average. pretraining: the first stage's share of all iterations.
-    second_stage: it starts from the first stage's last weights, or from those that a selection
-    chose there; `best_on_test` is the public code's, and lets the test scans shape the training.
-    rate_levels: the second stage falls into so many equal parts, the rate a tenth at each new one;
-    1 leaves it constant. component: keep only the largest component of a pseudo label.
-    teacher_mode: `train` (active dropout, batch statistics), or `eval`, and then the teacher's
-    running statistics follow the student's.
-    """
+    """Every choice of the method; the defaults are the public code's on LA."""
 
     recipe: Literal["la", "pancreas"] = "la"
-    box: float = 2 / 3
-    alpha: float = 0.5
-    decay: float = 0.99
-    pretraining: float = 2 / 17
+    """`la` has batch norm, dropout, SGD that starts afresh in the second stage, its rate falling
+    there, and components of 26 neighbours; `pancreas` has instance norm, no dropout, Adam at one
+    rate throughout, and components of 18 neighbours."""
+    box: Annotated[float, Field(gt=0, lt=1)] = 2 / 3
+    """Side of the box over side of the patch."""
+    alpha: NonNegativeFloat = 0.5
+    """Weight of pseudo labels."""
+    decay: Annotated[float, Field(ge=0, le=1)] = 0.99
+    """Of the teacher's moving average."""
+    pretraining: BelowOne = 2 / 17
+    """The first stage's share of all iterations."""
     second_stage: Selection = "last"
-    rate_levels: int = 6
+    """It starts from the first stage's last weights, or from those that a selection chose there;
+    `best_on_test` is the public code's, and lets the test scans shape the training."""
+    rate_levels: PositiveInt = 6
+    """The second stage falls into so many equal parts, the rate a tenth at each new one; 1 leaves
+    it constant."""
     component: bool = True
+    """Keep only the largest component of a pseudo label."""
     teacher_mode: Literal["train", "eval"] = "train"
-
-    def __post_init__(self) -> None:
-        if not 0 < self.box < 1:
-            raise ValueError(f"box = {self.box}: allowed are numbers between 0 and 1")
-        if self.alpha < 0:
-            raise ValueError(f"alpha = {self.alpha}: allowed are numbers from 0")
-        if not 0 <= self.decay <= 1:
-            raise ValueError(f"decay = {self.decay}: allowed are numbers from 0 to 1")
-        if not 0 <= self.pretraining < 1:
-            raise ValueError(
-                f"pretraining = {self.pretraining}: allowed are numbers from 0 to below 1"
-            )
-        if self.rate_levels < 1:
-            raise ValueError(f"rate_levels = {self.rate_levels}: allowed are whole numbers from 1")
+    """`train` (active dropout, batch statistics), or `eval`, and then the teacher's running
+    statistics follow the student's."""
 
 
 class BidirectionalCopyPaste(Method):

@@ -14,10 +14,10 @@ docs/methods/caml.md says where they matter.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor
 
 from sgrs_core.data.batch import Batch
@@ -26,6 +26,7 @@ from sgrs_core.losses.common import most_probable
 from sgrs_core.losses.mcnet_plus import mutual_consistency
 from sgrs_core.methods.base import Method, StepOutput
 from sgrs_core.methods.mcnet_plus import labelled_dice
+from sgrs_core.methods.settings import BelowOne, Temperature, method_settings
 from sgrs_core.networks.caml import AuxiliaryVNet, Heads, View, view
 from sgrs_core.networks.memory import ScanMemory
 from sgrs_core.networks.vnet import VNet
@@ -34,52 +35,33 @@ CLASSES = 2
 MemoryLayout = Literal["published", "corrected"]
 
 
-@dataclass(frozen=True)
+@method_settings
 class CamlSettings:
-    """Every choice of the method; the defaults are the public code's.
+    """Every choice of the method; the defaults are the public code's."""
 
-    supervised_weight: of the two Dice losses' sum (the paper's formula has 1). consistency_weight,
-    correlation_weight: before w(t). temperature: of the sharpening, 0.01 to 1;
-    correlation_temperature: of the correlation's softmax. memory_number: vectors drawn of each
-    class; voxel_number: unlabelled voxels compared of each class. width: of a memory vector.
-    memory_layout: how the auxiliary network's features are read for the memory, see `rows_as_read`.
-    attention_dropout: in the attention layers. ramp_share: of the run's ramp_iterations; the
-    authors' runs on LA have 1 with 4 labelled scans, 0.5 with 8, 0.375 with 16.
-    """
-
-    supervised_weight: float = 0.5
-    consistency_weight: float = 1.0
-    correlation_weight: float = 0.05
-    temperature: float = 0.1
-    correlation_temperature: float = 0.1
-    memory_number: int = 256
-    voxel_number: int = 12_800
-    width: int = 32
+    supervised_weight: NonNegativeFloat = 0.5
+    """Of the two Dice losses' sum (the paper's formula has 1)."""
+    consistency_weight: NonNegativeFloat = 1.0
+    """Of L_c, before w(t)."""
+    correlation_weight: NonNegativeFloat = 0.05
+    """Of L_o, before w(t)."""
+    temperature: Temperature = 0.1
+    """Of the sharpening."""
+    correlation_temperature: PositiveFloat = 0.1
+    """Of the correlation's softmax."""
+    memory_number: PositiveInt = 256
+    """Vectors drawn of each class."""
+    voxel_number: PositiveInt = 12_800
+    """Unlabelled voxels compared of each class."""
+    width: PositiveInt = 32
+    """Of a memory vector."""
     memory_layout: MemoryLayout = "published"
-    attention_dropout: float = 0.5
-    ramp_share: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not 0.01 <= self.temperature <= 1:
-            raise ValueError(
-                f"temperature = {self.temperature}: allowed are numbers from 0.01 to 1"
-            )
-        for name in ("correlation_temperature", "ramp_share"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} = {getattr(self, name)}: allowed are numbers above 0")
-        for name in ("supervised_weight", "consistency_weight", "correlation_weight"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} = {getattr(self, name)}: allowed are numbers from 0")
-        for name in ("memory_number", "voxel_number", "width"):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name} = {getattr(self, name)}: allowed are whole numbers from 1"
-                )
-        if not 0 <= self.attention_dropout < 1:
-            raise ValueError(
-                f"attention_dropout = {self.attention_dropout}: allowed are numbers from 0 to "
-                "below 1"
-            )
+    """How the auxiliary network's features are read for the memory, see `rows_as_read`."""
+    attention_dropout: BelowOne = 0.5
+    """In the attention layers."""
+    ramp_share: PositiveFloat = 1.0
+    """Of the run's ramp_iterations; the authors' runs on LA have 1 with 4 labelled scans, 0.5 with
+    8, 0.375 with 16."""
 
 
 class CorrelationAwareMutualLearning(Method):

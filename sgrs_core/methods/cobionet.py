@@ -15,53 +15,51 @@ docs/methods/cobionet.md.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
+from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from sgrs_core.data.batch import Batch
 from sgrs_core.losses import cobionet as losses
 from sgrs_core.methods.base import Candidate, Method, StepOutput
+from sgrs_core.methods.settings import BelowOne, method_settings
 from sgrs_core.networks.critic import Critic, critic_probability, frozen_critic_probability
 from sgrs_core.networks.vnet import VNet
 
 CRITICS_LEARNING_RATE = 1e-4  # the first; it follows the networks' cosine
 
 
-@dataclass(frozen=True)
+@method_settings
 class CoBioNetSettings:
-    """Every choice of the method; the defaults are the public code's on LA.
+    """Every choice of the method; the defaults are the public code's on LA."""
 
-    supervised_weight: lambda. threshold: t_m. generator_weight: mu. mutual_weight: w(t) when the
-    ramp is over. critics: whether they keep their first weights. mask: whether m_k scales the whole
-    loss or selects voxels. difference: whether L_dif is trained on, or only logged. schedule: the
-    learning rate's cosine turns round about once an epoch (`published`), or falls once in the run.
-    prediction: which network's probability, or the mean of both. chosen: a checkpoint is chosen for
-    both networks at once (`together`), by what they predict, or for each by what it predicts alone
-    (`each`, as in the public code), so that two moments of the training meet in the mean.
-    """
-
-    supervised_weight: float = 0.7
-    threshold: float = 0.4
-    generator_weight: float = 0.01
-    mutual_weight: float = 1.0
+    supervised_weight: NonNegativeFloat = 0.7
+    """lambda."""
+    threshold: BelowOne = 0.4
+    """t_m."""
+    generator_weight: NonNegativeFloat = 0.01
+    """mu."""
+    mutual_weight: NonNegativeFloat = 1.0
+    """w(t) when the ramp is over."""
     critics: Literal["frozen", "trained"] = "frozen"
+    """Whether they keep their first weights."""
     mask: Literal["scalar", "voxel"] = "scalar"
+    """Whether m_k scales the whole loss or selects voxels."""
     difference: Literal["logged", "trained"] = "logged"
+    """Whether L_dif is trained on, or only logged."""
     schedule: Literal["published", "once"] = "published"
+    """The learning rate's cosine turns round about once an epoch (`published`), or falls once in
+    the run."""
     prediction: Literal["ensemble", "first", "second"] = "ensemble"
+    """Which network's probability, or the mean of both."""
     chosen: Literal["together", "each"] = "together"
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.threshold < 1:
-            raise ValueError(f"threshold = {self.threshold}: allowed are numbers from 0 to below 1")
-        for name in ("supervised_weight", "generator_weight", "mutual_weight"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} = {getattr(self, name)}: allowed are numbers from 0")
+    """A checkpoint is chosen for both networks at once (`together`), by what they predict, or for
+    each by what it predicts alone (`each`, as in the public code), so that two moments of the
+    training meet in the mean."""
 
 
 class View(NamedTuple):

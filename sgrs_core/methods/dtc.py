@@ -12,10 +12,10 @@ Sources: the paper, and its authors' public code (HiLab-git/DTC), which differs 
 points of docs/methods/dtc.md.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from pydantic import PositiveFloat
 from torch import Tensor
 from torch.nn import functional
 
@@ -24,32 +24,25 @@ from sgrs_core.losses.common import squared_dice_loss
 from sgrs_core.losses.dtc import distance_to_mask, signed_distance
 from sgrs_core.methods.base import Method, StepOutput
 from sgrs_core.methods.schedules import step_decay
+from sgrs_core.methods.settings import Factor, method_settings
 from sgrs_core.networks.dtc import DualTaskVNet
 
 
-@dataclass(frozen=True)
+@method_settings
 class DtcSettings:
-    """Every choice of the method; the defaults are the public code's.
+    """Every choice of the method; the defaults are the public code's."""
 
-    slope: k. transform: the sign of its exponent; with the paper's, sigmoid(+k d), and distances
-    negative inside, the mask that follows from the distances is the background's.
-    distance_weight, consistency_weight: of the distance loss, and w(t)'s last value.
-    rate_factor: the learning rate is multiplied by it after 5/12 and 10/12 of the iterations.
-    """
-
-    slope: float = 1500.0
+    slope: PositiveFloat = 1500.0
+    """k."""
     transform: Literal["paper", "released"] = "released"
+    """The sign of k's exponent; with the paper's, sigmoid(+k d), and distances negative inside, the
+    mask that follows from the distances is the background's."""
     distance_weight: float = 0.3
+    """Of the distance loss."""
     consistency_weight: float = 1.0
-    rate_factor: float = 0.1
-
-    def __post_init__(self) -> None:
-        if not self.slope > 0:
-            raise ValueError(f"slope = {self.slope}: allowed are numbers above 0")
-        if not 0 < self.rate_factor <= 1:
-            raise ValueError(
-                f"rate_factor = {self.rate_factor}: allowed are numbers above 0, up to 1"
-            )
+    """w(t)'s last value."""
+    rate_factor: Factor = 0.1
+    """The learning rate is multiplied by it after 5/12 and 10/12 of the iterations."""
 
 
 class DualTaskConsistency(Method):

@@ -12,10 +12,10 @@ Sources: the paper, and the authors' public code (WYC-321/MCF), whose choices ar
 docs/methods/mcf.md says where they matter.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor
 
 from sgrs_core.data.batch import Batch
@@ -28,6 +28,7 @@ from sgrs_core.losses.mcf import (
 )
 from sgrs_core.methods.base import Method, StepOutput
 from sgrs_core.methods.schedules import sigmoid_rampup
+from sgrs_core.methods.settings import Factor, Temperature, method_settings
 from sgrs_core.networks.initialisation import he_normal
 from sgrs_core.networks.resnet import ResNet34VNet, zero_residual_norms
 
@@ -35,42 +36,28 @@ PUBLISHED_ITERATIONS = 6_000  # the run in which the schedules below are counted
 RAMP_BLOCKS = 40
 
 
-@dataclass(frozen=True)
+@method_settings
 class McfSettings:
-    """Every choice of the method; the defaults are the public code's.
+    """Every choice of the method; the defaults are the public code's."""
 
-    temperature: T of the sharpening, 0.01 to 1. rectification_weight: of L_rect.
-    consistency_weight: w(n) when the ramp is over. drop_every: iterations, of a run of 6,000, after
-    which the learning rate is multiplied by drop_factor; stretched to the run's length.
-    drop_factor: see drop_every. learning_rate_drops: at multiples of drop_every (`punctual`), or
-    one iteration later (`released`). residual_norms: the last norm of each residual block starts at
-    1 (`released`) or, as the encoder's constructor meant it, at 0 (`zero`). prediction: the mean
-    probability of both networks, or one network's.
-    """
-
-    temperature: float = 0.1
-    rectification_weight: float = 0.5
-    consistency_weight: float = 0.1
-    drop_every: int = 2_500
-    drop_factor: float = 0.1
+    temperature: Temperature = 0.1
+    """T of the sharpening."""
+    rectification_weight: NonNegativeFloat = 0.5
+    """beta, of L_rect."""
+    consistency_weight: NonNegativeFloat = 0.1
+    """w(n) when the ramp is over."""
+    drop_every: PositiveInt = 2_500
+    """Iterations, of a run of 6,000, after which the learning rate is multiplied by drop_factor;
+    stretched to the run's length."""
+    drop_factor: Factor = 0.1
+    """See drop_every."""
     learning_rate_drops: Literal["released", "punctual"] = "released"
+    """At multiples of drop_every (`punctual`), or one iteration later (`released`)."""
     residual_norms: Literal["released", "zero"] = "released"
+    """The last norm of each residual block starts at 1 (`released`) or, as the encoder's
+    constructor meant it, at 0 (`zero`)."""
     prediction: Literal["mean", "vnet", "resnet"] = "mean"
-
-    def __post_init__(self) -> None:
-        if not 0.01 <= self.temperature <= 1:
-            raise ValueError(
-                f"temperature = {self.temperature}: allowed are numbers from 0.01 to 1"
-            )
-        for name in ("rectification_weight", "consistency_weight"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} = {getattr(self, name)}: allowed are numbers from 0")
-        if self.drop_every < 1:
-            raise ValueError(f"drop_every = {self.drop_every}: allowed are whole numbers from 1")
-        if not 0 < self.drop_factor <= 1:
-            raise ValueError(
-                f"drop_factor = {self.drop_factor}: allowed are numbers above 0, up to 1"
-            )
+    """The mean probability of both networks, or one network's."""
 
 
 class MutualCorrection(Method):

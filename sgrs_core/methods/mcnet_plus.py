@@ -12,43 +12,35 @@ choices are the defaults; docs/methods/mcnet_plus.md says where they matter.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from pydantic import NonNegativeFloat
 from torch import Tensor
 
 from sgrs_core.data.batch import Batch
 from sgrs_core.losses.common import binary_dice_loss, foreground, most_probable
 from sgrs_core.losses.mcnet_plus import mutual_consistency
 from sgrs_core.methods.base import Method, StepOutput
+from sgrs_core.methods.settings import Temperature, method_settings
 from sgrs_core.networks.mcnet_plus import ThreeDecoderVNet
 
 
-@dataclass(frozen=True)
+@method_settings
 class McNetPlusSettings:
-    """Every choice of the method; the defaults are the public code's.
+    """Every choice of the method; the defaults are the public code's."""
 
-    temperature: T of the sharpening, 0.01 to 1. dice_weight: of the three Dice losses' sum.
-    consistency_weight: w(t) when the ramp is over. targets: whether the gradient also flows through
-    the sharpened outputs (`released`) or they are constants as labels are (`constant`).
-    prediction: the first decoder's probability, or the mean of the three.
-    """
-
-    temperature: float = 0.1
-    dice_weight: float = 0.5
-    consistency_weight: float = 1.0
+    temperature: Temperature = 0.1
+    """T of the sharpening."""
+    dice_weight: NonNegativeFloat = 0.5
+    """Of the three Dice losses' sum."""
+    consistency_weight: NonNegativeFloat = 1.0
+    """w(t) when the ramp is over."""
     targets: Literal["released", "constant"] = "released"
+    """Whether the gradient also flows through the sharpened outputs (`released`) or they are
+    constants as labels are (`constant`)."""
     prediction: Literal["first", "mean"] = "first"
-
-    def __post_init__(self) -> None:
-        if not 0.01 <= self.temperature <= 1:
-            raise ValueError(
-                f"temperature = {self.temperature}: allowed are numbers from 0.01 to 1"
-            )
-        for name in ("dice_weight", "consistency_weight"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} = {getattr(self, name)}: allowed are numbers from 0")
+    """The first decoder's probability, or the mean of the three."""
 
 
 class McNetPlus(Method):

@@ -21,5 +21,5 @@ Temperature = Annotated[float, Field(ge=0.01, le=1)]
 
 @dataclass_transform(frozen_default=True)
 def method_settings(kind: type[Kind]) -> type[Kind]:
-    """A frozen dataclass whose values are checked; raises pydantic's ValidationError, naming them."""
-    return dataclass(frozen=True, config=CHECKED)(kind)
+    """Make it a frozen dataclass; pydantic raises ValidationError for a value not allowed."""
+    return dataclass(frozen=True, config=CHECKED)(kind)  # type: ignore[return-value]

@@ -13,10 +13,10 @@ Segmentation", and the authors' public code (ycwu1997/SS-Net), which differs fro
 numbered in docs/methods/ssnet.md.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor
 from torch.nn import functional
 
@@ -29,53 +29,40 @@ from sgrs_core.losses.ssnet import (
     weighted_mean_distance,
 )
 from sgrs_core.methods.base import Method, StepOutput
+from sgrs_core.methods.settings import Factor, method_settings
 from sgrs_core.networks.memory import ClassMemory
 from sgrs_core.networks.ssnet import EMBEDDING, SeparatingVNet, score
 
 CLASSES = 2
 
 
-@dataclass(frozen=True)
+@method_settings
 class SsnetSettings:
     """Every choice of the method; the defaults are the public code's.
 
-    xi, epsilon: lengths of the perturbation that probes and of the one that is trained on.
-    contrast_weight: of both contrast losses beside the smoothness. consistency_weight: w(t) when
-    the ramp is over. memory_size: vectors per class.
-    memory_ranking, memory_weights, memory_classes: the numbered differences between idea and public
-    code. rate_levels, rate_factor: the run has so many parts of one length, and from one to the
-    next the learning rate is multiplied by the factor.
+    Numbered: the differences between idea and public code.
     """
 
-    xi: float = 10.0
-    epsilon: float = 10.0
-    contrast_weight: float = 0.1
-    consistency_weight: float = 1.0
-    memory_size: int = 32
-    memory_ranking: Literal["lowest", "highest"] = "lowest"  # 1
-    memory_weights: Literal["ones", "learned"] = "ones"  # 2
-    memory_classes: Literal["foreground", "all"] = "foreground"  # 3
-    rate_levels: int = 6
-    rate_factor: float = 0.1
-
-    def __post_init__(self) -> None:
-        for name in ("xi", "epsilon"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} = {getattr(self, name)}: allowed are lengths above 0")
-        for name in ("contrast_weight", "consistency_weight"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} = {getattr(self, name)}: allowed are numbers from 0")
-        if self.memory_size < 2:
-            raise ValueError(
-                f"memory_size = {self.memory_size}: allowed are whole numbers from 2, because a "
-                "class with a single vector is left out of the contrast"
-            )
-        if self.rate_levels < 1:
-            raise ValueError(f"rate_levels = {self.rate_levels}: allowed are whole numbers from 1")
-        if not 0 < self.rate_factor <= 1:
-            raise ValueError(
-                f"rate_factor = {self.rate_factor}: allowed are numbers above 0, up to 1"
-            )
+    xi: PositiveFloat = 10.0
+    """Length of the perturbation that probes."""
+    epsilon: PositiveFloat = 10.0
+    """Length of the perturbation that is trained on."""
+    contrast_weight: NonNegativeFloat = 0.1
+    """Of both contrast losses beside the smoothness."""
+    consistency_weight: NonNegativeFloat = 1.0
+    """w(t) when the ramp is over."""
+    memory_size: Annotated[int, Field(ge=2)] = 32
+    """Vectors per class; a class with a single one is left out of the contrast."""
+    memory_ranking: Literal["lowest", "highest"] = "lowest"
+    """1: which scores enter the memory."""
+    memory_weights: Literal["ones", "learned"] = "ones"
+    """2: how the memory's vectors are weighed."""
+    memory_classes: Literal["foreground", "all"] = "foreground"
+    """3: which classes have a memory."""
+    rate_levels: PositiveInt = 6
+    """The run has so many parts of one length."""
+    rate_factor: Factor = 0.1
+    """From one part to the next the learning rate is multiplied by it."""
 
 
 class SmoothnessAndSeparation(Method):

@@ -13,53 +13,47 @@ the points numbered in docs/methods/urpc.md.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor
 
 from sgrs_core.data.batch import Batch
 from sgrs_core.losses import urpc as losses
 from sgrs_core.losses.common import cross_entropy_map, foreground, most_probable
 from sgrs_core.methods.base import Method, StepOutput
+from sgrs_core.methods.settings import method_settings
 from sgrs_core.networks.urpc import PyramidUNet, PyramidVNet
 
 Form = Literal["paper", "released"]
 
 
-@dataclass(frozen=True)
+@method_settings
 class UrpcSettings:
     """Every choice of the method; the defaults are the public code's.
 
-    network: `unet`, the public code's, or `vnet`, our own, for a comparison on one backbone.
-    base_rate: SGD's first learning rate, in place of the training settings'. weight: the largest
-    lambda. ramp_blocks: of the training settings' ramp_block iterations each, until lambda is
-    largest; None: as many as the run has, as in the public scripts.
-
-    divergence, distance, uncertainty: the numbered differences 1 to 3. rate_lag: how many
-    iterations the learning rate lags behind its formula (public code 1: iterations t = 0 and t = 1
-    both use base_rate).
+    Numbered: the differences between papers and public code.
     """
 
     network: Literal["unet", "vnet"] = "unet"
-    base_rate: float = 0.1
-    weight: float = 0.1
-    ramp_blocks: int | None = None
-
-    divergence: Form = "released"  # 1
-    distance: Form = "released"  # 2
-    uncertainty: Form = "released"  # 3
-    rate_lag: Literal[0, 1] = 1  # 4
-
-    def __post_init__(self) -> None:
-        for name in ("base_rate", "weight"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} = {getattr(self, name)}: allowed are numbers above 0")
-        if self.ramp_blocks is not None and self.ramp_blocks < 1:
-            raise ValueError(
-                f"ramp_blocks = {self.ramp_blocks}: allowed are whole numbers from 1, or null"
-            )
+    """`unet`, the public code's, or `vnet`, our own, for a comparison on one backbone."""
+    base_rate: PositiveFloat = 0.1
+    """SGD's first learning rate, in place of the training settings'."""
+    weight: PositiveFloat = 0.1
+    """The largest lambda."""
+    ramp_blocks: PositiveInt | None = None
+    """Of the training settings' ramp_block iterations each, until lambda is largest; None: as many
+    as the run has, as in the public scripts."""
+    divergence: Form = "released"
+    """1: of which of the two distributions from the other."""
+    distance: Form = "released"
+    """2: the classes' mean, or their sum."""
+    uncertainty: Form = "released"
+    """3: the mean of D_k, or its norm."""
+    rate_lag: Literal[0, 1] = 1
+    """4: how many iterations the learning rate lags behind its formula (public code 1: iterations
+    t = 0 and t = 1 both use base_rate)."""
 
 
 class UncertaintyRectifiedPyramidConsistency(Method):

@@ -1,28 +1,26 @@
 """V-Net trained on the labelled scans alone: the supervised rows of every table."""
 
-from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
 
 from sgrs_core.data.batch import Batch
 from sgrs_core.losses.common import cross_entropy_map, foreground, squared_dice_loss
 from sgrs_core.methods.base import Method, StepOutput
 from sgrs_core.methods.schedules import step_decay
+from sgrs_core.methods.settings import method_settings
+
+Fall = Annotated[float, Field(gt=0, lt=1)]
 
 
-@dataclass(frozen=True)
+@method_settings
 class VNetSettings:
-    """Every choice of the method.
+    """Every choice of the method."""
 
-    rate_falls: after which shares of the run's iterations the learning rate falls to a tenth; none:
-    it is constant.
-    """
-
-    rate_falls: tuple[float, ...] = ()
-
-    def __post_init__(self) -> None:
-        if any(not 0 < share < 1 for share in self.rate_falls):
-            raise ValueError(
-                f"rate_falls = {list(self.rate_falls)}: allowed are numbers between 0 and 1"
-            )
+    # Not strict: YAML has lists for tuples.
+    rate_falls: Annotated[tuple[Fall, ...], Field(strict=False)] = ()
+    """After which shares of the run's iterations the learning rate falls to a tenth; none: it is
+    constant."""
 
 
 class SupervisedVNet(Method):

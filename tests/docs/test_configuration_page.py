@@ -1,13 +1,15 @@
 """docs/configuration.md is what the schema says, and the schema says something of every key."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import pytest
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, PositiveInt, TypeAdapter, ValidationError
 
-from docs.tools.configuration_page import SECTIONS, keys_of, meanings_of, page
+from docs.tools.configuration_page import SECTIONS, Key, keys_of, meanings_of, page
 from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.methods import METHODS
+from sgrs_core.methods.settings import method_settings
 from tests.places import PROJECT
 
 PAGE = PROJECT / "docs/configuration.md"
@@ -52,6 +54,23 @@ def test_meanings_are_read_from_a_docstring():
         "whistle": "when it boils",
         "handle": "of wood",
     }
+
+
+@method_settings
+class Teapot:
+    """For tea, too."""
+
+    litres: Annotated[float, Field(gt=0, le=2)] = 1.0
+    """Of water,
+    or of milk."""
+    spouts: PositiveInt | None = None
+    """How many."""
+
+
+def test_meanings_and_bounds_are_read_from_the_fields():
+    litres, spouts = keys_of(Teapot)
+    assert litres == Key("litres", "number above 0 to 2", "`1`", "Of water, or of milk")
+    assert spouts == Key("spouts", "whole number above 0; or `null`", "`null`", "How many")
 
 
 def test_what_the_page_allows_is_what_the_check_allows():

@@ -360,18 +360,3 @@ def test_instance_norm_keeps_patches_apart_and_the_names_of_the_v_net():
     torch.testing.assert_close(network(pair)[:1], network(images), rtol=1e-4, atol=1e-5)
     names = {name for name, _ in network.named_parameters()}
     assert names < {name for name, _ in VNet(base_filters=2).named_parameters()}
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"box": 1.0}, "box = 1.0: allowed are numbers between 0 and 1"),
-        ({"alpha": -1.0}, "alpha = -1.0: allowed are numbers from 0"),
-        ({"decay": 1.5}, "decay = 1.5: allowed are numbers from 0 to 1"),
-        ({"pretraining": 1.0}, "pretraining = 1.0: allowed are numbers from 0 to below 1"),
-        ({"rate_levels": 0}, "rate_levels = 0: allowed are whole numbers from 1"),
-    ],
-)
-def test_settings_out_of_range_are_refused(values, message):
-    with pytest.raises(ValueError, match=message):
-        BcpSettings(**values)

@@ -239,20 +239,3 @@ def test_losses_stay_in_float32_when_the_networks_do_not(tiny_training):
     assert output.loss.dtype == torch.float32
     assert torch.isfinite(output.loss)
     assert method.memory.vectors.dtype == torch.float32
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"temperature": 0.0}, "temperature = 0.0: allowed are numbers from 0.01 to 1"),
-        ({"correlation_temperature": 0.0}, "correlation_temperature = 0.0: allowed are numbers"),
-        ({"ramp_share": 0.0}, "ramp_share = 0.0: allowed are numbers above 0"),
-        ({"supervised_weight": -1.0}, "supervised_weight = -1.0: allowed are numbers from 0"),
-        ({"correlation_weight": -1.0}, "correlation_weight = -1.0: allowed are numbers from 0"),
-        ({"memory_number": 0}, "memory_number = 0: allowed are whole numbers from 1"),
-        ({"attention_dropout": 1.0}, "attention_dropout = 1.0: allowed are numbers from 0 to"),
-    ],
-)
-def test_settings_out_of_range_are_refused(values, message):
-    with pytest.raises(ValueError, match=message):
-        CamlSettings(**values)

@@ -362,17 +362,3 @@ def test_losses_stay_in_float32_when_the_networks_do_not(tiny_training):
     output.loss.backward()
     assert output.loss.dtype == torch.float32
     assert torch.isfinite(output.loss)
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"threshold": 1.0}, "threshold = 1.0: allowed are numbers from 0 to below 1"),
-        ({"supervised_weight": -1.0}, "supervised_weight = -1.0: allowed are numbers from 0"),
-        ({"generator_weight": -1.0}, "generator_weight = -1.0: allowed are numbers from 0"),
-        ({"mutual_weight": -1.0}, "mutual_weight = -1.0: allowed are numbers from 0"),
-    ],
-)
-def test_settings_out_of_range_are_refused(values, message):
-    with pytest.raises(ValueError, match=message):
-        CoBioNetSettings(**values)

@@ -173,19 +173,6 @@ def test_losses_stay_in_float32_when_the_network_does_not(tiny_training):
     assert torch.isfinite(output.loss)
 
 
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"temperature": 0.0}, "temperature = 0.0: allowed are numbers from 0.01 to 1"),
-        ({"dice_weight": -1.0}, "dice_weight = -1.0: allowed are numbers from 0"),
-        ({"consistency_weight": -1.0}, "consistency_weight = -1.0: allowed are numbers from 0"),
-    ],
-)
-def test_settings_out_of_range_are_refused(values, message):
-    with pytest.raises(ValueError, match=message):
-        McNetPlusSettings(**values)
-
-
 def test_nearest_and_trilinear_doubling_of_a_ramp():
     ramp = torch.tensor([0.0, 3.0]).view(1, 1, 2, 1, 1)
     nearest, trilinear = (kind(1, 1)[0](ramp).flatten()[::4] for kind in (NEAREST, TRILINEAR))

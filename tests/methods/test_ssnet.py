@@ -270,21 +270,3 @@ def test_each_step_is_taken_at_its_own_rate(new_method):
         assert optimizer.param_groups[0]["lr"] == rate
         logged = method.step(batch(), iteration).terms["learning_rate"]
         assert logged.item() == pytest.approx(rate)
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "allowed"),
-    [
-        ("rate_levels", 0, "whole numbers from 1"),
-        ("rate_factor", 0.0, "numbers above 0, up to 1"),
-        ("rate_factor", 1.5, "numbers above 0, up to 1"),
-        ("contrast_weight", -0.1, "numbers from 0"),
-        ("consistency_weight", -1.0, "numbers from 0"),
-        ("xi", 0.0, "lengths above 0"),
-        ("epsilon", -1.0, "lengths above 0"),
-        ("memory_size", 1, "whole numbers from 2"),
-    ],
-)
-def test_settings_that_mean_nothing_are_refused(name, value, allowed):
-    with pytest.raises(ValueError, match=rf"{name} = {value}: allowed are {allowed}"):
-        SsnetSettings(**{name: value})

@@ -19,10 +19,10 @@ from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.settings import Triple
 from sgrs_core.files import atomic
 from sgrs_core.methods.base import Method
+from sgrs_core.methods.cpu_tuning import keep_freed_memory
 from sgrs_core.methods.precision import (
     autocast,
     choose_device,
-    keep_freed_memory,
     place,
     precision_context,
 )

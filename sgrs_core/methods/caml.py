@@ -127,8 +127,8 @@ class CorrelationAwareMutualLearning(Method):
             for c in range(CLASSES):
                 mask = (correct[b] & (y[b] == c)).flatten()
                 chosen = self.memory.choose(mask)
-                projected_v = self.heads_v.project(rows_v[b].flatten(0, 2)[chosen])
-                projected_a = self.heads_a.project(rows_a[b].flatten(0, 2)[chosen])
+                projected_v = self.heads_v.projection.evaluate(rows_v[b].flatten(0, 2)[chosen])
+                projected_a = self.heads_a.projection.evaluate(rows_a[b].flatten(0, 2)[chosen])
                 self.memory.store(scan, c, (projected_v + projected_a) / 2, int(mask.sum()))
 
     def correlation_loss(

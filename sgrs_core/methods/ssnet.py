@@ -130,7 +130,7 @@ class SmoothnessAndSeparation(Method):
             for c in self.remembered:
                 vectors = features.movedim(1, -1)[correct & (label == c)].float()
                 if len(vectors):
-                    self.memory.store(c, self.select(c, self.network.project_for_memory(vectors)))
+                    self.memory.store(c, self.select(c, self.network.projection.evaluate(vectors)))
 
     def select(self, c: int, vectors: Tensor) -> Tensor:
         """At most `memory_size` of (N, 32), ranked by the class's selector: difference 1."""

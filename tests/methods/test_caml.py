@@ -131,11 +131,11 @@ def test_the_auxiliary_network_predicts_each_patch_by_itself():
 def test_projecting_for_the_memory_leaves_the_heads_as_they_are():
     heads = Heads(4, 8)
     before = {key: value.clone() for key, value in heads.state_dict().items()}
-    vectors = heads.project(torch.randn(5, 4, requires_grad=True))
+    vectors = heads.projection.evaluate(torch.randn(5, 4, requires_grad=True))
     assert not vectors.requires_grad
     assert all(torch.equal(value, before[key]) for key, value in heads.state_dict().items())
     assert all(module.training for module in heads.modules())
-    assert heads.project(torch.randn(0, 4)).shape == (0, 8)
+    assert heads.projection.evaluate(torch.randn(0, 4)).shape == (0, 8)
 
 
 def test_the_loss_is_the_weighted_sum(tiny_training):

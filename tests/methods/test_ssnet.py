@@ -150,7 +150,7 @@ def test_only_correct_voxels_are_remembered_and_the_last_memory_is_kept(new_meth
     method.remember(features, predicted, label)
     correct = features[0].flatten(1).T[[5, 7]]
     remembered = method.memory.recall(1)
-    assert_allclose(remembered, method.network.project_for_memory(correct), atol=1e-6)
+    assert_allclose(remembered, method.network.projection.evaluate(correct), atol=1e-6)
     assert method.memory.recall(0) is None
     method.remember(features, 1 - label, label)  # nothing is correct
     assert torch.equal(method.memory.recall(1), remembered)

@@ -141,25 +141,21 @@ class CoBioNet(Method):
         """m_k: where the other network's critic gives its output more than t_m, bool."""
         return critic_probability(other.critic, other.unlabelled) > self.settings.threshold
 
-    def difference(self, view: View, other: View) -> Tensor:
-        """L_dif; as released it counts in the loss's value and has no gradient."""
-        loss = losses.difference_loss(view.unlabelled, other.unlabelled)
-        return loss.detach() if self.settings.difference == "logged" else loss
-
-    def masked(self, view: View, other: View, trusted: Tensor) -> Tensor:
-        """L_mask: u_k against the other's output, where m_k says so, or times its share kappa_k."""
-        by_voxel = self.settings.mask == "voxel"
-        loss = losses.voxel_masked_loss if by_voxel else losses.scalar_masked_loss
-        return loss(view.unlabelled, other.unlabelled, trusted)
-
     def terms(self, view: View, other: View, trusted: Tensor, label: Tensor) -> Terms:
-        """The terms of L_k of the network whose view comes first."""
-        critic_on_outputs = frozen_critic_probability(view.critic, view.everything)
+        """The terms of L_k of the network whose view comes first.
+
+        As released, L_dif counts in the loss's value and has no gradient, and m_k scales L_mask by
+        its share kappa_k instead of selecting voxels.
+        """
+        u, critic = view.unlabelled, view.critic
+        difference = losses.difference_loss(u, other.unlabelled)
+        by_voxel = self.settings.mask == "voxel"
+        mask_loss = losses.voxel_masked_loss if by_voxel else losses.scalar_masked_loss
         return Terms(
             supervised=losses.supervised_loss(view.labelled, label),
-            difference=self.difference(view, other),
-            masked=self.masked(view, other, trusted),
-            generator=losses.generator_loss(critic_on_outputs),
+            difference=difference.detach() if self.settings.difference == "logged" else difference,
+            masked=mask_loss(u, other.unlabelled, trusted),
+            generator=losses.generator_loss(frozen_critic_probability(critic, view.everything)),
             critic=critics_own_loss(view, label) if self.settings.critics == "trained" else None,
         )
 

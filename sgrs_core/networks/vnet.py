@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
+NewUp = Callable[[int, int], nn.Module]  # from input and output channels
+
 
 class ConvBlock(nn.Sequential):
     """`n` times 3x3x3 convolution, batch norm, ReLU: (N, cin, X, Y, Z) -> (N, cout, X, Y, Z)."""
@@ -74,9 +76,7 @@ class FeatureDecoder(nn.Module):
     makes the four modules that double the sides, from their input and output channels.
     """
 
-    def __init__(
-        self, base_filters: int, dropout: float, up: Callable[[int, int], nn.Module] = Up
-    ) -> None:
+    def __init__(self, base_filters: int, dropout: float, up: NewUp = Up) -> None:
         super().__init__()
         f = base_filters
         self.up5, self.stage6 = up(16 * f, 8 * f), ConvBlock(3, 8 * f, 8 * f)

@@ -133,7 +133,10 @@ class Method(nn.Module):
     def start_stage(
         self, chosen: Mapping[str, Mapping[str, Tensor]], optimizers: Sequence[Optimizer]
     ) -> None:
-        """What is to be done then; chosen: the weights that each selection had last chosen."""
+        """What is to be done then.
+
+        chosen: the weights that each selection had last chosen. optimizers: the run's.
+        """
 
     @classmethod
     def trained_on(cls, settings: Any) -> frozenset[Selection]:

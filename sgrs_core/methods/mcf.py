@@ -12,7 +12,7 @@ Sources: the paper, and the authors' public code (WYC-321/MCF), whose choices ar
 docs/methods/mcf.md says where they matter.
 """
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from pydantic import NonNegativeFloat, PositiveInt
@@ -60,6 +60,14 @@ class McfSettings:
     """The mean probability of both networks, or one network's."""
 
 
+class Supervised(NamedTuple):
+    """L_sup's terms of one network, scalars: L_ce, L_dice and L_rect."""
+
+    cross_entropy: Tensor
+    dice: Tensor
+    rectification: Tensor
+
+
 class MutualCorrection(Method):
     """Two networks of equal rank; neither is an average of the other."""
 
@@ -81,7 +89,7 @@ class MutualCorrection(Method):
         loss_v, terms_v = self.supervised(logits_v[:count], batch.labels_l, region)
         loss_r, terms_r = self.supervised(logits_r[:count], batch.labels_l, region)
 
-        vnet_is_better = bool(terms_v["dice"] < terms_r["dice"])  # of equals, the ResNet
+        vnet_is_better = bool(terms_v.dice < terms_r.dice)  # of equals, the ResNet
         better, other = (logits_v, logits_r) if vnet_is_better else (logits_r, logits_v)
         target = sharpened_softmax(better[count:].detach(), self.settings.temperature)  # t
         consistency = squared_difference(torch.softmax(other[count:], dim=1), target)
@@ -91,8 +99,8 @@ class MutualCorrection(Method):
         return StepOutput.of(
             loss,
             {"pseudo_labels": most_probable(target)},
-            **{f"vnet_{name}": term for name, term in terms_v.items()},
-            **{f"resnet_{name}": term for name, term in terms_r.items()},
+            **{f"vnet_{name}": term for name, term in terms_v._asdict().items()},
+            **{f"resnet_{name}": term for name, term in terms_r._asdict().items()},
             consistency=consistency,
             weight=weight,
             vnet_is_better=float(vnet_is_better),
@@ -101,18 +109,20 @@ class MutualCorrection(Method):
 
     def supervised(
         self, logits: Tensor, label: Tensor, region: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """L_sup = L_ce + L_dice + beta L_rect of one network, and its parts.
+    ) -> tuple[Tensor, Supervised]:
+        """L_sup = L_ce + L_dice + beta L_rect of one network, and its terms.
 
         beta: rectification_weight. logits (L, 2, X, Y, Z), label (L, X, Y, Z) 0 or 1, region: D,
         (L, X, Y, Z) bool.
         """
         probability = foreground(logits)
-        cross_entropy = cross_entropy_map(logits, label).mean()
-        dice = squared_dice_loss(probability, label)
-        rectified = rectification(probability, label, region)
-        loss = cross_entropy + dice + self.settings.rectification_weight * rectified
-        return loss, {"cross_entropy": cross_entropy, "dice": dice, "rectification": rectified}
+        terms = Supervised(
+            cross_entropy_map(logits, label).mean(),
+            squared_dice_loss(probability, label),
+            rectification(probability, label, region),
+        )
+        weight = self.settings.rectification_weight
+        return terms.cross_entropy + terms.dice + weight * terms.rectification, terms
 
     def weight(self, iteration: int) -> float:
         """w(n) = consistency_weight exp(-5 (1 - b / 40)^2), b = floor(40 n / N)."""

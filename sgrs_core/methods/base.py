@@ -8,14 +8,14 @@ inference, metrics and tables need no change: none of them knows which method it
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.experiment.settings import Selection, TrainingSettings
+from sgrs_core.experiment.settings import CONFIG, Selection, TrainingSettings
 from sgrs_core.losses.common import foreground
 from sgrs_core.methods.schedules import sigmoid_rampup
-from sgrs_core.methods.settings import method_settings
 from sgrs_core.networks.vnet import VNet
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -55,7 +55,7 @@ class Candidate(NamedTuple):
     prefixes: tuple[str, ...] = ("",)
 
 
-@method_settings
+@dataclass(frozen=True, config=CONFIG)
 class NoSettings:
     """For methods that have nothing to set beyond the training settings."""
 

@@ -17,18 +17,18 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Field, NonNegativeFloat, PositiveInt
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from sgrs_core.data.batch import Batch
 from sgrs_core.data.components import Neighbours, largest_components
-from sgrs_core.experiment.settings import Selection
+from sgrs_core.experiment.settings import CONFIG, Count, Factor, Selection, Share
 from sgrs_core.losses.bcp import mixed_loss, region_loss
 from sgrs_core.losses.common import foreground
 from sgrs_core.methods.base import Method, StepOutput
 from sgrs_core.methods.mixing import pairing, paste, random_box
-from sgrs_core.methods.settings import BelowOne, method_settings
 from sgrs_core.networks.bcp import instance_norm_vnet
 from sgrs_core.networks.ema import average_into
 from sgrs_core.networks.vnet import VNet
@@ -37,33 +37,33 @@ ADAM_LEARNING_RATE = 1e-3  # of the recipe `pancreas`
 NEIGHBOURS: dict[str, Neighbours] = {"la": 26, "pancreas": 18}
 
 
-@method_settings
+@dataclass(frozen=True, config=CONFIG)
 class BcpSettings:
     """Every choice of the method; the defaults are the public code's on LA."""
 
     recipe: Literal["la", "pancreas"] = "la"
     """`la` has batch norm, dropout, SGD that starts afresh in the second stage, its rate falling
     there, and components of 26 neighbours; `pancreas` has instance norm, no dropout, Adam at one
-    rate throughout, and components of 18 neighbours."""
+    rate throughout, and components of 18 neighbours"""
     box: Annotated[float, Field(gt=0, lt=1)] = 2 / 3
-    """Side of the box over side of the patch."""
-    alpha: NonNegativeFloat = 0.5
-    """Weight of pseudo labels."""
+    """side of the box over side of the patch"""
+    alpha: Factor = 0.5
+    """weight of pseudo labels"""
     decay: Annotated[float, Field(ge=0, le=1)] = 0.99
-    """Of the teacher's moving average."""
-    pretraining: BelowOne = 2 / 17
-    """The first stage's share of all iterations."""
+    """of the teacher's moving average"""
+    pretraining: Share = 2 / 17
+    """the first stage's share of all iterations"""
     second_stage: Selection = "last"
-    """It starts from the first stage's last weights, or from those that a selection chose there;
-    `best_on_test` is the public code's, and lets the test scans shape the training."""
-    rate_levels: PositiveInt = 6
-    """The second stage falls into so many equal parts, the rate a tenth at each new one; 1 leaves
-    it constant."""
+    """it starts from the first stage's last weights, or from those that a selection chose there;
+    `best_on_test` is the public code's, and lets the test scans shape the training"""
+    rate_levels: Count = 6
+    """the second stage falls into so many equal parts, the rate a tenth at each new one; 1 leaves
+    it constant"""
     component: bool = True
-    """Keep only the largest component of a pseudo label."""
+    """keep only the largest component of a pseudo label"""
     teacher_mode: Literal["train", "eval"] = "train"
     """`train` (active dropout, batch statistics), or `eval`, and then the teacher's running
-    statistics follow the student's."""
+    statistics follow the student's"""
 
 
 class BidirectionalCopyPaste(Method):

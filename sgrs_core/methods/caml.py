@@ -17,16 +17,17 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from sgrs_core.data.batch import Batch
+from sgrs_core.experiment.settings import CONFIG, Count, Factor, Positive, Share
 from sgrs_core.losses.caml import correlations, most_confident, omni_correlation
 from sgrs_core.losses.common import most_probable
 from sgrs_core.losses.mcnet_plus import mutual_consistency
 from sgrs_core.methods.base import Method, StepOutput
 from sgrs_core.methods.mcnet_plus import labelled_dice
-from sgrs_core.methods.settings import BelowOne, Temperature, method_settings
+from sgrs_core.methods.settings import Temperature
 from sgrs_core.networks.caml import AuxiliaryVNet, Heads, View, view
 from sgrs_core.networks.memory import ScanMemory
 from sgrs_core.networks.vnet import VNet
@@ -35,33 +36,33 @@ CLASSES = 2
 MemoryLayout = Literal["published", "corrected"]
 
 
-@method_settings
+@dataclass(frozen=True, config=CONFIG)
 class CamlSettings:
     """Every choice of the method; the defaults are the public code's."""
 
-    supervised_weight: NonNegativeFloat = 0.5
-    """Of the two Dice losses' sum (the paper's formula has 1)."""
-    consistency_weight: NonNegativeFloat = 1.0
-    """Of L_c, before w(t)."""
-    correlation_weight: NonNegativeFloat = 0.05
-    """Of L_o, before w(t)."""
+    supervised_weight: Factor = 0.5
+    """of the two Dice losses' sum (the paper's formula has 1)"""
+    consistency_weight: Factor = 1.0
+    """of L_c, before w(t)"""
+    correlation_weight: Factor = 0.05
+    """of L_o, before w(t)"""
     temperature: Temperature = 0.1
-    """Of the sharpening."""
-    correlation_temperature: PositiveFloat = 0.1
-    """Of the correlation's softmax."""
-    memory_number: PositiveInt = 256
-    """Vectors drawn of each class."""
-    voxel_number: PositiveInt = 12_800
-    """Unlabelled voxels compared of each class."""
-    width: PositiveInt = 32
-    """Of a memory vector."""
+    """of the sharpening"""
+    correlation_temperature: Positive = 0.1
+    """of the correlation's softmax"""
+    memory_number: Count = 256
+    """vectors drawn of each class"""
+    voxel_number: Count = 12_800
+    """unlabelled voxels compared of each class"""
+    width: Count = 32
+    """of a memory vector"""
     memory_layout: MemoryLayout = "published"
-    """How the auxiliary network's features are read for the memory, see `rows_as_read`."""
-    attention_dropout: BelowOne = 0.5
-    """In the attention layers."""
-    ramp_share: PositiveFloat = 1.0
-    """Of the run's ramp_iterations; the authors' runs on LA have 1 with 4 labelled scans, 0.5 with
-    8, 0.375 with 16."""
+    """how the auxiliary network's features are read for the memory, see `rows_as_read`"""
+    attention_dropout: Share = 0.5
+    """in the attention layers"""
+    ramp_share: Positive = 1.0
+    """of the run's ramp_iterations; the authors' runs on LA have 1 with 4 labelled scans, 0.5 with
+    8, 0.375 with 16"""
 
 
 class CorrelationAwareMutualLearning(Method):

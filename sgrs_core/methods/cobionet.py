@@ -19,47 +19,47 @@ from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
-from pydantic import NonNegativeFloat
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from sgrs_core.data.batch import Batch
+from sgrs_core.experiment.settings import CONFIG, Factor, Share
 from sgrs_core.losses import cobionet as losses
 from sgrs_core.methods.base import Candidate, Method, StepOutput
-from sgrs_core.methods.settings import BelowOne, method_settings
 from sgrs_core.networks.critic import Critic, critic_probability, frozen_critic_probability
 from sgrs_core.networks.vnet import VNet
 
 CRITICS_LEARNING_RATE = 1e-4  # the first; it follows the networks' cosine
 
 
-@method_settings
+@dataclass(frozen=True, config=CONFIG)
 class CoBioNetSettings:
     """Every choice of the method; the defaults are the public code's on LA."""
 
-    supervised_weight: NonNegativeFloat = 0.7
-    """lambda."""
-    threshold: BelowOne = 0.4
-    """t_m."""
-    generator_weight: NonNegativeFloat = 0.01
-    """mu."""
-    mutual_weight: NonNegativeFloat = 1.0
-    """w(t) when the ramp is over."""
+    supervised_weight: Factor = 0.7
+    """lambda"""
+    threshold: Share = 0.4
+    """t_m"""
+    generator_weight: Factor = 0.01
+    """mu"""
+    mutual_weight: Factor = 1.0
+    """w(t) when the ramp is over"""
     critics: Literal["frozen", "trained"] = "frozen"
-    """Whether they keep their first weights."""
+    """whether they keep their first weights"""
     mask: Literal["scalar", "voxel"] = "scalar"
-    """Whether m_k scales the whole loss or selects voxels."""
+    """whether m_k scales the whole loss or selects voxels"""
     difference: Literal["logged", "trained"] = "logged"
-    """Whether L_dif is trained on, or only logged."""
+    """whether L_dif is trained on, or only logged"""
     schedule: Literal["published", "once"] = "published"
-    """The learning rate's cosine turns round about once an epoch (`published`), or falls once in
-    the run."""
+    """the learning rate's cosine turns round about once an epoch (`published`), or falls once in
+    the run"""
     prediction: Literal["ensemble", "first", "second"] = "ensemble"
-    """Which network's probability, or the mean of both."""
+    """which network's probability, or the mean of both"""
     chosen: Literal["together", "each"] = "together"
-    """A checkpoint is chosen for both networks at once (`together`), by what they predict, or for
+    """a checkpoint is chosen for both networks at once (`together`), by what they predict, or for
     each by what it predicts alone (`each`, as in the public code), so that two moments of the
-    training meet in the mean."""
+    training meet in the mean"""
 
 
 class View(NamedTuple):

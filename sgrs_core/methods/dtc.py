@@ -15,34 +15,35 @@ points of docs/methods/dtc.md.
 from typing import Literal
 
 import torch
-from pydantic import PositiveFloat
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
 from sgrs_core.data.batch import Batch
+from sgrs_core.experiment.settings import CONFIG, Positive
 from sgrs_core.losses.common import squared_dice_loss
 from sgrs_core.losses.dtc import distance_to_mask, signed_distance
 from sgrs_core.methods.base import Method, StepOutput
 from sgrs_core.methods.schedules import step_decay
-from sgrs_core.methods.settings import Factor, method_settings
+from sgrs_core.methods.settings import Decay
 from sgrs_core.networks.dtc import DualTaskVNet
 
 
-@method_settings
+@dataclass(frozen=True, config=CONFIG)
 class DtcSettings:
     """Every choice of the method; the defaults are the public code's."""
 
-    slope: PositiveFloat = 1500.0
-    """k."""
+    slope: Positive = 1500.0
+    """k"""
     transform: Literal["paper", "released"] = "released"
-    """The sign of k's exponent; with the paper's, sigmoid(+k d), and distances negative inside, the
-    mask that follows from the distances is the background's."""
+    """the sign of k's exponent; with the paper's, sigmoid(+k d), and distances negative inside, the
+    mask that follows from the distances is the background's"""
     distance_weight: float = 0.3
-    """Of the distance loss."""
+    """of the distance loss"""
     consistency_weight: float = 1.0
-    """w(t)'s last value."""
-    rate_factor: Factor = 0.1
-    """The learning rate is multiplied by it after 5/12 and 10/12 of the iterations."""
+    """w(t)'s last value"""
+    rate_factor: Decay = 0.1
+    """the learning rate is multiplied by it after 5/12 and 10/12 of the iterations"""
 
 
 class DualTaskConsistency(Method):

@@ -15,10 +15,11 @@ docs/methods/mcf.md says where they matter.
 from typing import Literal, NamedTuple
 
 import torch
-from pydantic import NonNegativeFloat, PositiveInt
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from sgrs_core.data.batch import Batch
+from sgrs_core.experiment.settings import CONFIG, Count, Factor
 from sgrs_core.losses.common import cross_entropy_map, foreground, most_probable, squared_dice_loss
 from sgrs_core.losses.mcf import (
     difference_region,
@@ -28,7 +29,7 @@ from sgrs_core.losses.mcf import (
 )
 from sgrs_core.methods.base import Method, StepOutput
 from sgrs_core.methods.schedules import sigmoid_rampup
-from sgrs_core.methods.settings import Factor, Temperature, method_settings
+from sgrs_core.methods.settings import Decay, Temperature
 from sgrs_core.networks.initialisation import he_normal
 from sgrs_core.networks.resnet import ResNet34VNet, zero_residual_norms
 
@@ -36,28 +37,28 @@ PUBLISHED_ITERATIONS = 6_000  # the run in which the schedules below are counted
 RAMP_BLOCKS = 40
 
 
-@method_settings
+@dataclass(frozen=True, config=CONFIG)
 class McfSettings:
     """Every choice of the method; the defaults are the public code's."""
 
     temperature: Temperature = 0.1
-    """T of the sharpening."""
-    rectification_weight: NonNegativeFloat = 0.5
-    """beta, of L_rect."""
-    consistency_weight: NonNegativeFloat = 0.1
-    """w(n) when the ramp is over."""
-    drop_every: PositiveInt = 2_500
-    """Iterations, of a run of 6,000, after which the learning rate is multiplied by drop_factor;
-    stretched to the run's length."""
-    drop_factor: Factor = 0.1
-    """See drop_every."""
+    """T of the sharpening"""
+    rectification_weight: Factor = 0.5
+    """beta, of L_rect"""
+    consistency_weight: Factor = 0.1
+    """w(n) when the ramp is over"""
+    drop_every: Count = 2_500
+    """iterations, of a run of 6,000, after which the learning rate is multiplied by drop_factor;
+    stretched to the run's length"""
+    drop_factor: Decay = 0.1
+    """see drop_every"""
     learning_rate_drops: Literal["released", "punctual"] = "released"
-    """At multiples of drop_every (`punctual`), or one iteration later (`released`)."""
+    """at multiples of drop_every (`punctual`), or one iteration later (`released`)"""
     residual_norms: Literal["released", "zero"] = "released"
-    """The last norm of each residual block starts at 1 (`released`) or, as the encoder's
-    constructor meant it, at 0 (`zero`)."""
+    """the last norm of each residual block starts at 1 (`released`) or, as the encoder's
+    constructor meant it, at 0 (`zero`)"""
     prediction: Literal["mean", "vnet", "resnet"] = "mean"
-    """The mean probability of both networks, or one network's."""
+    """the mean probability of both networks, or one network's"""
 
 
 class Supervised(NamedTuple):

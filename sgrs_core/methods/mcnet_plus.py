@@ -15,32 +15,33 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from pydantic import NonNegativeFloat
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from sgrs_core.data.batch import Batch
+from sgrs_core.experiment.settings import CONFIG, Factor
 from sgrs_core.losses.common import binary_dice_loss, foreground, most_probable
 from sgrs_core.losses.mcnet_plus import mutual_consistency
 from sgrs_core.methods.base import Method, StepOutput
-from sgrs_core.methods.settings import Temperature, method_settings
+from sgrs_core.methods.settings import Temperature
 from sgrs_core.networks.mcnet_plus import ThreeDecoderVNet
 
 
-@method_settings
+@dataclass(frozen=True, config=CONFIG)
 class McNetPlusSettings:
     """Every choice of the method; the defaults are the public code's."""
 
     temperature: Temperature = 0.1
-    """T of the sharpening."""
-    dice_weight: NonNegativeFloat = 0.5
-    """Of the three Dice losses' sum."""
-    consistency_weight: NonNegativeFloat = 1.0
-    """w(t) when the ramp is over."""
+    """T of the sharpening"""
+    dice_weight: Factor = 0.5
+    """of the three Dice losses' sum"""
+    consistency_weight: Factor = 1.0
+    """w(t) when the ramp is over"""
     targets: Literal["released", "constant"] = "released"
-    """Whether the gradient also flows through the sharpened outputs (`released`) or they are
-    constants as labels are (`constant`)."""
+    """whether the gradient also flows through the sharpened outputs (`released`) or they are
+    constants as labels are (`constant`)"""
     prediction: Literal["first", "mean"] = "first"
-    """The first decoder's probability, or the mean of the three."""
+    """the first decoder's probability, or the mean of the three"""
 
 
 class McNetPlus(Method):

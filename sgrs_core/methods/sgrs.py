@@ -21,15 +21,16 @@ from functools import partial
 from typing import Annotated, Literal, NamedTuple
 
 import torch
-from pydantic import Field, NonNegativeFloat, PositiveFloat
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from sgrs_core.data.batch import Batch
+from sgrs_core.experiment.settings import CONFIG, Factor, Positive
 from sgrs_core.losses import sgrs as losses
 from sgrs_core.losses.common import most_probable
 from sgrs_core.methods.base import Method, StepOutput
 from sgrs_core.methods.schedules import sigmoid_rampup
-from sgrs_core.methods.settings import method_settings
 from sgrs_core.networks.ema import average_into, shrink
 
 Form = Literal["paper", "released"]
@@ -42,7 +43,7 @@ RELEASED_PROBABILITY = {"released": 0.425, "released_2024": 0.410}
 FLIPPED_AXIS = {"flip_h": -3, "flip_v": -2}  # x is the image's horizontal axis, y its vertical
 
 
-@method_settings
+@dataclass(frozen=True, config=CONFIG)
 class SgrsSettings:
     """Every choice of the method; the defaults are those of the released code of 2025.
 
@@ -51,60 +52,60 @@ class SgrsSettings:
     """
 
     teacher: Literal["ema", "student"] = "ema"
-    """Where pseudo labels come from."""
+    """where pseudo labels come from"""
     augmentation: Literal["mix", "flip_h", "flip_v", "none"] = "mix"
-    """What makes D_M from D_U."""
+    """what makes D_M from D_U"""
     omega: RegionLoss = "con"
-    """Omega's loss: regularised as consistent, as noise-robust, or not at all."""
+    """Omega's loss: regularised as consistent, as noise-robust, or not at all"""
     theta: RegionLoss = "nr"
-    """Theta's loss: likewise."""
+    """Theta's loss: likewise"""
     delta: RegionLoss = "none"
-    """Delta's loss: likewise."""
+    """Delta's loss: likewise"""
     tau: Annotated[float, Field(gt=0, lt=0.302)] = PUBLISHED_TAU
-    """The threshold, a base-10 entropy."""
+    """the threshold, a base-10 entropy"""
 
-    noise_limit: NonNegativeFloat = 0.2
-    """Where the noise is cut."""
-    beta: PositiveFloat = 0.75
-    """Of the mixing coefficient's Beta distribution."""
+    noise_limit: Factor = 0.2
+    """where the noise is cut"""
+    beta: Positive = 0.75
+    """of the mixing coefficient's Beta distribution"""
     epsilon: Annotated[float, Field(ge=0, le=1)] = 0.2
-    """Label smoothing."""
-    eta: NonNegativeFloat = 20.0
-    """Of the noise-robust Dice loss."""
+    """label smoothing"""
+    eta: Factor = 20.0
+    """of the noise-robust Dice loss"""
     teacher_mode: Literal["train", "eval"] = "train"
-    """`train` (active dropout, batch statistics) or `eval`."""
+    """`train` (active dropout, batch statistics) or `eval`"""
 
     labelled_dice: Form = "released"
-    """1: the Dice loss of labelled patches, as printed or as released."""
+    """1: the Dice loss of labelled patches, as printed or as released"""
     consistent_dice: Form = "released"
-    """2: the Dice loss of what is consistent, as printed or as released."""
+    """2: the Dice loss of what is consistent, as printed or as released"""
     noise_robust_dice: Form = "released"
-    """3: the noise-robust Dice loss, as printed or as released."""
+    """3: the noise-robust Dice loss, as printed or as released"""
     consistent_cross_entropy: Form = "released"
-    """4: the cross-entropy of what is consistent, as printed or as released."""
+    """4: the cross-entropy of what is consistent, as printed or as released"""
     noise_robust_cross_entropy: Form = "released"
-    """5: the noise-robust cross-entropy, as printed or as released."""
+    """5: the noise-robust cross-entropy, as printed or as released"""
     loss_weights: Form = "released"
-    """6: the terms' weights in the sum, as printed or as released."""
+    """6: the terms' weights in the sum, as printed or as released"""
     teacher_update: Form = "released"
-    """7: the teacher's moving average, as printed or as released, twice."""
+    """7: the teacher's moving average, as printed or as released, twice"""
     student_decay: Form = "released"
-    """8: as released, the student shrinks after each step."""
+    """8: as released, the student shrinks after each step"""
     shared_start: bool = True
-    """9: the student's first weights are the teacher's."""
+    """9: the student's first weights are the teacher's"""
     disregarded: Literal["paper", "released", "released_2024"] = "released"
     """11: the threshold as printed (`tau`), or as a probability, 0.425 (`released`) or 0.410
-    (`released_2024`)."""
+    (`released_2024`)"""
     uncertain_views: Literal["both", "unmixed"] = "both"
     """12: a voxel is uncertain where either of P_U and P_M is (`both`), or where P_U is (`unmixed`,
-    the code of 2024)."""
+    the code of 2024)"""
     cross_entropy: Form = "released"
-    """13: as printed, a sum over voxels, or as released, their mean."""
+    """13: as printed, a sum over voxels, or as released, their mean"""
     ramp: Form = "released"
-    """14: w(t) as printed, moving with each iteration, or as released, in blocks."""
-    noise: NonNegativeFloat = 0.1
+    """14: w(t) as printed, moving with each iteration, or as released, in blocks"""
+    noise: Factor = 0.1
     """15: deviation of the noise on the images that the teacher sees and that are mixed; 0: none,
-    as in the text."""
+    as in the text"""
 
     def __post_init__(self) -> None:
         if self.disregarded != "paper" and self.tau != PUBLISHED_TAU:

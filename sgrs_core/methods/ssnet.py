@@ -16,11 +16,13 @@ numbered in docs/methods/ssnet.md.
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
 from sgrs_core.data.batch import Batch
+from sgrs_core.experiment.settings import CONFIG, Count, Factor, Positive
 from sgrs_core.losses.common import binary_dice_loss, foreground, most_probable
 from sgrs_core.losses.ssnet import (
     adversarial_dice_loss,
@@ -29,40 +31,40 @@ from sgrs_core.losses.ssnet import (
     weighted_mean_distance,
 )
 from sgrs_core.methods.base import Method, StepOutput
-from sgrs_core.methods.settings import Factor, method_settings
+from sgrs_core.methods.settings import Decay
 from sgrs_core.networks.memory import ClassMemory
 from sgrs_core.networks.ssnet import EMBEDDING, SeparatingVNet, score
 
 CLASSES = 2
 
 
-@method_settings
+@dataclass(frozen=True, config=CONFIG)
 class SsnetSettings:
     """Every choice of the method; the defaults are the public code's.
 
     Numbered: the differences between idea and public code.
     """
 
-    xi: PositiveFloat = 10.0
-    """Length of the perturbation that probes."""
-    epsilon: PositiveFloat = 10.0
-    """Length of the perturbation that is trained on."""
-    contrast_weight: NonNegativeFloat = 0.1
-    """Of both contrast losses beside the smoothness."""
-    consistency_weight: NonNegativeFloat = 1.0
-    """w(t) when the ramp is over."""
+    xi: Positive = 10.0
+    """length of the perturbation that probes"""
+    epsilon: Positive = 10.0
+    """length of the perturbation that is trained on"""
+    contrast_weight: Factor = 0.1
+    """of both contrast losses beside the smoothness"""
+    consistency_weight: Factor = 1.0
+    """w(t) when the ramp is over"""
     memory_size: Annotated[int, Field(ge=2)] = 32
-    """Vectors per class; a class with a single one is left out of the contrast."""
+    """vectors per class; a class with a single one is left out of the contrast"""
     memory_ranking: Literal["lowest", "highest"] = "lowest"
-    """1: which scores enter the memory."""
+    """1: which scores enter the memory"""
     memory_weights: Literal["ones", "learned"] = "ones"
-    """2: how the memory's vectors are weighed."""
+    """2: how the memory's vectors are weighed"""
     memory_classes: Literal["foreground", "all"] = "foreground"
-    """3: which classes have a memory."""
-    rate_levels: PositiveInt = 6
-    """The run has so many parts of one length."""
-    rate_factor: Factor = 0.1
-    """From one part to the next the learning rate is multiplied by it."""
+    """3: which classes have a memory"""
+    rate_levels: Count = 6
+    """the run has so many parts of one length"""
+    rate_factor: Decay = 0.1
+    """from one part to the next the learning rate is multiplied by it"""
 
 
 class SmoothnessAndSeparation(Method):

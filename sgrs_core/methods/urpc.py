@@ -16,20 +16,20 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from pydantic import PositiveFloat, PositiveInt
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from sgrs_core.data.batch import Batch
+from sgrs_core.experiment.settings import CONFIG, Count, Positive
 from sgrs_core.losses import urpc as losses
 from sgrs_core.losses.common import cross_entropy_map, foreground, most_probable
 from sgrs_core.methods.base import Method, StepOutput
-from sgrs_core.methods.settings import method_settings
 from sgrs_core.networks.urpc import PyramidUNet, PyramidVNet
 
 Form = Literal["paper", "released"]
 
 
-@method_settings
+@dataclass(frozen=True, config=CONFIG)
 class UrpcSettings:
     """Every choice of the method; the defaults are the public code's.
 
@@ -37,23 +37,23 @@ class UrpcSettings:
     """
 
     network: Literal["unet", "vnet"] = "unet"
-    """`unet`, the public code's, or `vnet`, our own, for a comparison on one backbone."""
-    base_rate: PositiveFloat = 0.1
-    """SGD's first learning rate, in place of the training settings'."""
-    weight: PositiveFloat = 0.1
-    """The largest lambda."""
-    ramp_blocks: PositiveInt | None = None
-    """Of the training settings' ramp_block iterations each, until lambda is largest; None: as many
-    as the run has, as in the public scripts."""
+    """`unet`, the public code's, or `vnet`, our own, for a comparison on one backbone"""
+    base_rate: Positive = 0.1
+    """SGD's first learning rate, in place of the training settings'"""
+    weight: Positive = 0.1
+    """the largest lambda"""
+    ramp_blocks: Count | None = None
+    """of the training settings' ramp_block iterations each, until lambda is largest; None: as many
+    as the run has, as in the public scripts"""
     divergence: Form = "released"
-    """1: of which of the two distributions from the other."""
+    """1: of which of the two distributions from the other"""
     distance: Form = "released"
-    """2: the classes' mean, or their sum."""
+    """2: the classes' mean, or their sum"""
     uncertainty: Form = "released"
-    """3: the mean of D_k, or its norm."""
+    """3: the mean of D_k, or its norm"""
     rate_lag: Literal[0, 1] = 1
     """4: how many iterations the learning rate lags behind its formula (public code 1: iterations
-    t = 0 and t = 1 both use base_rate)."""
+    t = 0 and t = 1 both use base_rate)"""
 
 
 class UncertaintyRectifiedPyramidConsistency(Method):

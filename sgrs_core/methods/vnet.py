@@ -3,24 +3,24 @@
 from typing import Annotated
 
 from pydantic import Field
+from pydantic.dataclasses import dataclass
 
 from sgrs_core.data.batch import Batch
+from sgrs_core.experiment.settings import CONFIG
 from sgrs_core.losses.common import cross_entropy_map, foreground, squared_dice_loss
 from sgrs_core.methods.base import Method, StepOutput
 from sgrs_core.methods.schedules import step_decay
-from sgrs_core.methods.settings import method_settings
 
 Fall = Annotated[float, Field(gt=0, lt=1)]
 
 
-@method_settings
+@dataclass(frozen=True, config=CONFIG)
 class VNetSettings:
     """Every choice of the method."""
 
-    # Not strict: YAML has lists for tuples.
-    rate_falls: Annotated[tuple[Fall, ...], Field(strict=False)] = ()
-    """After which shares of the run's iterations the learning rate falls to a tenth; none: it is
-    constant."""
+    rate_falls: tuple[Fall, ...] = ()
+    """after which shares of the run's iterations the learning rate falls to a tenth; none: it is
+    constant"""
 
 
 class SupervisedVNet(Method):

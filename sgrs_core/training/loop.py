@@ -30,15 +30,14 @@ from sgrs_core.experiment.settings import Selection, TrainingSettings
 from sgrs_core.files import atomic
 from sgrs_core.log import follow
 from sgrs_core.methods.base import Method, StepOutput
+from sgrs_core.methods.cpu_tuning import keep_freed_memory
 from sgrs_core.methods.new import new_method, seed_everything
 from sgrs_core.methods.precision import (
-    arithmetic,
-    as_written,
     autocast,
     choose_device,
-    compile_parts,
-    freed_memory_kept,
     place,
+    precision_context,
+    uncompiled,
 )
 from sgrs_core.training.attempts import Attempts
 from sgrs_core.training.checkpoint import Best, Progress, resume, save
@@ -90,7 +89,7 @@ def train(
         for selection, names in run.selection_scans.items()
         if names
     }
-    with arithmetic(settings.precision), freed_memory_kept():
+    with precision_context(settings.precision), keep_freed_memory():
         for iteration in follow(progress.iteration, settings.iterations, lambda: summary(progress)):
             started = time.monotonic()
             seed_everything(run.seed, iteration)
@@ -125,7 +124,7 @@ def first_method(run: Run, device: torch.device) -> Method:
     method = new_method(run)
     place(method, device, run.training)
     if run.training.compile:
-        compile_parts(method)
+        method.compile_parts()
     return method
 
 
@@ -156,7 +155,7 @@ def take_step(
     chosen: each selection's best weights so far, for a stage of training that starts from them.
     """
     if method.starts_stage(iteration):
-        method.start_stage(chosen)
+        method.start_stage(chosen, optimizers)
     method.train()
     with autocast(sample.labels_u.device, settings.precision):
         output = method.step(sample.batch, iteration)
@@ -200,9 +199,10 @@ def log_row(iteration: int, output: StepOutput, sample: Sample) -> dict[str, flo
 
 
 def write_log(path: Path, rows: list[dict[str, float]]) -> None:
-    """One line per logged iteration, one column per number."""
+    """One line per logged iteration, one column per number; blank where a row lacks it."""
+    columns = dict.fromkeys(name for row in rows for name in row)  # in the order of appearance
     with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else [])
+        writer = csv.DictWriter(file, fieldnames=list(columns))
         writer.writeheader()
         writer.writerows(rows)
 
@@ -246,7 +246,7 @@ def chosen_weights(best: Mapping[str, Best]) -> dict[str, dict[str, torch.Tensor
 def mean_dice(predict: Predict, volumes: list[Volume], run: Run, device: torch.device) -> float:
     """Mean Dice of whole-scan predictions, with the stride meant for selection, all components."""
     stride = run.inference.selection_stride
-    with as_written():
+    with uncompiled():
         scores = [predict_score(run, predict, one.image, stride, device) for one in volumes]
     pairs = zip(scores, volumes, strict=True)
     return float(np.mean([dice(segment(score), volume.label == 1) for score, volume in pairs]))

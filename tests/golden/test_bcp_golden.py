@@ -182,8 +182,8 @@ def test_crops_and_the_range_of_their_corners(name, arrays):
 @pytest.fixture
 def la_network(arrays) -> VNet:
     parameters = numbered(arrays, "p")
-    base_filters, in_channels = parameters[0].shape[:2]
-    network = VNet(in_channels, len(parameters[-1]), base_filters)
+    base_filters = len(parameters[0])
+    network = VNet(len(parameters[-1]), base_filters)
     copy_into(network.parameters(), parameters)
     copy_into(network.buffers(), numbered(arrays, "b"))
     return network
@@ -192,8 +192,8 @@ def la_network(arrays) -> VNet:
 @pytest.fixture
 def pancreas_network(arrays) -> VNet:
     parameters = numbered(arrays, "pancreas_p")
-    base_filters, in_channels = parameters[0].shape[:2]
-    network = instance_norm_vnet(in_channels, len(parameters[-1]), base_filters)
+    base_filters = len(parameters[0])
+    network = instance_norm_vnet(len(parameters[-1]), base_filters)
     copy_into(network.parameters(), parameters)
     return network
 

@@ -1,5 +1,6 @@
 """The loop: exact resume, the log, selection, and what happens when a loss is not finite."""
 
+import csv
 import logging
 import math
 from dataclasses import replace
@@ -176,6 +177,18 @@ def test_the_log_holds_terms_and_diagnostics_every_few_iterations(run, tmp_path)
         assert 0 <= row["pseudo_label_dice"] <= 1
     header = (tmp_path / "log.csv").read_text().splitlines()[0]
     assert header.split(",")[:3] == ["iteration", "loss", "labelled_cross_entropy"]
+
+
+def test_what_a_stage_does_not_log_stays_blank_in_its_rows(run, tmp_path):
+    two_stages = replace(run, method="bcp", settings={"pretraining": 4 / 8})
+    trained = train(two_stages, read, tmp_path)
+    with (tmp_path / "log.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["iteration"]) for row in rows] == [2, 4, 6, 8]
+    assert all("pseudo_label_dice" not in row for row in trained.rows[:2])
+    for name, blank in (("pretraining", (2, 3)), ("inward", (0, 1)), ("pseudo_label_dice", (0, 1))):
+        assert [number for number, row in enumerate(rows) if row[name] == ""] == list(blank)
+    assert all(row["loss"] for row in rows)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(

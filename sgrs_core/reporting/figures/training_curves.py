@@ -82,6 +82,9 @@ def draw_line(
 
 
 def smoothed(values: "Series[float]") -> "Series[float]":
-    """The centred running mean over 5% of the values; at the ends over those there are."""
+    """The centred running mean over 5% of the values; at the ends over those there are.
+
+    Blank where the log is: a method with two stages logs some quantities in one of them alone.
+    """
     width = max(1, round(SMOOTHED_SHARE * len(values)))
-    return values.rolling(width, center=True, min_periods=1).mean()
+    return values.rolling(width, center=True, min_periods=1).mean().where(values.notna())

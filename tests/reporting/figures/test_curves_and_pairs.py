@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from pandas import DataFrame
 
+from sgrs_core.reporting.figures.curves import draw_curves
 from sgrs_core.reporting.figures.paired_scores import draw_paired_scores
 from sgrs_core.reporting.figures.training_curves import Curve, draw_training_curves, smoothed
 from sgrs_core.reporting.statistics import mean_interval
@@ -45,6 +46,19 @@ def test_more_runs_than_colours_are_refused(number):
 def test_smoothing_keeps_a_constant_and_the_length():
     values = DataFrame({"loss": np.full(200, 0.5)})["loss"]
     np.testing.assert_allclose(smoothed(values), 0.5)
+
+
+def test_no_line_is_drawn_where_the_log_is_blank():
+    two_stages = log("loss", "pseudo_label_dice")
+    two_stages.loc[:49, "pseudo_label_dice"] = np.nan
+    _, pseudo_labels, _ = draw_training_curves([Curve("BCP", two_stages)]).axes
+    for line in pseudo_labels.lines:
+        drawn = np.isfinite(line.get_ydata())
+        assert not drawn[:50].any()
+        assert drawn[50:].all()
+    *_, shares = draw_curves(two_stages).axes
+    (line,) = shares.lines
+    assert np.isfinite(line.get_ydata()).sum() == 50
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 
 from sgrs_core.clock import bring_back
-from sgrs_core.data.formats.nifti import write_nifti
+from sgrs_core.data.formats.image_files import write_image
+from sgrs_core.data.formats.images import to_image
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.model import load_model
 from sgrs_core.evaluation.scoring import evaluate, write_scores
@@ -31,13 +32,9 @@ def work(run, method, files, predictions):
     lines = {}
     for scored in evaluate(run, method, list(files), lambda name: read_volume(files[name])):
         volume = scored.volume
-        write_nifti(
-            predictions / f"{scored.name}.nii.gz",
-            scored.prediction.astype("uint8"),
-            volume.spacing,
-            volume.origin,
-            volume.direction,
-        )
+        mask = scored.prediction.astype("uint8")
+        image = to_image(mask, volume.spacing, volume.origin, volume.direction)
+        write_image(predictions / f"{scored.name}.nii.gz", image)
         lines[scored.name] = scored.scores
     return lines
 

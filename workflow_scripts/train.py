@@ -5,16 +5,16 @@ from pathlib import Path
 import torch
 
 from sgrs_core.clock import bring_back
-from sgrs_core.data.preprocessing.preparation import preparation_of
+from sgrs_core.data.preprocessing.input_spec import input_spec_of
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.model import save_model
 from sgrs_core.experiment.run import Run
-from sgrs_core.files import held_alone, sha256_of_all
+from sgrs_core.files import exclusive_lock, sha256_of_all
 from sgrs_core.log import log_to
 from sgrs_core.training.gpu import card_for
 from sgrs_core.training.loop import train, write_log
 from sgrs_core.training.record import is_record_of, write_record
-from sgrs_core.training.signals import noting_signals
+from sgrs_core.training.signals import defer_signals
 from sgrs_core.training.tensorboard import event_files_for
 
 
@@ -23,12 +23,12 @@ def main(snakemake):
     torch.set_num_threads(snakemake.threads)
     run = Run.from_description(snakemake.params.run)
     record = Path(snakemake.output.record)
-    with held_alone(record.parent, wait=True):
+    with exclusive_lock(record.parent, wait=True):
         if is_record_of(run, record):
             return  # another process was at it, and has finished while this one waited
         card = card_for(run.training.device, snakemake.config)
         events = event_files_for(snakemake.config, record.with_name("tensorboard"))
-        with events as on_row, card, noting_signals() as asked_to_stop:
+        with events as on_row, card, defer_signals() as asked_to_stop:
             work(run, snakemake, asked_to_stop, on_row)
 
 
@@ -40,9 +40,9 @@ def work(run, snakemake, asked_to_stop, on_row):
         run, lambda scan: read_volume(files[scan]), unfinished, asked_to_stop, scans, on_row
     )
     learnt_from = [files[scan] for scan in (*run.labelled, *run.unlabelled)]
-    preparation = preparation_of(snakemake.params.preparation, learnt_from)
+    input_spec = input_spec_of(snakemake.params.preparation, learnt_from)
     for path in map(Path, snakemake.output.models):
-        save_model(path, run, trained.weights[path.parent.name], preparation)
+        save_model(path, run, trained.weights[path.parent.name], input_spec)
     write_log(Path(snakemake.output.log), trained.rows)
     facts = {**trained.facts, "scans_sha256": scans}
     write_record(Path(snakemake.output.record), run, facts)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from sgrs_core.data.preprocessing.preparation import Preparation
+from sgrs_core.data.preprocessing.input_spec import InputSpec
 from sgrs_core.experiment.run import Run
 from sgrs_core.files import atomic
 from sgrs_core.methods.base import Method
@@ -16,24 +16,24 @@ from sgrs_core.methods.new import new_method
 class Model(NamedTuple):
     """A trained method in eval mode on the CPU.
 
-    preparation: None in files of before it was noted.
+    input_spec: None in files of before it was noted.
     """
 
     run: Run
     method: Method
-    preparation: Preparation | None
+    input_spec: InputSpec | None
 
 
 def save_model(
     path: Path,
     run: Run,
     weights: Mapping[str, torch.Tensor],
-    preparation: Preparation | None = None,
+    input_spec: InputSpec | None = None,
 ) -> None:
     """Write weights and descriptions, whole or not at all."""
     state = {
         "run": run.description(),
-        "preparation": preparation and preparation.description(),
+        "preparation": input_spec and input_spec.description(),
         "weights": dict(weights),
     }
     with atomic(path) as temporary:
@@ -48,10 +48,10 @@ def load_model(path: Path) -> Model:
         method = new_method(run)
         method.load_state_dict(state["weights"])
         noted = state.get("preparation")
-        preparation = Preparation.from_description(noted) if noted else None
+        input_spec = InputSpec.from_description(noted) if noted else None
     except OSError:
         raise
-    except Exception as error:  # what unpickling arbitrary bytes may raise is anybody's guess
+    except Exception as error:  # unpickling arbitrary bytes may raise any exception
         kind = type(error).__name__
         raise ValueError(f"{path}: not a model that this version can read ({kind})") from error
-    return Model(run, method.eval(), preparation)
+    return Model(run, method.eval(), input_spec)

@@ -12,7 +12,7 @@ from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.model import load_model
 from sgrs_core.evaluation.scoring import evaluate, write_scores
 from sgrs_core.log import log_to
-from sgrs_core.training.gpu import card_for
+from sgrs_core.training.gpu import gpu_for
 
 
 def main(snakemake):
@@ -21,7 +21,7 @@ def main(snakemake):
     files = {Path(file).stem: Path(file) for file in snakemake.params.volumes}
     predictions = Path(snakemake.output.predictions)
     run, method, _ = load_model(Path(snakemake.input.model))
-    with card_for(run.training.device, snakemake.config):
+    with gpu_for(run.training.device, snakemake.config):
         lines = work(run, method, files, predictions)
     write_scores(Path(snakemake.output.scores), lines)
     bring_back([Path(snakemake.params.results)])

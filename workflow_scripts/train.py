@@ -11,11 +11,11 @@ from sgrs_core.evaluation.model import save_model
 from sgrs_core.experiment.run import Run
 from sgrs_core.files import exclusive_lock, sha256_of_all
 from sgrs_core.log import log_to
-from sgrs_core.training.gpu import card_for
+from sgrs_core.training.gpu import gpu_for
 from sgrs_core.training.loop import train, write_log
 from sgrs_core.training.record import is_record_of, write_record
 from sgrs_core.training.signals import defer_signals
-from sgrs_core.training.tensorboard import event_files_for
+from sgrs_core.training.tensorboard import tensorboard_for
 
 
 def main(snakemake):
@@ -26,9 +26,9 @@ def main(snakemake):
     with exclusive_lock(record.parent, wait=True):
         if is_record_of(run, record):
             return  # another process was at it, and has finished while this one waited
-        card = card_for(run.training.device, snakemake.config)
-        events = event_files_for(snakemake.config, record.with_name("tensorboard"))
-        with events as on_row, card, defer_signals() as asked_to_stop:
+        gpu = gpu_for(run.training.device, snakemake.config)
+        events = tensorboard_for(snakemake.config, record.with_name("tensorboard"))
+        with events as on_row, gpu, defer_signals() as asked_to_stop:
             work(run, snakemake, asked_to_stop, on_row)
 
 

@@ -15,7 +15,7 @@ from sgrs_core.data.preprocessing.new_scan import Input, NewScan
 from sgrs_core.evaluation.inference import segment, window_count
 from sgrs_core.evaluation.metrics import score
 from sgrs_core.evaluation.model import load_model
-from sgrs_core.evaluation.scoring import mask_of, nobody, predict_score
+from sgrs_core.evaluation.scoring import ignore_progress, mask_of, predict_score
 from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.settings import Triple, check_positive, check_stride
 from sgrs_core.methods.base import Method
@@ -129,7 +129,10 @@ class Predictor:
         return texts
 
     def predict(
-        self, image: SimpleITK.Image, to_do: Watch = nobody, on_windows: Watch = nobody
+        self,
+        image: SimpleITK.Image,
+        to_do: Watch = ignore_progress,
+        on_windows: Watch = ignore_progress,
     ) -> SimpleITK.Image:
         """A scan's mask, uint8 0 or 1, on the scan's own grid.
 

@@ -13,7 +13,7 @@ from math import isclose
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from sgrs_core.experiment.originals import ORIGINAL_FILES, Format, LabelOrigin, LabelPlacement
@@ -280,7 +280,7 @@ class Experiment(Strict):
     experiments. training_threads: CPU threads of one training run; the last bits of its weights
     depend on it. recipe: `shared` trains all methods in one loop, with the data set's `training`;
     `official` as its authors ran it, each method on each data set for which they say how, and as
-    `shared` elsewhere; what an experiment's file writes goes over both. runs_per_card: how many
+    `shared` elsewhere; what an experiment's file writes goes over both. runs_per_gpu: how many
     jobs may share a graphics card. tensorboard: each run writes its log's rows as TensorBoard's
     event files, too; trains nothing anew. seeds: of the
     runs, one run each. selections: ways of choosing a checkpoint, each evaluated: the `last`, or
@@ -295,7 +295,10 @@ class Experiment(Strict):
     note: str = ""
     data_folder: str = "data"
     training_threads: int = Field(default=1, ge=1)
-    runs_per_card: int = Field(default=1, ge=1)
+    # runs_per_card: its name before, taken for one release more; each job's log warns of it.
+    runs_per_gpu: int = Field(
+        default=1, ge=1, validation_alias=AliasChoices("runs_per_gpu", "runs_per_card")
+    )
     tensorboard: bool = False
     recipe: RecipeName = "shared"
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Once] = Field(min_length=1)

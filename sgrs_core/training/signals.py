@@ -35,6 +35,6 @@ def defer_signals() -> Iterator[Callable[[], str | None]]:
             signal.signal(number, handler)
 
 
-def never() -> str | None:
-    """Nobody asks."""
+def no_signal() -> str | None:
+    """For runs that are not asked to stop."""
     return None

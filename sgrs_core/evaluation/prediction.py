@@ -1,7 +1,9 @@
 """Predicting scans of no data set: from a model file and a scan to a mask in its geometry."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import SimpleITK
@@ -83,28 +85,21 @@ def mask_files(scans: Sequence[Path], output: Path, overwrite: bool) -> list[Pat
     return masks
 
 
+@dataclass
 class Predictor:
-    """A model on its device, ready for scans."""
+    """A model on its device, ready for scans. stride: voxels; None is the run's own."""
 
-    def __init__(
-        self,
-        run: Run,
-        method: Method,
-        input_spec: InputSpec,
-        device: torch.device,
-        stride: Triple | None = None,
-    ) -> None:
-        place(method, device, run.training)
-        self.run = run
-        self.method = method
-        self.input_spec = input_spec
-        self.device = device
-        self.stride = stride or run.inference.stride
+    run: Run
+    method: Method
+    input_spec: InputSpec
+    device: torch.device
+    stride: Triple | None = None
+
+    def __post_init__(self) -> None:
+        place(self.method, self.device, self.run.training)
 
     @classmethod
-    def from_file(
-        cls, file: Path, device: str | None = None, stride: Triple | None = None
-    ) -> "Predictor":
+    def from_file(cls, file: Path, device: str | None = None, stride: Triple | None = None) -> Self:
         """Load a model.pt. device: None is the run's own. stride: voxels; None is the run's own.
 
         Raises ValueError, naming the file, where it does not hold all that is needed, and naming
@@ -154,9 +149,10 @@ class Predictor:
         return result
 
     def _look(self, seen: Input, to_do: Watch, on_windows: Watch) -> NDArray[np.float32]:
-        to_do(window_count(seen.image.shape, self.run.training.patch, self.stride))
+        stride = self.stride or self.run.inference.stride
+        to_do(window_count(seen.image.shape, self.run.training.patch, stride))
         predict = self.method.predict
-        return predict_score(self.run, predict, seen.image, self.stride, self.device, on_windows)
+        return predict_score(self.run, predict, seen.image, stride, self.device, on_windows)
 
 
 def on_grid_of(

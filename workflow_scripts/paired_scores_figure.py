@@ -1,6 +1,7 @@
 """Draw each test scan's Dice under each method."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas
 
@@ -8,10 +9,13 @@ from sgrs_core.log import log_to
 from sgrs_core.reporting.figures.paired_scores import draw_paired_scores
 from sgrs_core.reporting.figures.style import save
 
+if TYPE_CHECKING:
+    from snakemake.script import Snakemake
 
-def main(snakemake):
+
+def main(snakemake: "Snakemake") -> None:
     log_to(snakemake.log[0])
-    scores = {}
+    scores: dict[int, dict[str, pandas.Series[float]]] = {}
     for line in snakemake.params.lines:
         dice = pandas.read_csv(line["scores"], index_col="scan")["dice"] * 100
         scores.setdefault(line["labelled"], {})[line["title"]] = dice

@@ -73,5 +73,5 @@ def test_a_description_can_be_turned_back_into_the_spec():
 
 def test_a_description_with_settings_that_there_are_not_is_refused():
     values = InputSpec("nifti", "RAS", True, None, nifti={"margins": 3}).description()
-    with pytest.raises(TypeError, match="margins"):
+    with pytest.raises(ValueError, match="margins"):
         InputSpec.from_description(values)

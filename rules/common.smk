@@ -16,7 +16,7 @@ from sgrs_core.experiment.planning import check_scans, load_plan
 from sgrs_core.experiment.schema import FigureKind
 from sgrs_core.experiment.settings import Selection
 from sgrs_core.experiment.splits import PARTS
-from sgrs_core.files import held_alone
+from sgrs_core.files import exclusive_lock
 from sgrs_core.reporting.html.contents import contents_of, files_of_runs, pages_of
 
 # A planned experiment is very many objects that all stay. Looking through them for garbage as often
@@ -57,7 +57,7 @@ ALONE = ExitStack()  # what this process holds until it ends
 
 onstart:
     # Two Snakemakes would delete each other's unfinished files. Nothing was changed before.
-    ALONE.enter_context(held_alone(Path(RESULTS)))
+    ALONE.enter_context(exclusive_lock(Path(RESULTS)))
     bring_back([Path(RESULTS), Path(PLAN.experiment.data_folder)])
 
 

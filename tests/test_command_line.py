@@ -10,7 +10,7 @@ import pytest
 import SimpleITK
 from medpy.metric.binary import asd
 
-from sgrs_core.data.formats.scans import read_scan
+from sgrs_core.data.formats.image_files import read_scan
 from sgrs_core.phantoms.dicom import Series, write_series
 from tests.places import PROJECT
 from tests.small_run import NEW, train_on_phantoms

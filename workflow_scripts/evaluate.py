@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from sgrs_core.clock import bring_back
-from sgrs_core.data.formats.nifti import write_nifti
+from sgrs_core.data.formats.image_files import write_image
+from sgrs_core.data.formats.images import to_image
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.model import load_model
 from sgrs_core.evaluation.scoring import evaluate, write_scores
 from sgrs_core.experiment.run import Run
 from sgrs_core.log import log_to
 from sgrs_core.methods.base import Method
-from sgrs_core.training.gpu import card_for
+from sgrs_core.training.gpu import gpu_for
 
 if TYPE_CHECKING:
     from snakemake.script import Snakemake
@@ -26,7 +27,7 @@ def main(snakemake: "Snakemake") -> None:
     files = {Path(file).stem: Path(file) for file in snakemake.params.volumes}
     predictions = Path(snakemake.output.predictions)
     run, method, _ = load_model(Path(snakemake.input.model), snakemake.wildcards.selection)
-    with card_for(run.training.device, snakemake.config):
+    with gpu_for(run.training.device, snakemake.config):
         lines = work(run, method, files, predictions)
     write_scores(Path(snakemake.output.scores), lines)
     bring_back([Path(snakemake.params.results)])
@@ -38,13 +39,9 @@ def work(
     lines: dict[str, Any] = {}
     for scored in evaluate(run, method, list(files), lambda name: read_volume(files[name])):
         volume = scored.volume
-        write_nifti(
-            predictions / f"{scored.name}.nii.gz",
-            scored.prediction.astype("uint8"),
-            volume.spacing,
-            volume.origin,
-            volume.direction,
-        )
+        mask = scored.prediction.astype("uint8")
+        image = to_image(mask, volume.spacing, volume.origin, volume.direction)
+        write_image(predictions / f"{scored.name}.nii.gz", image)
         lines[scored.name] = scored.scores
     return lines
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import SimpleITK
 
-from sgrs_core.data.preprocessing.prepare import copy_prepared, prepare_original
+from sgrs_core.data.preprocessing.to_h5 import copy_prepared, prepare_original
 from sgrs_core.experiment.settings import SCAN
 from sgrs_core.log import log_to
 

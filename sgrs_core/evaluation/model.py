@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from sgrs_core.data.preprocessing.preparation import Preparation
+from sgrs_core.data.preprocessing.input_spec import InputSpec
 from sgrs_core.experiment.run import Run
 from sgrs_core.files import atomic
 from sgrs_core.methods.base import Method
@@ -16,24 +16,24 @@ from sgrs_core.methods.new import new_method
 class Model(NamedTuple):
     """A trained method in eval mode on the CPU.
 
-    preparation: None in files of before it was noted.
+    input_spec: None in files of before it was noted.
     """
 
     run: Run
     method: Method
-    preparation: Preparation | None
+    input_spec: InputSpec | None
 
 
 def save_model(
     path: Path,
     run: Run,
     weights: Mapping[str, Mapping[str, torch.Tensor]],
-    preparation: Preparation | None = None,
+    input_spec: InputSpec | None = None,
 ) -> None:
     """Write weights, by the selection that chose them, and descriptions; whole or not at all."""
     state = {
         "run": run.description(),
-        "preparation": preparation and preparation.description(),
+        "preparation": input_spec and input_spec.description(),
         "weights": {selection: dict(chosen) for selection, chosen in weights.items()},
     }
     with atomic(path) as temporary:
@@ -55,15 +55,15 @@ def load_model(path: Path, selection: str = "last") -> Model:
             weights = _chosen(weights, selection)
         method.load_state_dict(weights)
         noted = state.get("preparation")
-        preparation = Preparation.from_description(noted) if noted else None
+        input_spec = InputSpec.from_description(noted) if noted else None
     except OSError:
         raise
     except SelectionError as error:
         raise ValueError(f"{path}: {error}") from None
-    except Exception as error:  # what unpickling arbitrary bytes may raise is anybody's guess
+    except Exception as error:  # unpickling arbitrary bytes may raise any exception
         kind = type(error).__name__
         raise ValueError(f"{path}: not a model that this version can read ({kind})") from error
-    return Model(run, method.eval(), preparation)
+    return Model(run, method.eval(), input_spec)
 
 
 class SelectionError(ValueError):

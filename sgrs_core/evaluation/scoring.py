@@ -95,8 +95,8 @@ def mask_of(run: Run, score: NDArray[np.float32]) -> NDArray[np.bool_]:
     return largest_component(mask) if run.inference.largest_component else mask
 
 
-def nobody(windows: int) -> None:
-    """Whom progress is told where it does not matter."""
+def ignore_progress(windows: int) -> None:
+    """For predictions whose progress is not shown."""
 
 
 def predict_score(
@@ -105,7 +105,7 @@ def predict_score(
     image: NDArray[np.float32],
     stride: Triple,
     device: torch.device,
-    on_windows: Callable[[int], object] = nobody,
+    on_windows: Callable[[int], object] = ignore_progress,
 ) -> NDArray[np.float32]:
     """One image's foreground probability (X, Y, Z) in [0, 1], in the run's precision.
 

@@ -105,7 +105,7 @@ class Plan:
     def preparation_of_new(self, name: str) -> dict[str, Any]:
         """What a model must know of a data set to predict scans that the set does not hold.
 
-        geometry: whether its prepared scans carry their own; see `preparation_of`.
+        geometry: whether its prepared scans carry their own; see `input_spec_of`.
         """
         dataset = self.dataset(name)
         own = dataset.nifti if dataset.format == "nifti" else None

@@ -11,7 +11,7 @@ from math import isclose
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from sgrs_core.experiment.originals import ORIGINAL_FILES, Format, LabelOrigin, LabelPlacement
@@ -293,7 +293,9 @@ class Experiment(Strict):
     """for downloads and raw scans, shared between experiments"""
     training_threads: Count = 1
     """CPU threads of one training run; the last bits of its weights depend on it"""
-    runs_per_card: Count = 1
+    runs_per_gpu: Count = Field(
+        default=1, validation_alias=AliasChoices("runs_per_gpu", "runs_per_card")
+    )
     """how many jobs may share a graphics card"""
     tensorboard: bool = False
     """each run writes its log's rows as TensorBoard's event files, too; trains nothing anew"""

@@ -44,6 +44,12 @@ def changed(place: str, value):
     return values
 
 
+@pytest.mark.parametrize("key", ["runs_per_gpu", "runs_per_card"])
+def test_the_runs_that_share_a_gpu_are_read_under_the_old_name_too(key):
+    plan = load_plan(changed(key, 3), [FILE], CONFIG)
+    assert plan.experiment.runs_per_gpu == 3
+
+
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [

@@ -19,7 +19,7 @@ from sgrs_core.methods.bcp import BcpSettings, BidirectionalCopyPaste
 from sgrs_core.methods.mixing import random_box
 from sgrs_core.networks.bcp import instance_norm_vnet
 from sgrs_core.networks.vnet import VNet
-from sgrs_core.training.loop import take_step
+from sgrs_core.training.loop import start_stage, take_step
 from tests.golden.closeness import close, gradient_close, scan_close, within
 from tests.golden.stored import Factors, Recorded, copy_into, flattened, numbered
 
@@ -256,7 +256,7 @@ def sample(arrays, prefix: str, swap: bool) -> Sample:
 
 
 class Training:
-    """A method on its way through the stored iterations, by the loop's own `take_step`."""
+    """A method on its way through the stored iterations, by the loop's own functions."""
 
     def __init__(self, arrays, recipe: str, monkeypatch) -> None:
         self.arrays, self.swap = arrays, recipe == "pancreas"
@@ -287,6 +287,8 @@ class Training:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(self.method, "pseudo_label", pseudo_label)
             patches = sample(self.arrays, stored, self.swap)
+            if self.method.starts_stage(number + 1):
+                start_stage(self.method, self.optimizers, number + 1, {})
             output = take_step(self.method, self.optimizers, patches, number + 1, self.run)
         if mine:
             assert (torch.cat(mine) != output.observed["pseudo_labels"]).float().mean() <= 1e-3

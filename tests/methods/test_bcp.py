@@ -18,7 +18,7 @@ from sgrs_core.methods.bcp import BcpSettings, BidirectionalCopyPaste
 from sgrs_core.methods.mixing import outside_box, pairing, paste, random_box
 from sgrs_core.networks.bcp import instance_norm_vnet
 from sgrs_core.networks.vnet import VNet
-from sgrs_core.training.loop import set_learning_rates, take_step
+from sgrs_core.training.loop import set_learning_rates, start_stage, take_step
 
 SECOND_STAGE = 5  # an iteration of it, by the tiny settings
 
@@ -238,6 +238,8 @@ def test_unequal_numbers_of_patches_are_refused(tiny_training):
 
 
 def advance(method: BidirectionalCopyPaste, optimizers, iteration: int, patches: Batch) -> None:
+    if method.starts_stage(iteration):
+        start_stage(method, optimizers, iteration, {})
     take_step(
         method, optimizers, Sample(patches, patches.labels_l), iteration, method.training_settings
     )

@@ -85,8 +85,8 @@ def test_a_run_stopped_anywhere_and_started_again_ends_with_the_same_bits(
 
 @pytest.mark.slow
 def test_what_a_run_cost_includes_the_starts_that_were_killed(run, tmp_path, monkeypatch):
-    train_until(run, tmp_path, 2, monkeypatch)  # before the first checkpoint
-    train_until(run, tmp_path, 5, monkeypatch)
+    train_until(run, tmp_path, 5, monkeypatch)  # after the first checkpoint
+    train_until(run, tmp_path, 8, monkeypatch)
     facts = train(run, read, tmp_path).facts
     assert facts["starts"] == 3
     assert facts["wall_seconds"] >= facts["seconds"] > 0
@@ -127,6 +127,16 @@ def test_a_second_stage_that_starts_from_the_best_is_shaped_by_test_scans(run, t
     stage = run.training.iterations // 2
     assert all(one.facts["selected"]["best_on_test"]["iteration"] > stage
                for one in (honest, shaped))  # fmt: skip
+
+
+def test_a_stage_that_was_to_start_from_the_best_says_where_there_is_none_yet(
+    run, tmp_path, caplog
+):
+    settings = {"pretraining": 1 / 8, "second_stage": "best_on_test"}  # before the first choice
+    train(replace(run, method="bcp", settings=settings), read, tmp_path)
+    assert (
+        "iteration 2: the next stage was to start from the weights of best_on_test" in caplog.text
+    )
 
 
 @pytest.mark.slow

@@ -9,8 +9,8 @@ import numpy as np
 import pandas
 from numpy.typing import NDArray
 
-from sgrs_core.data.formats.images import in_patient_axes
-from sgrs_core.data.formats.nifti import read_nifti
+from sgrs_core.data.formats.image_files import read_nifti
+from sgrs_core.data.formats.images import in_patient_axes, to_array
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.metrics import dice
 from sgrs_core.experiment.slices import MEDIAN, Mask, Slices, median_case
@@ -88,7 +88,8 @@ def _read_case(name: str, scan: str, lines: Sequence[Mapping[str, Any]], file: P
     volume = read_volume(file)
     arrays: list[NDArray[Any]] = [volume.image, volume.label == 1]
     arrays += [
-        read_nifti(Path(line["predictions"]) / f"{scan}.nii.gz").array == 1 for line in lines
+        to_array(read_nifti(Path(line["predictions"]) / f"{scan}.nii.gz")).array == 1
+        for line in lines
     ]
     upright = [in_patient_axes(array, volume.spacing, volume.direction) for array in arrays]
     (image, spacing), (label, _), *predictions = upright

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from sgrs_core.data.preprocessing.prepare import copy_prepared, prepare_original, reduce
+from sgrs_core.data.preprocessing.to_h5 import copy_prepared, prepare_original, reduce
 from sgrs_core.data.volumes import Volume, read_volume, write_volume
 from sgrs_core.phantoms.la import write_phantom_la
 

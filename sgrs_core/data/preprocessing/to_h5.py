@@ -1,14 +1,13 @@
-"""From one scan's source files to its prepared h5 file."""
+"""One scan's source files -> its prepared h5 file: what the rule `prepare` does to each scan."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from sgrs_core.data.formats.images import voxel_position
 from sgrs_core.data.preprocessing import brats2019, custom, la, pancreas
-from sgrs_core.data.preprocessing.common import downsample
+from sgrs_core.data.preprocessing.common import downsample, first_middle
 from sgrs_core.data.volumes import Axes, Volume, read_volume, write_volume
 from sgrs_core.experiment.originals import Format
 from sgrs_core.experiment.settings import NiftiSettings
@@ -41,14 +40,12 @@ def reduce(volume: Volume, factor: int) -> Volume:
     if factor == 1:
         return volume
     image, label = downsample(volume.image, volume.label, factor)
-    # The first coarse voxel's centre lies in the middle of the block that it averages.
-    offset = np.array(volume.spacing) * (factor - 1) / 2
-    direction = np.array(volume.direction).reshape(3, 3)
+    middle = first_middle(factor)
     return replace(
         volume,
         image=image,
         label=label,
         spacing=tuple(side * factor for side in volume.spacing),
-        origin=tuple(map(float, np.array(volume.origin) + direction @ offset)),
+        origin=voxel_position(middle, volume.spacing, volume.origin, volume.direction),
         provenance={**volume.provenance, "downsample": str(factor)},
     )

@@ -1,4 +1,4 @@
-"""Trainings side by side get a card each, of those that a stand-in for nvidia-smi lists."""
+"""Trainings side by side get a GPU each, of those that a stand-in for nvidia-smi lists."""
 
 import os
 import re
@@ -21,8 +21,8 @@ CHANGES = {
 
 
 @pytest.fixture
-def two_cards(tmp_path) -> dict[str, str]:
-    """The environment of a machine with two cards."""
+def two_gpus(tmp_path) -> dict[str, str]:
+    """The environment of a machine with two GPUs."""
     tool = tmp_path / "bin" / "nvidia-smi"
     tool.parent.mkdir()
     tool.write_text("#!/bin/sh\necho 0, GPU-aa\necho 1, GPU-bb\n")
@@ -31,16 +31,16 @@ def two_cards(tmp_path) -> dict[str, str]:
     return {**ENVIRONMENT, "PATH": path, "TMPDIR": str(tmp_path)}
 
 
-def cards_over_time(folder: Path) -> list[tuple[str, str]]:
-    """(time, card) of each job that got one, in the order of time."""
+def gpus_over_time(folder: Path) -> list[tuple[str, str]]:
+    """(time, GPU) of each job that got one, in the order of time."""
     found = []
     for log in folder.glob("results/quick/la/labelled-4/*/seed-0/train.log"):
-        found += re.findall(r"^(\S+ \S+) INFO card (\S+)$", log.read_text(), re.MULTILINE)
+        found += re.findall(r"^(\S+ \S+) INFO GPU (\S+)$", log.read_text(), re.MULTILINE)
     return sorted(found)
 
 
-def test_two_trainings_at_once_have_different_cards_and_a_third_takes_a_free_one(
-    two_cards, command, tmp_path
+def test_two_trainings_at_once_have_different_gpus_and_a_third_takes_a_free_one(
+    two_gpus, command, tmp_path
 ):
     models = [
         f"results/quick/la/labelled-4/{method}/seed-0/model.pt"
@@ -48,11 +48,11 @@ def test_two_trainings_at_once_have_different_cards_and_a_third_takes_a_free_one
     ]
     options = ["--cores", "3", "--resources", "gpu=2"]
     call = command(*models, folder=tmp_path, changes=CHANGES, options=options)
-    run = subprocess.run(call, env=two_cards, capture_output=True, text=True, check=False)
+    run = subprocess.run(call, env=two_gpus, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr[-3000:]
-    cards = [card for _, card in cards_over_time(tmp_path)]
-    assert len(cards) == 3
-    assert set(cards[:2]) == {"GPU-aa", "GPU-bb"}
+    gpus = [gpu for _, gpu in gpus_over_time(tmp_path)]
+    assert len(gpus) == 3
+    assert set(gpus[:2]) == {"GPU-aa", "GPU-bb"}
 
 
 def test_asked_for_cuda_where_there_is_none_a_run_stops_and_names_the_setting(snakemake, tmp_path):

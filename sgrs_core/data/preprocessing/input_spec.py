@@ -1,6 +1,7 @@
-"""How a run's scans were prepared, kept with its weights, so that a new scan can be prepared alike.
+"""What a network's input is, kept with its weights so that a new scan can be prepared alike.
 
-No SimpleITK here: training notes this, and machines that only train may lack it.
+It describes the prepared scans of a run; what prepares a scan is `to_h5.py`, and a new one, without
+a label, `new_scan.py`.
 """
 
 from collections import Counter
@@ -11,11 +12,12 @@ from typing import Any, Self
 
 import numpy as np
 
+from sgrs_core.data.formats.images import orientation_of
+from sgrs_core.data.preprocessing.common import PANCREAS
 from sgrs_core.data.volumes import read_geometry
 from sgrs_core.experiment.originals import Format
 from sgrs_core.experiment.settings import NiftiSettings
 
-TOWARDS = (("L", "R"), ("P", "A"), ("S", "I"))  # where x, y, z grow and fall, as DICOM has them
 SAME_SPACING = 0.01  # a share: spacings that differ by less are one
 # Prepared files that others wrote carry no directions; these are the original files'.
 USUAL_ORIENTATION: dict[Format, str] = {
@@ -27,13 +29,13 @@ USUAL_ORIENTATION: dict[Format, str] = {
 
 
 @dataclass(frozen=True)
-class Preparation:
+class InputSpec:
     """What the network's input was, in all but the values.
 
     format: whose steps prepared it. orientation: where the arrays' axes run to, as SimpleITK writes
     it: LPS is left, back (posterior), head (superior). orientation_known: whether the scans' files
     said so. spacing: mm along those axes, before downsampling; None where the scans differ and were
-    left as they are. nifti: the settings of a data set of one's own.
+    left as they are. nifti: the settings of a custom data set.
     """
 
     format: Format
@@ -50,41 +52,46 @@ class Preparation:
     @classmethod
     def from_description(cls, values: Mapping[str, Any]) -> Self:
         """What `description` described; raises TypeError or ValueError where it is not that."""
-        preparation = cls(**values)
-        if preparation.format == "nifti":
-            NiftiSettings(**preparation.nifti)
-        return preparation
+        spec = cls(**values)
+        if spec.format == "nifti":
+            NiftiSettings(**spec.nifti)
+        return spec
 
     @property
-    def own(self) -> NiftiSettings:
-        """The settings of a data set of one's own."""
-        return NiftiSettings(**self.nifti)
+    def steps(self) -> NiftiSettings | None:
+        """Resampling, window and crop around the label; None for LA and BraTS2019."""
+        if self.format == "nifti":
+            return NiftiSettings(**self.nifti)
+        return PANCREAS if self.format == "pancreas" else None
+
+    @property
+    def is_scored_around_the_label(self) -> bool:
+        """Whether the z-score was over a crop around the label, which a new scan has not."""
+        return self.steps is not None and self.steps.margin is not None
 
     @property
     def is_around_the_label(self) -> bool:
         """Whether scans were cropped to a box around their label, which a new scan has not."""
-        if self.format == "nifti":
-            return self.own.margin is not None
-        return self.format in ("la", "pancreas")
+        return self.format == "la" or self.is_scored_around_the_label
+
+    @property
+    def window(self) -> tuple[float, float] | None:
+        """The intensities that were clipped to, if any."""
+        return self.steps.window if self.steps else None
 
 
-def preparation_of(how: Mapping[str, Any], files: Sequence[Path]) -> Preparation:
-    """The preparation of a run's scans, from `Plan.preparation_of_new` and their prepared files."""
+def input_spec_of(how: Mapping[str, Any], files: Sequence[Path]) -> InputSpec:
+    """The input of a run, from `Plan.preparation_of_new` and its scans' prepared files."""
     factor = how["downsample"]
     geometries = [read_geometry(file) for file in files]
     orientations = [orientation_of(direction) for _, direction in geometries]
     # Most scans' one where they differ; then the network has seen several, and this one most often.
     orientation = Counter(orientations).most_common(1)[0][0]
-    spacings = np.array(
-        [
-            spacing
-            for (spacing, _), other in zip(geometries, orientations, strict=True)
-            if other == orientation
-        ]
-    )
+    pairs = zip(geometries, orientations, strict=True)
+    spacings = np.array([spacing for (spacing, _), other in pairs if other == orientation])
     usual = np.median(spacings, axis=0)
     alike = bool((np.abs(spacings / usual - 1) <= SAME_SPACING).all())
-    return Preparation(
+    return InputSpec(
         format=how["format"],
         orientation=orientation if how["geometry"] else USUAL_ORIENTATION[how["format"]],
         orientation_known=how["geometry"],
@@ -92,17 +99,3 @@ def preparation_of(how: Mapping[str, Any], files: Sequence[Path]) -> Preparation
         downsample=factor,
         nifti=dict(how["nifti"]),
     )
-
-
-def orientation_of(direction: Sequence[float]) -> str:
-    """Where an image's axes run to, as SimpleITK writes it: LPS for the identity.
-
-    direction: 3x3 cosines, row-major; oblique axes go with the nearest of the patient's.
-    """
-    cosines = np.reshape(direction, (3, 3)).copy()  # a column for each of the image's axes
-    letters = [""] * 3
-    for _ in range(3):  # the clearest pair first
-        patients, images = np.unravel_index(np.abs(cosines).argmax(), cosines.shape)
-        letters[images] = TOWARDS[patients][int(cosines[patients, images] < 0)]
-        cosines[patients, :] = cosines[:, images] = 0
-    return "".join(letters)

@@ -161,6 +161,8 @@ def editor_schemas() -> dict[str, str]:
     schemas = {name: deepcopy(dict(schema_of(kind))) for name, kind in FILES.items()}
     _let_experiments_go_over_files(schemas["experiment"])
     _tell_settings_of_methods(schemas["method"])
+    for name in ("experiment", "table", "figure"):
+        _let_rows_be_short(schemas[name])
     return {name: json.dumps(schema, indent=1) + "\n" for name, schema in schemas.items()}
 
 
@@ -176,6 +178,16 @@ def _let_experiments_go_over_files(schema: dict[str, Any]) -> None:
         parts[kind.__name__] = whole
         _allow(schema["properties"][group], {"$ref": f"#/$defs/{kind.__name__}"}, {"type": "null"})
     _allow(schema["properties"]["datasets"], {"type": "null"})
+
+
+def _let_rows_be_short(schema: dict[str, Any]) -> None:
+    """A row may leave out what follows from its table, and be a method's name alone."""
+    for sheet in [schema, *(schema["$defs"].get(name, {}) for name in ("Table", "Figure"))]:
+        if "rows_of" in sheet.get("properties", {}):
+            sheet["required"] = [key for key in sheet.get("required", ()) if key != "rows"]
+            rows = sheet["properties"]["rows"]
+            rows["items"] = {"anyOf": [rows["items"], {"type": "string"}]}
+    schema["$defs"]["Row"]["required"] = ["method"]
 
 
 def _allow(group: dict[str, Any], *more: dict[str, Any]) -> None:

@@ -88,7 +88,7 @@ def without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_written_out(over: Any) -> bool:
     """Whether an experiment holds a table or figure itself, instead of naming one of ours."""
-    return isinstance(over, Mapping) and "rows" in over
+    return isinstance(over, Mapping) and bool({"rows", "rows_of"} & over.keys())
 
 
 def load_table(name: str, given: Any, root: Path, files: Sequence[Path]) -> Table:
@@ -107,7 +107,9 @@ def load_figure(name: str, given: Any, root: Path, files: Sequence[Path]) -> Fig
 
 def load_method(name: str, root: Path, asked: str) -> MethodFile:
     """Read root/methods/<name>.yaml; `asked` as for a table."""
-    return _load(MethodFile, name, root / "methods", asked)
+    file = _file_of(name, root / "methods", asked)
+    values = _read(file)
+    return _check(MethodFile, values, Origins([(file, values)]))
 
 
 def published_splits(name: str, root: Path) -> Splits | None:
@@ -164,18 +166,50 @@ def _merge(
 def _load_sheet(
     model: type[Model], group: str, name: str, given: Any, root: Path, files: Sequence[Path]
 ) -> Model:
-    if not is_written_out(given):
-        return _load(model, name, root / group, f"{files[-1]}: {group}")
-    origins = Origins([(file, _read(file)) for file in files])
-    return _check(model, given, origins, (group, name))
+    if is_written_out(given):
+        origins, at = Origins([(file, _read(file)) for file in files]), (group, name)
+        return _check(model, _with_rows(model, given, root, files[-1]), origins, at)
+    file = _file_of(name, root / group, f"{files[-1]}: {group}")
+    values = _read(file)
+    return _check(model, _with_rows(model, values, root, file), Origins([(file, values)]))
 
 
-def _load(model: type[Model], name: str, folder: Path, asked: str) -> Model:
+def _with_rows(model: type, values: Mapping[str, Any], root: Path, file: Path) -> dict[str, Any]:
+    """A table or figure with its rows in full: those of `rows_of`, its own, what they leave out."""
+    taken: list[Any] = []
+    labelled = values.get("labelled")
+    if isinstance(values.get("rows_of"), str):
+        source = _read(_file_of(values["rows_of"], root / "tables", f"{file}: rows_of"))
+        taken, labelled = source["rows"], labelled or source.get("labelled")
+        if model is Figure:
+            taken = [_without(row, "all_labelled") for row in taken]
+    own = values.get("rows", [])
+    if not isinstance(own, list):
+        return dict(values)  # the schema will say what is wrong with it
+    return {**values, "rows": [_in_full(row, labelled) for row in [*taken, *own]]}
+
+
+def _without(row: Any, key: str) -> Any:
+    return {k: v for k, v in row.items() if k != key} if isinstance(row, Mapping) else row
+
+
+def _in_full(row: Any, labelled: Any) -> Any:
+    """A row that is a method's name, or leaves out what follows from its table."""
+    if isinstance(row, str):
+        row = {"method": row}
+    if not isinstance(row, Mapping):
+        return row
+    defaults = {"variant": row["method"]} if "method" in row else {}
+    if labelled is not None:
+        defaults["labelled"] = labelled
+    return {**defaults, **row}
+
+
+def _file_of(name: str, folder: Path, asked: str) -> Path:
     file = folder / f"{name}.yaml"
     if not file.is_file():
         raise ConfigError(f"{asked} = {name!r}: allowed are {_names(folder)} (files in {folder})")
-    values = _read(file)
-    return _check(model, values, Origins([(file, values)]))
+    return file
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -246,7 +246,7 @@ class Plan:
 
 def entries_of(sheet: Table | Figure, wanted: Filter, seeds: list[int]) -> Iterator[Entry]:
     for row in sheet.rows:
-        if wanted.methods is not None and row.method not in wanted.methods:
+        if not wanted.wants(row):
             continue
         for labelled in row.labelled:
             if wanted.labelled is None or labelled in wanted.labelled:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from csv import DictReader
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sgrs_core.experiment.configuration import (
     ConfigError,
@@ -34,6 +34,9 @@ from sgrs_core.experiment.slices import MEDIAN
 from sgrs_core.experiment.splits import SplitLists, read_splits
 
 
+Sheet = TypeVar("Sheet", bound=Table | Figure)
+
+
 def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> Plan:
     """Load and check an experiment and all files it refers to, all but the methods' own settings.
 
@@ -42,12 +45,19 @@ def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> P
     """
     experiment = load_experiment(values, files, root)
     file = files[-1]
+    splits = {
+        name: _splits(name, dataset, root, files) for name, dataset in experiment.datasets.items()
+    }
     tables = {
-        name: load_table(name, values["tables"][name], root, files).with_choice_of(wanted)
+        name: _counting_all(
+            load_table(name, values["tables"][name], root, files).with_choice_of(wanted), splits
+        )
         for name, wanted in experiment.tables.items()
     }
     figures = {
-        name: load_figure(name, values["figures"][name], root, files).with_choice_of(wanted)
+        name: _counting_all(
+            load_figure(name, values["figures"][name], root, files).with_choice_of(wanted), splits
+        )
         for name, wanted in experiment.figures.items()
     }
     for name in experiment.headline:
@@ -69,9 +79,6 @@ def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> P
             places[".".join(place)] = writer
             asking.setdefault(method, f"{writer}: datasets.{name}.methods")
     methods = {name: load_method(name, root, by) for name, by in asking.items()}
-    splits = {
-        name: _splits(name, dataset, root, files) for name, dataset in experiment.datasets.items()
-    }
     rows: dict[Point, Row] = {}
     for name, sheet in sheets.items():
         wanted = experiment.tables.get(name) or experiment.figures[name]
@@ -92,6 +99,18 @@ def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> P
     )
     _check_recipes(plan)
     return plan
+
+
+def _counting_all(sheet: Sheet, splits: Mapping[str, SplitLists]) -> Sheet:
+    """The table or figure, in which rows that ask for all labels have their number."""
+    if sheet.dataset not in splits:
+        return sheet  # which is said later
+    scans = len(splits[sheet.dataset].train)
+    rows = list(sheet.rows)
+    for number, row in enumerate(rows):
+        if row.all_labelled and scans not in row.labelled:
+            rows[number] = row.model_copy(update={"labelled": [*row.labelled, scans]})
+    return sheet.model_copy(update={"rows": rows})
 
 
 def _check_recipes(plan: Plan) -> None:
@@ -186,6 +205,7 @@ def _check_sheet(
     offered: dict[str, set[Any]] = {
         "labelled": {count for row in sheet.rows for count in row.labelled},
         "methods": {row.method for row in sheet.rows},
+        "without": {row.method for row in sheet.rows},
     }
     for key, known in offered.items():
         for value in getattr(wanted, key) or ():

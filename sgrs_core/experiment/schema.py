@@ -256,6 +256,14 @@ class Filter(Strict):
     """rows with so many labelled scans; null is all of them"""
     methods: Annotated[list[str], Once] | None = None
     """rows of these files of config/methods; null is all of them"""
+    without: Annotated[list[str], Once] = []
+    """but for rows of these files"""
+
+    def wants(self, row: "Row") -> bool:
+        """Whether a row is among the methods wanted."""
+        return (self.methods is None or row.method in self.methods) and (
+            row.method not in self.without
+        )
 
 
 class TableFilter(Filter):
@@ -369,7 +377,7 @@ class Row(Strict):
     """A row: its name in the published table, and what we run for it."""
 
     variant: str
-    """its name"""
+    """its name; left out: its method"""
     title: str | None = None
     """as tables and figures call it; null: as the method's file does"""
     published: str | None = None
@@ -385,7 +393,9 @@ class Row(Strict):
     inference: Settings = {}
     """likewise"""
     labelled: Annotated[list[int], Once] = Field(min_length=1)
-    """with how many labelled scans it is run, a run for each"""
+    """with how many labelled scans it is run, a run for each; left out: as its table says"""
+    all_labelled: bool = False
+    """run with all training scans labelled, too"""
 
 
 class Table(Strict):
@@ -409,8 +419,13 @@ class Table(Strict):
     """differences that do not matter"""
     confidence: float = Field(default=0.95, ge=0.5, lt=1)
     """of intervals, tests and verdicts"""
+    labelled: Annotated[list[int], Once] | None = None
+    """with how many labelled scans rows are run that do not say it"""
+    rows_of: str | None = None
+    """a file of config/tables whose rows come first; their numbers of labelled scans are this
+    table's `labelled`"""
     rows: list[Row] = Field(min_length=1)
-    """its lines"""
+    """its lines; a method's name stands for a row of that method"""
 
     @model_validator(mode="after")
     def judges_are_rows(self) -> Self:
@@ -447,8 +462,12 @@ class Figure(Strict):
     logs show over iterations) or `paired_scores` (each test scan's Dice under each method)"""
     dataset: str
     """a data set of the experiment"""
+    labelled: Annotated[list[int], Once] | None = None
+    """as in a table"""
+    rows_of: str | None = None
+    """as in a table; runs on all labelled scans are left out"""
     rows: list[Row] = Field(min_length=1)
-    """of which the first selection and seed are shown"""
+    """as in a table; of which the first selection and seed are shown"""
     case: str = MEDIAN
     """for the kinds that show scans: a test scan's name, or `median`, the one with the median Dice
     of the row `median_of`"""

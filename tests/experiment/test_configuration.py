@@ -156,7 +156,7 @@ def test_the_runs_that_share_a_gpu_are_read_under_the_old_name_too(key):
             8,
             "labelled = 8 .row dtc.: allowed are less than all 8",
         ),
-        ("tables.table2.labelled", [5], "tables.table2.labelled = 5: allowed are 4, 8, 80"),
+        ("tables.table2.labelled", [5], "tables.table2.labelled = 5: allowed are 4, 8, 20"),
         ("tables.table2.methods", ["x"], "table2.methods = 'x': allowed are .*sgrs, sgrs_paper"),
         (
             "datasets.brats2019",
@@ -338,12 +338,14 @@ def test_a_mistake_in_a_data_sets_own_file_names_that_file(tmp_path):
     ("old", "new", "message"),
     [
         (
-            "method: vnet,",
-            "method: wnet,",
+            "  - dtc",
+            "  - wnet",
             r"rows\.method = 'wnet': allowed are .*sgrs, sgrs_paper",
         ),
-        ("[4, 8, 80]", "[4, 8, 81]", r"labelled = 81 \(row vnet\): allowed are 1 to 80"),
-        ("labelled: [4, 8, 80]", "label: [4]", r"rows\.0\.label = \[4\]: unknown key"),
+        ("[4, 8]", "[4, 81]", r"labelled = 81 \(row vnet\): allowed are 1 to 80"),
+        ("all_labelled: true", "all: true", r"rows\.0\.all = True: unknown key"),
+        ("labelled: [4, 8]\n", "", r"rows\.0\.labelled = \(missing\): allowed are one or more"),
+        ("rows:", "rows_of: table9\nrows:", r"rows_of = 'table9': allowed are table2, table3"),
     ],
 )
 def test_a_mistake_in_a_table_names_the_tables_file(old, new, message, tmp_path):
@@ -702,3 +704,22 @@ def test_a_data_sets_settings_of_a_method_go_over_the_methods_file_and_under_a_r
     file = yaml.safe_load((CONFIG / "methods" / "sgrs_paper.yaml").read_text())["settings"]
     assert runs["sgrs_paper"] == {**file, "noise": 0.1, "epsilon": 0.3}
     assert runs["sgrs_paper+noise=0.2"] == {**file, "noise": 0.2, "epsilon": 0.3}
+
+
+def test_a_table_takes_its_rows_from_another_and_its_own_numbers_of_labels():
+    loaded = plan(shipped("paper"))
+    methods = [row.method for row in loaded.tables["table2"].rows]
+    assert [row.method for row in loaded.tables["table3"].rows] == methods
+    assert loaded.tables["table3"].rows[0].labelled == [3, 6, 62]  # V-Net with all labels, too
+    assert {tuple(row.labelled) for row in loaded.tables["table3"].rows[1:]} == {(3, 6)}
+    # A figure shows no run on all labels.
+    assert {tuple(row.labelled) for row in loaded.figures["figure2"].rows} == {(4, 8)}
+
+
+def test_a_table_goes_without_the_methods_that_are_left_out():
+    loaded = plan(changed("tables.table2", {"labelled": [4], "without": ["dtc", "sgrs_paper"]}))
+    methods = {entry.row.method for entry in loaded.entries("table2")}
+    assert "urpc" in methods
+    assert not methods & {"dtc", "sgrs_paper"}
+    with pytest.raises(ConfigError, match=r"tables.table2.without = 'dct': allowed are .*dtc"):
+        plan(changed("tables.table2", {"without": ["dct"]}))

@@ -7,7 +7,7 @@ import pandas
 from sgrs_core.log import log_to
 from sgrs_core.reporting.figures.style import save
 from sgrs_core.reporting.figures.threshold import PUBLISHED_TAU, draw_threshold_sweep
-from sgrs_core.reporting.tables import summarise
+from sgrs_core.reporting.scores import summarise
 
 
 def main(snakemake):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
+from sgrs_core.data.masks import Mask
 from sgrs_core.experiment.settings import Triple
 
 BLOCK = 64  # voxels a side: small enough for the processor's cache
@@ -17,7 +18,6 @@ BLOCK = 64  # voxels a side: small enough for the processor's cache
 Point = Sequence[float]
 Points = NDArray[Any]  # (3, X, Y, Z), float32 or float64
 Field = NDArray[Any]  # (X, Y, Z), float32 or float64
-Mask = NDArray[np.bool_]
 Block = tuple[slice, slice, slice]
 
 

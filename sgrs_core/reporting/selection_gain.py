@@ -10,8 +10,8 @@ from typing import Any
 import pandas
 from pandas import DataFrame
 
+from sgrs_core.reporting.scores import METRICS, NAMES, check_same_scans, gather, read_scores
 from sgrs_core.reporting.statistics import CONFIDENCE, mean_interval
-from sgrs_core.reporting.tables import METRICS, NAMES, check_same_scans, gather, read_scores
 from sgrs_core.reporting.typeset import interval, number
 
 SCORING = "strict"

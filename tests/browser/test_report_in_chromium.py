@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.made_up_results import make_report
+from tests.synthetic_results import make_report
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 

@@ -14,7 +14,7 @@ from sgrs_core.experiment.layout import Layout
 from sgrs_core.experiment.planning import load_plan
 from sgrs_core.reporting.tables import Rules, build_table
 from sgrs_core.reporting.typeset import to_latex, to_markdown
-from tests.made_up_scores import scores, write
+from tests.synthetic_scores import scores, write
 from tests.places import CONFIG
 
 pytestmark = pytest.mark.slow
@@ -31,7 +31,7 @@ A4 = r"""\documentclass[11pt,a4paper]{article}
 
 
 def tables_of(folder: Path, experiment: str, changes: dict) -> dict[str, tuple[str, str]]:
-    """Markdown and LaTeX of all tables of an experiment, from made-up scores of each run."""
+    """Markdown and LaTeX of all tables of an experiment, from synthetic scores of each run."""
     file = CONFIG / f"{experiment}.yaml"
     values = {**yaml.safe_load(file.read_text()), **changes}
     plan = load_plan(values, [file], CONFIG)
@@ -46,8 +46,8 @@ def tables_of(folder: Path, experiment: str, changes: dict) -> dict[str, tuple[s
                     scores(85, seed=31 * place + seed, empty=range(place % 3))
                     for seed in range(len(files))
                 ]
-                made_up = write(folder, f"{name}-{place}-{selection}", tables)
-                line["scores"][selection] = made_up
+                synthetic = write(folder, f"{name}-{place}-{selection}", tables)
+                line["scores"][selection] = synthetic
         rules = Rules(vars(sheet.margin), sheet.confidence)
         rows = published[published["table"] == (sheet.published_table or 0)]
         table = build_table(sheet.dataset, lines, rows, rules)

@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas
 from numpy.typing import NDArray
 
 from sgrs_core.data.formats.images import in_patient_axes
 from sgrs_core.data.formats.nifti import read_nifti
+from sgrs_core.data.masks import Mask
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.metrics import dice
-from sgrs_core.experiment.slices import MEDIAN, Mask, Slices, median_case
+from sgrs_core.experiment.slices import MEDIAN, Slices
+from sgrs_core.reporting.figures.choice import indices_of, median_scan
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Case:
     def chosen(self, slices: Slices) -> list[int]:
         """The indices of those of its slices; raises ValueError, naming it, without such a one."""
         try:
-            return slices.of(self.label)
+            return indices_of(slices, self.label)
         except ValueError as error:
             raise ValueError(f"{self.line}: {error}") from None
 
@@ -75,13 +76,6 @@ def read_cases(
         scan = median_scan(shown, median_of) if case == MEDIAN else case
         cases.append(_read_case(f"{labelled} labelled\n{scan}", scan, shown, files[scan]))
     return cases
-
-
-def median_scan(lines: Sequence[Mapping[str, Any]], median_of: str | None = None) -> str:
-    """The scan with the median Dice: of the row of that name, else of the mean of all."""
-    judges = [line for line in lines if median_of in (None, line["variant"])]
-    scores = [pandas.read_csv(line["scores"], index_col="scan")["dice"] for line in judges]
-    return median_case(pandas.concat(scores, axis=1).mean(axis=1).to_dict())
 
 
 def _read_case(name: str, scan: str, lines: Sequence[Mapping[str, Any]], file: Path) -> Case:

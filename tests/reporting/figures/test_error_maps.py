@@ -21,7 +21,7 @@ from sgrs_core.reporting.figures.error_maps import (
     error_map,
 )
 from sgrs_core.reporting.figures.style import FULL_WIDTH, save
-from tests.reporting.figures.made_up_cases import SHAPE, ball, box, case_with
+from tests.reporting.figures.synthetic_cases import SHAPE, ball, box, case_with
 
 
 def pictures(figure: Figure) -> list[np.ndarray]:

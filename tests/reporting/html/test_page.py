@@ -17,11 +17,12 @@ from sgrs_core.reporting.html.contents import pages_of
 from sgrs_core.reporting.html.documents import ABOUT_DIFFERENCES, read_page
 from sgrs_core.reporting.html.page import build_report
 from sgrs_core.reporting.html.slices import path_of, slices_of
-from sgrs_core.reporting.tables import METRICS, read_table
-from tests.made_up_results import (
+from sgrs_core.reporting.scores import METRICS
+from sgrs_core.reporting.tables import read_table
+from tests.synthetic_results import (
     LONG_NAME,
     PROJECT,
-    made_up_case,
+    synthetic_case,
     make_report,
     plan_of_quick,
     write_record,
@@ -214,7 +215,7 @@ def test_a_method_without_a_page_does_not_stop_the_report(tmp_path):
 
 
 def test_slices_show_what_is_outlined_with_a_margin():
-    shown = slices_of(made_up_case())
+    shown = slices_of(synthetic_case())
     assert [one["z"] for one in shown["slices"]] == list(range(2, 11))
     assert (shown["width"], shown["height"]) == (23 + 12, (16 - 14 + 2 * 12) * 2)
     assert shown["panels"] == ["Moved", "Nothing"]
@@ -224,7 +225,7 @@ def test_slices_show_what_is_outlined_with_a_margin():
 
 
 def test_slices_are_at_most_forty_of_a_long_scan():
-    case = made_up_case()
+    case = synthetic_case()
     label = np.zeros((40, 30, 100), dtype=bool)
     label[10, 10, 5:95] = True
     image = np.zeros(label.shape, dtype=np.float32)

@@ -33,6 +33,8 @@ from sgrs_core.experiment.settings import InferenceSettings, TrainingSettings, c
 from sgrs_core.experiment.slices import MEDIAN
 from sgrs_core.experiment.splits import SplitLists, read_splits
 
+MOST_CURVES = 5  # in one panel of a figure: as many as colours that all readers tell apart
+
 
 def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> Plan:
     """Load and check an experiment and all files it refers to, all but the methods' own settings.
@@ -80,6 +82,7 @@ def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> P
             _check_labelled(entry, sheet, experiment, splits, places[name])
             rows |= dict.fromkeys(entry.points, entry.row)
     for name, figure in figures.items():
+        _check_curves(name, figure, experiment.figures[name], file)
         _check_choice(name, figure, experiment, splits[figure.dataset], files, places[name])
     comparable = frozenset(
         name
@@ -272,6 +275,28 @@ def _check_choice(
     ]
     if figure.median_of is not None and figure.median_of not in judges:
         raise mistake("median_of", f"allowed are {', '.join(judges)}")
+
+
+def _check_curves(name: str, figure: Figure, wanted: Filter, file: Path) -> None:
+    """The figure shows some row, and no more curves than there are colours to tell them apart."""
+    entries = list(entries_of(figure, wanted, []))
+    if not entries:
+        offered = [f"{row.method} with {row.labelled}" for row in figure.rows]
+        raise ConfigError(
+            f"{file}: figures.{name} = methods {wanted.methods}, labelled {wanted.labelled}: "
+            f"nothing to show; allowed are {', '.join(offered)}"
+        )
+    curves: dict[str, list[Any]] = {
+        "training_curves": [f"{entry.row.variant} {entry.labelled}" for entry in entries],
+        "threshold": sorted({entry.labelled for entry in entries}),
+    }
+    shown = curves.get(figure.kind, [])
+    if len(shown) > MOST_CURVES:
+        raise ConfigError(
+            f"{file}: figures.{name}.labelled = {len(shown)} curves, "
+            f"{', '.join(map(str, shown))}: allowed are 1 to {MOST_CURVES}; choose methods or "
+            "labelled"
+        )
 
 
 def _check_labelled(

@@ -15,6 +15,7 @@ Selection = Literal["last", "best_on_test", "best_on_validation"]
 Scoring = Literal["published", "strict"]
 Precision = Literal["strict", "float32", "tensorfloat32", "bfloat16"]
 
+PUBLISHED_TAU = 0.296  # SGRS-Net's entropy threshold, in base 10
 SCAN = "{scan}"  # stands for a scan's name in a path
 UNSEEN = {"Cc", "Cs", "Zl", "Zp"}  # Unicode's control characters, halves of others, ends of lines
 SIDE_DIVISOR = 16  # the V-Net halves each side four times

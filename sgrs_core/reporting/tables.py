@@ -209,9 +209,7 @@ def _test_against(reference: _Row, run: Sequence[_Row], rules: Rules) -> None:
     labelled = reference.spec["labelled"]
     near = [row for row in run if row.spec["labelled"] == labelled]
     references = [row for row in near if row.is_reference]
-    others = [
-        row for row in near if not row.is_reference and row.nearest(references) is reference
-    ]
+    others = [row for row in near if not row.is_reference and row.nearest(references) is reference]
     for row in others:
         row.columns["reference"] = reference.spec["variant"]
     for metric in METRICS:

@@ -15,6 +15,7 @@ from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.metrics import dice
 from sgrs_core.experiment.slices import MEDIAN, Slices
 from sgrs_core.reporting.figures.choice import indices_of, median_scan
+from sgrs_core.reporting.figures.titles import with_distinct_titles
 
 
 @dataclass(frozen=True)
@@ -58,37 +59,35 @@ class Case:
 
 
 def read_cases(
-    lines: Sequence[Mapping[str, Any]],
+    rows: Sequence[Mapping[str, Any]],
     volumes: Sequence[Path],
     case: str = MEDIAN,
     median_of: str | None = None,
 ) -> list[Case]:
     """A scan for each number of labelled scans, with the predictions of all methods shown.
 
-    lines: as `Layout.lines_of_figure` gives them. volumes: the prepared test scans. case: a scan's
+    rows: as `Layout.lines_of_figure` gives them. volumes: the prepared test scans. case: a scan's
     name, or MEDIAN: the scan with the median of the mean Dice of the methods shown, or of the Dice
     of the row `median_of`.
     """
     files = {file.stem: file for file in volumes}
     cases = []
-    for labelled in dict.fromkeys(line["labelled"] for line in lines):
-        shown = [line for line in lines if line["labelled"] == labelled]
+    for labelled in dict.fromkeys(row["labelled"] for row in rows):
+        shown = [row for row in with_distinct_titles(rows) if row["labelled"] == labelled]
         scan = median_scan(shown, median_of) if case == MEDIAN else case
         cases.append(_read_case(f"{labelled} labelled\n{scan}", scan, shown, files[scan]))
     return cases
 
 
-def _read_case(name: str, scan: str, lines: Sequence[Mapping[str, Any]], file: Path) -> Case:
+def _read_case(name: str, scan: str, rows: Sequence[Mapping[str, Any]], file: Path) -> Case:
     volume = read_volume(file)
     arrays: list[NDArray[Any]] = [volume.image, volume.label == 1]
-    arrays += [
-        read_nifti(Path(line["predictions"]) / f"{scan}.nii.gz").array == 1 for line in lines
-    ]
+    arrays += [read_nifti(Path(row["predictions"]) / f"{scan}.nii.gz").array == 1 for row in rows]
     upright = [in_patient_axes(array, volume.spacing, volume.direction) for array in arrays]
     (image, spacing), (label, _), *predictions = upright
     panels = [
-        Panel(line["title"], prediction)
-        for line, (prediction, _) in zip(lines, predictions, strict=True)
+        Panel(row["title"], prediction)
+        for row, (prediction, _) in zip(rows, predictions, strict=True)
     ]
     return Case(name, image, label, panels, spacing)
 

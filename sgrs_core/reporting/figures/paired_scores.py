@@ -14,10 +14,8 @@ def draw_paired_scores(scores: dict[int, DataFrame]) -> Figure:
 
     scores: for each number of labelled scans a table of Dice in per cent, one row for each scan
     (the index), one column for each method (its title). A method's mean has Student's 95%
-    interval. Raises ValueError where there is nothing to draw.
+    interval.
     """
-    if not scores or any(table.empty for table in scores.values()):
-        raise ValueError("paired scores: no runs, so there is nothing to draw")
     methods = max(len(table.columns) for table in scores.values())
     figure = new_figure(FULL_WIDTH, 3.2 if methods <= 5 else 4.0)
     panels = figure.subplots(1, len(scores), sharey=True, squeeze=False)[0]

@@ -76,7 +76,9 @@ def draw_segmentations(cases: Sequence[Case], slices: Slices | None = None) -> F
     # One strip's titles hold for all cases; those of several strips differ.
     named = [place == 0 or len(strips) > 1 for place, _ in parts]
     heights = [
-        sum(rows[place].heights) + DICE_HEIGHT + is_named * height_of([titles[column] for column in columns])
+        sum(rows[place].heights)
+        + DICE_HEIGHT
+        + is_named * height_of([titles[column] for column in columns])
         for (place, columns), is_named in zip(parts, named, strict=True)
     ]
     figure = new_figure(width * len(strips[0]) + LABEL_WIDTH, sum(heights) + LEGEND_HEIGHT)

@@ -74,6 +74,11 @@ LEGEND = (
 )
 
 
+def training_hours(record: Mapping[str, Any]) -> float:
+    """How long the training took that a run's record is of."""
+    return float(record["training"]["seconds"]) / SECONDS_PER_HOUR
+
+
 def cost_of_run(run: Mapping[str, Any]) -> Cost:
     """What one run's files say: its `record`, and the benchmarks of its `evaluations`."""
     training = json.loads(Path(run["record"]).read_text(encoding="utf-8"))["training"]

@@ -4,4 +4,12 @@ contents.py: what goes in, as a plan says; runs.py: what the runs left; sheets.p
 documents.py: pages of docs/; page.py: the page itself, from templates/.
 """
 
+import base64
+
 GENERAL_PAGES = ("tables.md", "reproducibility.md", "paper.md")  # of docs/, in every report
+IMAGE_TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
+
+
+def as_address(content: bytes, suffix: str) -> str:
+    """An image as an address that holds it, so that the page needs no other file."""
+    return f"data:{IMAGE_TYPES[suffix]};base64,{base64.b64encode(content).decode()}"

@@ -1,6 +1,6 @@
 """Sortable tables: cells with the text one reads and the value by which they are sorted."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,8 +8,8 @@ import pandas
 from pandas import DataFrame
 
 from sgrs_core.reporting import typeset
+from sgrs_core.reporting.scores import HEADINGS, METRICS, in_units
 from sgrs_core.reporting.statistics import DIFFERENT, EQUIVALENT, INCONCLUSIVE
-from sgrs_core.reporting.tables import METRICS, NAMES, UNITS, in_units
 
 BESIDE_PUBLISHED = ("published", "ours", "difference")
 
@@ -45,7 +45,10 @@ def text(value: Any) -> Cell:
 
 def number(value: float | None, form: str = ".2f", small: str = "") -> Cell:
     """A cell with a number, which may be missing."""
-    shown = typeset.number(value, form)
+    return _number(typeset.number(value, form), value, small)
+
+
+def _number(shown: str, value: float | None, small: str = "") -> Cell:
     return Cell(shown, None if shown == typeset.MISSING else value, small)
 
 
@@ -90,8 +93,7 @@ def of_scores(scores: DataFrame, caption: str) -> Sheet:
             ordered["scan"], ordered["empty"], in_units(ordered).to_numpy(), strict=True
         )
     ]
-    columns = [f"{NAMES[metric]}, {UNITS[metric]}" for metric in METRICS]
-    return Sheet(caption, ["scan", *columns, "empty prediction"], rows)
+    return Sheet(caption, ["scan", *HEADINGS.values(), "empty prediction"], rows)
 
 
 def of_frame(frame: DataFrame, caption: str) -> Sheet:
@@ -101,13 +103,8 @@ def of_frame(frame: DataFrame, caption: str) -> Sheet:
     return Sheet(caption, names, list(zip(*columns, strict=True)))
 
 
-def of_dictionaries(lines: Iterable[Mapping[str, Any]], caption: str) -> Sheet:
-    """One row per dictionary, whose keys are the columns."""
-    return of_frame(DataFrame(list(lines)), caption)
-
-
 def verdicts(table: DataFrame) -> list[dict[str, Any]]:
-    """For each selection and scoring with comparable published values, what is said of them."""
+    """The rows of a sheet: for each selection and scoring with comparable published values, what is said of them."""
     counts = []
     for selection, scoring, part in typeset.parts_of(table):
         words = part[[f"{metric}_verdict" for metric in METRICS]].to_numpy().ravel().tolist()
@@ -120,17 +117,11 @@ def verdicts(table: DataFrame) -> list[dict[str, Any]]:
 def _row(row: Mapping[Any, Any], each: Sequence[str], confidence: float) -> list[Cell]:
     cells = [text(row["title"]), number(row["labelled"], "d")]
     for metric in METRICS:
-        behind = [
-            typeset.interval(row[f"{metric}_low"], row[f"{metric}_high"]),
-            typeset.spread(row[f"{metric}_spread"]),
-            typeset.marks(row, metric, confidence),
-        ]
-        own = {
-            "published": number(row[f"{metric}_published"]),
-            "ours": number(row[f"{metric}_ours"], small=" ".join(filter(None, behind))),
-            "difference": number(row[f"{metric}_difference"], "+.2f"),
-        }
-        cells += [own[part] for part in each]
+        score = typeset.score_of(row, metric, confidence)
+        behind = " ".join(filter(None, (score.interval, score.spread, score.marks)))
+        for part in each:
+            shown, value = getattr(score, part), row[f"{metric}_{part}"]
+            cells.append(_number(shown, value, behind if part == "ours" else ""))
     return [*cells, number(row["seeds"], "d"), number(row["empty"], ".0f")]
 
 
@@ -144,4 +135,4 @@ def _column(values: "pandas.Series[Any]") -> list[Cell]:
 
 
 def _over_metrics(columns: int) -> list[tuple[str, int]]:
-    return [(f"{NAMES[metric]}, {UNITS[metric]}", columns) for metric in METRICS]
+    return [(heading, columns) for heading in HEADINGS.values()]

@@ -11,7 +11,7 @@ import pytest
 
 from sgrs_core.experiment.layout import Layout
 from sgrs_core.reporting.figures.cases import Case
-from sgrs_core.reporting.figures.curves import POINTS, thinned
+from sgrs_core.reporting.figures.training_curves import REPORT_POINTS, thinned
 from sgrs_core.reporting.html import sheets
 from sgrs_core.reporting.html.contents import pages_of
 from sgrs_core.reporting.html.documents import ABOUT_DIFFERENCES, read_page
@@ -192,7 +192,7 @@ def test_verdicts_are_counted_where_there_are_any():
 def test_a_long_log_is_thinned_by_means():
     log = pandas.DataFrame({"iteration": range(1, 1001), "loss": [0.0, 2.0] * 500})
     shown = thinned(log)
-    assert len(shown) == POINTS
+    assert len(shown) == REPORT_POINTS
     assert set(shown["loss"]) == {1.0}
 
 

@@ -14,8 +14,8 @@ from sgrs_core.reporting.figures.style import new_figure, save
 from sgrs_core.reporting.html.contents import contents_of, pages_of
 from sgrs_core.reporting.html.page import build_report
 from sgrs_core.reporting.html.slices import slices_of
-from sgrs_core.reporting.selection_gain import build_selection_gain
 from sgrs_core.reporting.scores import METRICS
+from sgrs_core.reporting.selection_gain import build_selection_gain
 from sgrs_core.reporting.tables import build_table
 from tests.places import PROJECT
 

@@ -6,8 +6,8 @@ import pandas
 
 from sgrs_core.log import log_to
 from sgrs_core.reporting.figures.style import save
-from sgrs_core.reporting.figures.training_curves import draw_training_curves
 from sgrs_core.reporting.figures.titles import with_distinct_titles
+from sgrs_core.reporting.figures.training_curves import draw_training_curves
 
 
 def main(snakemake):

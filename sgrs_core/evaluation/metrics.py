@@ -14,7 +14,6 @@ from scipy.spatial import cKDTree
 
 from sgrs_core.data.masks import Mask, bounding_box
 
-
 NEAR_RADIUS = 2  # voxels; most surface voxels of a good prediction find their partner in reach
 # The rest is asked of a tree: for partners within 16 voxels, then for any. The second number of a
 # stage is the price of one query, in voxels that a distance transform visits in the same time.

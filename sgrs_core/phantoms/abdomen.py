@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sgrs_core.data.masks import Mask
 from sgrs_core.phantoms.shapes import (
     Field,
-    Mask,
     Point,
     Points,
     ellipsoid,

@@ -14,12 +14,12 @@ import SimpleITK
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from sgrs_core.data.masks import Mask
 from sgrs_core.experiment.settings import Triple
 from sgrs_core.files import atomic
 from sgrs_core.phantoms.brain import Tissue, draw_head, paint, tumour_levels
 from sgrs_core.phantoms.shapes import (
     Field,
-    Mask,
     blocks,
     coordinates,
     draw_pose,

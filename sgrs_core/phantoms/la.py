@@ -13,10 +13,10 @@ import SimpleITK
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from sgrs_core.data.masks import Mask
 from sgrs_core.experiment.settings import Triple
 from sgrs_core.files import atomic
 from sgrs_core.phantoms.shapes import (
-    Mask,
     Points,
     coordinates,
     draw_pose,

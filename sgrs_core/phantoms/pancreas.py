@@ -12,13 +12,13 @@ import SimpleITK
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from sgrs_core.data.masks import Mask
 from sgrs_core.experiment.originals import PANCREAS_LABELS, number_of, patient_of
 from sgrs_core.experiment.settings import Triple
 from sgrs_core.files import atomic
 from sgrs_core.phantoms.abdomen import draw_abdomen, paint
 from sgrs_core.phantoms.dicom import Series, write_series
 from sgrs_core.phantoms.shapes import (
-    Mask,
     blocks,
     coordinates,
     draw_pose,

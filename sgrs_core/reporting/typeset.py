@@ -48,37 +48,6 @@ class Score(NamedTuple):
     marks: str
 
 
-class Row(NamedTuple):
-    """A row as its readers see it. more: the texts of the last columns."""
-
-    title: str
-    scores: Mapping[str, Score]
-    more: Sequence[str]
-
-
-class Group(NamedTuple):
-    """The rows of one number of labelled scans. best: the best mean of each metric, as printed."""
-
-    name: str
-    rows: Sequence[Row]
-    best: Mapping[str, str]
-
-
-class Part(NamedTuple):
-    """A table's part as its readers see it, before it is Markdown or LaTeX.
-
-    caption, beneath: sentences. more: headings of the last columns.
-    """
-
-    selection: str
-    scoring: str
-    caption: list[str]
-    beneath: Sequence[str]
-    has_published: bool
-    more: Sequence[str]
-    groups: Sequence[Group]
-
-
 def to_markdown(table: DataFrame, title: str, note: str, rules: Rules) -> str:
     """The table as Markdown."""
     template = _templates(_markdown).get_template("table.md.j2")
@@ -179,14 +148,20 @@ def _latex(text: object) -> str:
     return unicode_to_latex(words, unknown_char_policy="replace", unknown_char_warning=False)
 
 
-def _parts(table: DataFrame, rules: Rules) -> list[Part]:
+def _parts(table: DataFrame, rules: Rules) -> list[dict[str, Any]]:
     return [_part(*selected, rules) for selected in parts_of(table)]
 
 
-def _part(selection: str, scoring: str, part: DataFrame, rules: Rules) -> Part:
+def _part(selection: str, scoring: str, part: DataFrame, rules: Rules) -> dict[str, Any]:
+    """A part as its readers see it, before it is Markdown or LaTeX.
+
+    caption, beneath: sentences. more: headings of the last columns. groups: of each number of
+    labelled scans its name, the best mean of each metric as it is printed, and the rows: the title,
+    the scores by metric, and the texts of the last columns.
+    """
     run = part[part["seeds"] > 0]
-    more = {
-        heading: [number(value, ".0f") if column != "recipe" else value for value in part[column]]
+    last = {
+        heading: column
         for heading, column, shown in (
             ("Seeds", "seeds", run["seeds"].nunique() > 1),
             ("Recipe", "recipe", part["recipe"].nunique() > 1),
@@ -194,23 +169,30 @@ def _part(selection: str, scoring: str, part: DataFrame, rules: Rules) -> Part:
         )
         if shown
     }
-    groups: dict[int, list[Row]] = {labelled: [] for labelled in sorted(set(part["labelled"]))}
-    for place, row in enumerate(part.to_dict("records")):
-        scores = {metric: score_of(row, metric, rules.confidence) for metric in METRICS}
-        last = [column[place] for column in more.values()]
-        groups[row["labelled"]].append(Row(str(row["title"]), scores, last))
-    return Part(
-        selection,
-        scoring,
-        _caption(part, run, rules),
-        list(_beneath(part.to_dict("records"), rules)),
-        has_published(part),
-        list(more),
-        [
-            Group(_scans(labelled), rows, _best(part[part["labelled"] == labelled]))
-            for labelled, rows in groups.items()
-        ],
-    )
+    groups = []
+    for labelled, group in part.groupby("labelled"):
+        rows = [
+            {
+                "title": row["title"],
+                "scores": {metric: score_of(row, metric, rules.confidence) for metric in METRICS},
+                "more": [_plain(row[column]) for column in last.values()],
+            }
+            for row in group.to_dict("records")
+        ]
+        groups.append({"name": _scans(int(str(labelled))), "best": _best(group), "rows": rows})
+    return {
+        "selection": selection,
+        "scoring": scoring,
+        "caption": _caption(part, run, rules),
+        "beneath": list(_beneath(part.to_dict("records"), rules)),
+        "has_published": has_published(part),
+        "more": list(last),
+        "groups": groups,
+    }
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else number(value, ".0f")
 
 
 def _scans(labelled: int) -> str:

@@ -271,7 +271,9 @@ def test_more_curves_than_can_be_told_apart_are_refused_before_anything_is_train
 
 
 def test_a_figure_whose_choice_leaves_no_row_is_refused():
-    message = r"config.yaml: figures\.figure2 = methods \[\], .*nothing to show; allowed are vnet with"
+    message = (
+        r"config.yaml: figures\.figure2 = methods \[\], .*nothing to show; allowed are vnet with"
+    )
     with pytest.raises(ConfigError, match=message):
         plan(changed("figures.figure2", {"methods": []}))
 

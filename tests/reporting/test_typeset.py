@@ -14,8 +14,8 @@ from sgrs_core.experiment.layout import Layout
 from sgrs_core.experiment.planning import load_plan
 from sgrs_core.reporting.tables import Rules, build_table
 from sgrs_core.reporting.typeset import to_latex, to_markdown
-from tests.synthetic_scores import scores, write
 from tests.places import CONFIG
+from tests.synthetic_scores import scores, write
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,6 @@ from scipy.ndimage import binary_dilation
 from sgrs_core.data.masks import Mask
 from sgrs_core.data.preprocessing.common import extent
 
-
 SOFT_TISSUE = (0.0, 200.0)  # HU
 LEAST_SOFT_TISSUE = 0.7  # share of the label's voxels
 SHELL = 3.0  # mm, the thickness of what is called the surroundings

@@ -5,14 +5,14 @@ that colour-blind readers and those of a grey print tell them apart.
 """
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -45,13 +45,12 @@ Image = NDArray[np.floating[Any]]
 # Okabe and Ito's yellow and sky blue, and their blue made darker; how much each hides the image.
 ADDED, FOUND, MISSED = "#F0E442", "#56B4E9", "#002B5C"
 OPACITY = {ADDED: 0.9, FOUND: 0.4, MISSED: 0.9}
-GREYS = (0.4, 0.75)  # the image's black and white: errors are darker and brighter than either
-
-MEANINGS = {  # whether prediction and ground truth hold such a voxel
-    "found (true positive)": (True, True),
-    "added (false positive)": (True, False),
-    "missed (false negative)": (False, True),
+MEANINGS = {
+    FOUND: "found (true positive)",
+    ADDED: "added (false positive)",
+    MISSED: "missed (false negative)",
 }
+GREYS = (0.4, 0.75)  # the image's black and white: errors are darker and brighter than either
 OUTLINE = 0.5  # points: in grey print, what is found may be as bright as the blood around it
 MARGIN = 8  # voxels around what is found, added or missed in any row
 ROW_SHAPES = (0.3, 1.2)  # least and greatest height of a slice, in column widths
@@ -149,7 +148,7 @@ def captions_of(case: Case, letters: int) -> list[str]:
     return captions
 
 
-def name_rows(column: Sequence[Axes], case: Case) -> None:
+def name_rows(column: Iterable[Axes], case: Case) -> None:
     """Write the methods' names at the left of their slices."""
     for axes, panel in zip(column, case.panels, strict=True):
         axes.annotate(
@@ -164,7 +163,7 @@ def name_rows(column: Sequence[Axes], case: Case) -> None:
         )
 
 
-def draw_column(column: Sequence[Axes], case: Case, direction: int, index: int) -> None:
+def draw_column(column: Iterable[Axes], case: Case, direction: int, index: int) -> None:
     """One slice of a case, with each method's errors, one below the other."""
     for axes, panel in zip(column, case.panels, strict=True):
         image, prediction, label = (
@@ -184,17 +183,21 @@ def error_map(image: Image, prediction: Mask, label: Mask) -> Image:
         (FOUND, prediction & label),
         (MISSED, label & ~prediction),
     ):
-        opacity = OPACITY[colour]
-        coloured[where] = (1 - opacity) * coloured[where] + opacity * np.array(to_rgb(colour))
+        coloured[where] = tinted(coloured[where], colour)
     return coloured
+
+
+def tinted(pixels: Image, colour: str) -> Image:
+    """Pixels (..., 3) under one of the colours."""
+    return (1 - OPACITY[colour]) * pixels + OPACITY[colour] * np.array(to_rgb(colour))
 
 
 def explain_colours(figure: Figure, columns: int) -> None:
     """One legend for all slices, each colour over the image's middle grey."""
-    blank = np.full((1, 1), 0.5)
-    handles: list[Artist] = []
-    for meaning, (prediction, label) in MEANINGS.items():
-        colour = error_map(blank, np.full((1, 1), prediction), np.full((1, 1), label))[0, 0]
-        handles.append(Patch(facecolor=colour, label=meaning))
+    middle = np.full(3, sum(GREYS) / 2)
+    handles: list[Artist] = [
+        Patch(facecolor=to_hex(tinted(middle, colour)), label=meaning)
+        for colour, meaning in MEANINGS.items()
+    ]
     handles.append(Line2D([], [], color="black", linewidth=OUTLINE, label="ground truth"))
     figure.legend(handles=handles, loc="lower center", ncols=columns)

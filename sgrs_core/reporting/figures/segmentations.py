@@ -16,8 +16,8 @@ from matplotlib.lines import Line2D
 from sgrs_core.experiment.slices import Slices
 from sgrs_core.reporting.figures.cases import Case, check_cases, shortened, verdict
 from sgrs_core.reporting.figures.planes import (
-    draw_outline,
     draw_image,
+    draw_outline,
     grey,
     height_over_width,
     pixel_of,

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Mapping, Sequence
 from itertools import cycle
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -14,7 +14,8 @@ from pandas import DataFrame, Series
 from sgrs_core.reporting.figures.style import FULL_WIDTH, LINES, new_figure, settle, styled
 
 SMOOTHED_SHARE = 0.05  # of the run: what one point of a smoothed line averages
-DASHES = ("-", "--", ":")
+Dashes = Literal["-", "--", ":"]
+DASHES: tuple[Dashes, ...] = ("-", "--", ":")
 REPORT_HEIGHT = 3.4  # inches, with the legends
 REPORT_POINTS = 100  # of a line, at most
 SHARES = ("weight", "pseudo_label_dice")  # and what ends with _fraction: between 0 and 1
@@ -113,8 +114,8 @@ def _draw_panel(
     for title, log in logs.items():
         for name in panel.names:
             if name in log:
-                values, look = log[name] * panel.factor, {"color": colours[title]}
-                look["linestyle"] = dashes[name]
+                values = log[name] * panel.factor
+                look: dict[str, Any] = {"color": colours[title], "linestyle": dashes[name]}
                 axes.plot(log["iteration"], values, linewidth=0.4, alpha=0.4, **look)
                 axes.plot(log["iteration"], smoothed(values), **look)
     axes.set_ylabel(panel.label)

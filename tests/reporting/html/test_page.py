@@ -22,9 +22,9 @@ from sgrs_core.reporting.tables import read_table
 from tests.synthetic_results import (
     LONG_NAME,
     PROJECT,
-    synthetic_case,
     make_report,
     plan_of_quick,
+    synthetic_case,
     write_record,
 )
 

@@ -1,4 +1,4 @@
-"""A small finished experiment. Its scores, logs, records and figure are synthetic, its tables not."""
+"""A small finished experiment: real tables of synthetic scores, logs and records."""
 
 import json
 from pathlib import Path
@@ -78,9 +78,9 @@ def write_results(plan, layout) -> Path:
     build_selection_gain(layout.lines_of_selection_gain()).to_csv(gain, index=False)
     figure = new_figure(3, 2)
     figure.subplots().plot([1, 2, 3])
-    picture = Path(layout.figure.format(figure="figure2") + ".png")
-    picture.parent.mkdir(parents=True)
-    save(figure, [picture])
+    image = Path(layout.figure.format(figure="figure2") + ".png")
+    image.parent.mkdir(parents=True)
+    save(figure, [image])
     return gain
 
 

@@ -207,3 +207,15 @@ def test_the_best_of_as_many_labelled_scans_is_bold_and_one_alone_is_not(tmp_pat
 def test_words_are_words_in_both_outputs(tmp_path):
     text = shown([("a|b *c* <i>", 4, 60), ("d", 4, 50)], tmp_path)
     assert r"| a\|b \*c\* \<i\> |" in text
+
+
+@pytest.mark.parametrize("title", ["[strange] title", "* starred", "-1 + 2", "# five"])
+def test_a_title_that_begins_with_a_sign_is_a_title(title, tmp_path):
+    files = write(tmp_path, "one", [scores()])
+    rows = [{"variant": "v", "title": title, "labelled": 4, "scores": {"last": files}}]
+    table = build_table("la", rows, pandas.DataFrame({"variant": [], "labelled": []}))
+    markdown = to_markdown(table, title, "", Rules())
+    assert re.search(r"^# \\\S", markdown)
+    assert re.search(r"^\| \\\S", markdown, re.MULTILINE)
+    escaped = title.replace("#", r"\#")
+    assert f"\n{{{escaped}}} & " in to_latex(table, "name", title, "", Rules())

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -195,9 +195,9 @@ def tinted(pixels: Image, colour: str) -> Image:
 def explain_colours(figure: Figure, columns: int) -> None:
     """One legend for all slices, each colour over the image's middle grey."""
     middle = np.full(3, sum(GREYS) / 2)
-    handles: list[Artist] = [
-        Patch(facecolor=to_hex(tinted(middle, colour)), label=meaning)
-        for colour, meaning in MEANINGS.items()
-    ]
+    handles: list[Artist] = []
+    for colour, meaning in MEANINGS.items():
+        red, green, blue = tinted(middle, colour).tolist()
+        handles.append(Patch(facecolor=(red, green, blue), label=meaning))
     handles.append(Line2D([], [], color="black", linewidth=OUTLINE, label="ground truth"))
     figure.legend(handles=handles, loc="lower center", ncols=columns)

@@ -1,4 +1,4 @@
-"""What trainings log over their iterations: of several runs side by side, or of one run all of it."""
+"""What trainings log over their iterations: several runs side by side, or one run in full."""
 
 import io
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
 """One HTML file that shows an experiment: it needs no network and opens from disk.
 
-contents.py: what goes in, as a plan says; runs.py: what the runs left; sheets.py: sortable tables;
+contents.py: what goes in, as a plan says; runs.py: what the runs left; sortable.py: its tables;
 documents.py: pages of docs/; page.py: the page itself, from templates/.
 """
 

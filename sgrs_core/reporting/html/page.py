@@ -16,7 +16,7 @@ from pandas import DataFrame
 from sgrs_core import __version__
 from sgrs_core.reporting.figures.style import GROUND_TRUTH, PREDICTION
 from sgrs_core.reporting.figures.training_curves import draw_run, to_svg
-from sgrs_core.reporting.html import GENERAL_PAGES, as_address, sheets
+from sgrs_core.reporting.html import GENERAL_PAGES, as_address, sortable
 from sgrs_core.reporting.html.documents import ABOUT_DIFFERENCES, Page, read_page
 from sgrs_core.reporting.html.runs import (
     Finished,
@@ -51,7 +51,7 @@ def build_report(
     overview = overview_of(runs)
     tables = [(table, read_table(table["file"])) for table in contents["tables"]]
     counts = [{"table": table["title"], **count} for table, frame in tables
-              for count in sheets.verdicts(frame)]  # fmt: skip
+              for count in sortable.verdicts(frame)]  # fmt: skip
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -67,18 +67,18 @@ def build_report(
         script=Markup(script),
         script_digest=_digest(script),
         facts=_summary(contents, runs),
-        datasets=sheets.of_frame(DataFrame(contents["datasets"]), "Data sets"),
-        verdicts=sheets.of_frame(DataFrame(counts), "Published values beside ours"),
+        datasets=sortable.of_frame(DataFrame(contents["datasets"]), "Data sets"),
+        verdicts=sortable.of_frame(DataFrame(counts), "Published values beside ours"),
         tables=[_table(table, frame) for table, frame in tables],
-        gain=sheets.of_gain(pandas.read_csv(gain), SELECTION_GAIN) if gain else None,
+        gain=sortable.of_gain(pandas.read_csv(gain), SELECTION_GAIN) if gain else None,
         figures=[{**figure, "data": _address_of(figure["file"])} for figure in contents["figures"]],
         case=json.loads(case.read_text(encoding="utf-8")) if case else None,
         colours={"truth": GROUND_TRUTH, "prediction": PREDICTION},
-        overview=sheets.of_frame(overview.drop(columns="device"), "All runs"),
+        overview=sortable.of_frame(overview.drop(columns="device"), "All runs"),
         runs=[_run(run) for run in runs],
-        cost=sheets.of_frame(pandas.read_csv(cost) if cost else cost_of(overview), "Cost"),
+        cost=sortable.of_frame(pandas.read_csv(cost) if cost else cost_of(overview), "Cost"),
         hours=overview["hours"].sum(),
-        environment=sheets.of_frame(environment_of(runs), "Software and machines"),
+        environment=sortable.of_frame(environment_of(runs), "Software and machines"),
         pages={page.id: page for page in _pages(pages)},
     )
 
@@ -101,12 +101,12 @@ def _summary(contents: Mapping[str, Any], runs: Sequence[Finished]) -> dict[str,
 
 
 def _table(table: Mapping[str, Any], frame: DataFrame) -> dict[str, Any]:
-    """A table with what its marks mean, and a sheet for each selection and scoring."""
+    """A table with what its marks mean, and a part for each selection and scoring."""
     rules = Rules(table["margin"], table["confidence"])
     return {
         **table,
         "marks": list(meaning_of_marks(rules, reference_of(frame)).values()),
-        "sheets": dict(sheets.of_table(frame, rules.confidence)),
+        "parts": dict(sortable.of_table(frame, rules.confidence)),
     }
 
 
@@ -133,7 +133,7 @@ def _run(run: Finished) -> dict[str, Any]:
         },
         "curves": as_address(to_svg(draw_run(run.log)), ".svg"),
         "scores": [
-            sheets.of_scores(table, f"Scores of the test scans, selection {selection}")
+            sortable.of_scores(table, f"Scores of the test scans, selection {selection}")
             for selection, table in run.scores.items()
         ],
     }

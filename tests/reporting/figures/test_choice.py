@@ -141,3 +141,9 @@ def test_a_case_lies_in_the_patients_axes(lines: list[dict], volumes) -> None:
     assert case.label.shape == (SHAPE[1], SHAPE[2], SHAPE[0])
     assert case.spacing == (1.0, 1.5, 2.0)
     assert case.panels[0].prediction.shape == case.label.shape == case.image.shape
+
+
+def test_rows_of_one_title_are_told_apart(lines: list[dict], volumes) -> None:
+    alike = [{**line, "title": "Ours"} for line in lines]
+    for case in read_cases(alike, volumes, case="a"):
+        assert [panel.title for panel in case.panels] == ["Ours (vnet)", "Ours (sgrs)"]

@@ -22,7 +22,7 @@ from tests.reporting.figures.synthetic_cases import SHAPE, ball, box, case_with
 
 @pytest.fixture(autouse=True)
 def few_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Coarse pictures of surfaces, which are fast to draw."""
+    """Coarse images of surfaces, which are fast to draw."""
     monkeypatch.setattr(surfaces, "PIXELS", 150)
 
 

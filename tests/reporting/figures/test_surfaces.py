@@ -10,7 +10,7 @@ from tests.reporting.figures.synthetic_cases import ball, box
 
 @pytest.fixture(autouse=True)
 def few_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Coarse pictures, which are fast to make."""
+    """Coarse images, which are fast to make."""
     monkeypatch.setattr(surfaces, "PIXELS", 150)
 
 

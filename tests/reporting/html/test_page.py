@@ -12,7 +12,7 @@ import pytest
 from sgrs_core.experiment.layout import Layout
 from sgrs_core.reporting.figures.cases import Case
 from sgrs_core.reporting.figures.training_curves import REPORT_POINTS, thinned
-from sgrs_core.reporting.html import sheets
+from sgrs_core.reporting.html import sortable
 from sgrs_core.reporting.html.contents import pages_of
 from sgrs_core.reporting.html.documents import ABOUT_DIFFERENCES, read_page
 from sgrs_core.reporting.html.page import build_report
@@ -135,9 +135,9 @@ def test_numbers_are_those_of_the_table(folder, page):
     assert {f"{value:.2f}" for value in dice} <= {text.strip() for text in page.text("td")}
 
 
-def test_pictures_have_words_for_those_who_do_not_see_them(page):
-    pictures = [attributes for tag, attributes in page.tags if tag == "img"]
-    assert all(picture["alt"] for picture in pictures)
+def test_images_have_words_for_those_who_do_not_see_them(page):
+    images = [attributes for tag, attributes in page.tags if tag == "img"]
+    assert all(image["alt"] for image in images)
 
 
 def test_what_was_written_by_others_cannot_become_markup(html):
@@ -184,7 +184,7 @@ def test_verdicts_are_counted_where_there_are_any():
         {"selection": "last", "scoring": "published", **row},
         {"selection": "last", "scoring": "strict", **nothing},
     ]
-    (count,) = sheets.verdicts(pandas.DataFrame(rows))
+    (count,) = sortable.verdicts(pandas.DataFrame(rows))
     assert (count["scoring"], count["equivalent"], count["different"]) == ("published", 2, 1)
     assert count["inconclusive"] == 0
 

@@ -25,7 +25,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class SortableTable:
     """A table. groups: names over several columns, each with how many; may be empty.
 
     faint: indices of rows that stand back, such as those that the experiment does not run.
@@ -52,8 +52,8 @@ def _number(shown: str, value: float | None, small: str = "") -> Cell:
     return Cell(shown, None if shown == typeset.MISSING else value, small)
 
 
-def of_table(table: DataFrame, confidence: float) -> Iterator[tuple[str, Sheet]]:
-    """A table as `build_table` makes it: name and sheet of each selection and scoring.
+def of_table(table: DataFrame, confidence: float) -> Iterator[tuple[str, SortableTable]]:
+    """A table as `build_table` makes it: name and rows of each selection and scoring.
 
     Published numbers have columns where there are any that are comparable.
     """
@@ -64,10 +64,10 @@ def of_table(table: DataFrame, confidence: float) -> Iterator[tuple[str, Sheet]]
         rows = [_row(row, each, confidence) for row in part.to_dict("records")]
         faint = frozenset(place for place, seeds in enumerate(part["seeds"]) if not seeds)
         name = f"selection {selection}, scoring {scoring}"
-        yield name, Sheet(name, columns, rows, groups, faint)
+        yield name, SortableTable(name, columns, rows, groups, faint)
 
 
-def of_gain(gain: DataFrame, caption: str) -> Sheet:
+def of_gain(gain: DataFrame, caption: str) -> SortableTable:
     """What choosing on test scans adds, as `build_selection_gain` makes it."""
     groups = [("", 3), *_over_metrics(3), ("", 1)]
     columns = ["method", "labelled", "data set"]
@@ -81,10 +81,10 @@ def of_gain(gain: DataFrame, caption: str) -> Sheet:
             cells += [number(row[f"{metric}_{part}"]) for part in ("last", "best_on_test")]
             cells.append(number(row[f"{metric}_gain"], "+.2f", interval))
         rows.append([*cells, number(row["seeds"], "d")])
-    return Sheet(caption, columns, rows, groups)
+    return SortableTable(caption, columns, rows, groups)
 
 
-def of_scores(scores: DataFrame, caption: str) -> Sheet:
+def of_scores(scores: DataFrame, caption: str) -> SortableTable:
     """The scores of one run's test scans, the worst Dice first."""
     ordered = scores.sort_values("dice", kind="stable")
     rows = [
@@ -93,18 +93,18 @@ def of_scores(scores: DataFrame, caption: str) -> Sheet:
             ordered["scan"], ordered["empty"], in_units(ordered).to_numpy(), strict=True
         )
     ]
-    return Sheet(caption, ["scan", *HEADINGS.values(), "empty prediction"], rows)
+    return SortableTable(caption, ["scan", *HEADINGS.values(), "empty prediction"], rows)
 
 
-def of_frame(frame: DataFrame, caption: str) -> Sheet:
+def of_frame(frame: DataFrame, caption: str) -> SortableTable:
     """Any table; each column is all words, whole numbers, or numbers with as many decimals."""
     columns = [_column(frame[name]) for name in frame]
     names = [str(name).replace("_", " ") for name in frame]
-    return Sheet(caption, names, list(zip(*columns, strict=True)))
+    return SortableTable(caption, names, list(zip(*columns, strict=True)))
 
 
 def verdicts(table: DataFrame) -> list[dict[str, Any]]:
-    """The rows of a sheet: for each selection and scoring with comparable published values, what is said of them."""
+    """For each selection and scoring with comparable published values, what is said of them."""
     counts = []
     for selection, scoring, part in typeset.parts_of(table):
         words = part[[f"{metric}_verdict" for metric in METRICS]].to_numpy().ravel().tolist()

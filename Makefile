@@ -38,6 +38,6 @@ test-fast: env
 lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy sgrs_core docs/tools
+	$(BIN)/mypy sgrs_core docs/tools workflow_scripts
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint

@@ -109,7 +109,7 @@ def predict(options: argparse.Namespace) -> int:
     masks = mask_files(options.scans, options.output, options.overwrite)
     stride = tuple(options.stride) if options.stride else None
     file = model_file(options.model, options.selection)
-    predictor = Predictor.from_file(file, options.device, stride)
+    predictor = Predictor.from_file(file, options.device, stride, options.selection)
     for text in predictor.warnings():
         logger.warning("%s", text)
     failures = 0

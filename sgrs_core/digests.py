@@ -1,7 +1,6 @@
 """Digests: what the bytes of a right file hash to, and the lists that say so."""
 
 import hashlib
-import logging
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,8 +8,6 @@ from pathlib import Path
 from typing import ClassVar
 
 from sgrs_core.files import sha256_of, write_text
-
-logger = logging.getLogger(__name__)
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 GIT_BLOB = re.compile(r"[0-9a-f]{40}")
@@ -86,12 +83,3 @@ def list_files(path: Path, files: Iterable[Path]) -> None:
     """Write the list of files below `path`'s folder, with their SHA-256."""
     names = {file.relative_to(path.parent).as_posix(): file for file in files}
     write_digests(path, {name: sha256_of(file) for name, file in names.items()})
-
-
-def remove_if_incomplete(path: Path) -> None:
-    """Remove a list, if there is one, of which a file is missing, so that both are made anew."""
-    names = read_digests(path) if path.exists() else ()
-    missing = [name for name in names if not (path.parent / name).exists()]
-    if missing:
-        logger.warning("%s: %s is missing; the list will be made anew", path, missing[0])
-        path.unlink()

@@ -41,5 +41,5 @@ def train_on_phantoms(folder: Path) -> Path:
     trained = train(run, lambda scan: read_volume(files[scan]), folder / "unfinished")
     how = {"format": "la", "geometry": True, "downsample": 1, "nifti": {}}
     preparation = preparation_of(how, list(files.values()))
-    save_model(folder / "run/last/model.pt", run, trained.weights["last"], preparation)
+    save_model(folder / "run/model.pt", run, trained.weights, preparation)
     return folder / "run"

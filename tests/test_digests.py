@@ -8,7 +8,6 @@ from sgrs_core.digests import (
     git_blob_of,
     list_files,
     read_digests,
-    remove_if_incomplete,
 )
 from tests.places import CONFIG
 
@@ -110,13 +109,3 @@ def test_sha256sum_finds_a_written_list_right_and_a_changed_file_wrong(listed: P
     assert set(read_digests(listed)) == {"la/scan 1.h5", "la/mäßig.h5"}
     (listed.parent / "la/mäßig.h5").write_text("changed")
     assert subprocess.run(check, cwd=listed.parent, check=False).returncode == 1
-
-
-def test_a_list_goes_with_the_first_of_its_files_that_goes(listed: Path, caplog) -> None:
-    remove_if_incomplete(listed)
-    assert listed.exists()
-    (listed.parent / "la/scan 1.h5").unlink()
-    remove_if_incomplete(listed)
-    assert not listed.exists()
-    assert "la.sha256: la/scan 1.h5 is missing" in caplog.text
-    remove_if_incomplete(listed)  # where there is none there is nothing to do

@@ -1,6 +1,7 @@
 """Draw each test scan's Dice under each method."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas
 
@@ -9,10 +10,13 @@ from sgrs_core.reporting.figures.paired_scores import draw_paired_scores
 from sgrs_core.reporting.figures.style import save
 from sgrs_core.reporting.figures.titles import with_distinct_titles
 
+if TYPE_CHECKING:
+    from snakemake.script import Snakemake
 
-def main(snakemake):
+
+def main(snakemake: "Snakemake") -> None:
     log_to(snakemake.log[0])
-    scores = {}
+    scores: dict[int, dict[str, pandas.Series[float]]] = {}
     for row in with_distinct_titles(snakemake.params.lines):
         dice = pandas.read_csv(row["scores"], index_col="scan")["dice"] * 100
         scores.setdefault(row["labelled"], {})[row["title"]] = dice

@@ -1,6 +1,7 @@
 """Write one table as CSV, Markdown and LaTeX from score files and the published numbers."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas
 
@@ -9,8 +10,11 @@ from sgrs_core.log import log_to
 from sgrs_core.reporting.tables import Rules, build_table
 from sgrs_core.reporting.typeset import to_latex, to_markdown
 
+if TYPE_CHECKING:
+    from snakemake.script import Snakemake
 
-def main(snakemake):
+
+def main(snakemake: "Snakemake") -> None:
     log_to(snakemake.log[0])
     wanted = snakemake.params.table
     published = pandas.read_csv(snakemake.input.published)

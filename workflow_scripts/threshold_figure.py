@@ -1,6 +1,7 @@
 """Draw the four metrics over the swept entropy threshold."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas
 
@@ -10,8 +11,11 @@ from sgrs_core.reporting.figures.style import save
 from sgrs_core.reporting.figures.threshold import draw_threshold_sweep
 from sgrs_core.reporting.scores import summarise
 
+if TYPE_CHECKING:
+    from snakemake.script import Snakemake
 
-def main(snakemake):
+
+def main(snakemake: "Snakemake") -> None:
     log_to(snakemake.log[0])
     rows = [
         {

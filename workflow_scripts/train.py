@@ -1,6 +1,9 @@
 """Train one run, from the start or from where an earlier attempt was stopped."""
 
+import logging
+import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -17,35 +20,41 @@ from sgrs_core.training.record import is_record_of, write_record
 from sgrs_core.training.signals import noting_signals
 from sgrs_core.training.tensorboard import event_files_for
 
+if TYPE_CHECKING:
+    from snakemake.script import Snakemake
 
-def main(snakemake):
+logger = logging.getLogger(__name__)
+
+
+def main(snakemake: "Snakemake") -> None:
     log_to(snakemake.log[0])
     torch.set_num_threads(snakemake.threads)
     run = Run.from_description(snakemake.params.run)
-    record = Path(snakemake.output.record)
+    files = {Path(file).stem: Path(file) for file in snakemake.params.volumes}
+    model, record = Path(snakemake.output.model), Path(snakemake.output.record)
     with held_alone(record.parent, wait=True):
-        if is_record_of(run, record):
-            return  # another process was at it, and has finished while this one waited
+        scans = sha256_of_all(files)
+        if model.is_file() and is_record_of(run, scans, record):
+            logger.info(
+                "this run is finished, says %s; to train it anew, delete its folder", record
+            )
+            return
         card = card_for(run.training.device, snakemake.config)
         events = event_files_for(snakemake.config, record.with_name("tensorboard"))
         with events as on_row, card, noting_signals() as asked_to_stop:
-            work(run, snakemake, asked_to_stop, on_row)
-
-
-def work(run, snakemake, asked_to_stop, on_row):
-    files = {Path(file).stem: Path(file) for file in snakemake.params.volumes}
-    unfinished = Path(snakemake.params.unfinished)
-    scans = sha256_of_all(files)
-    trained = train(
-        run, lambda scan: read_volume(files[scan]), unfinished, asked_to_stop, scans, on_row
-    )
-    learnt_from = [files[scan] for scan in (*run.labelled, *run.unlabelled)]
-    preparation = preparation_of(snakemake.params.preparation, learnt_from)
-    for path in map(Path, snakemake.output.models):
-        save_model(path, run, trained.weights[path.parent.name], preparation)
-    write_log(Path(snakemake.output.log), trained.rows)
-    facts = {**trained.facts, "scans_sha256": scans}
-    write_record(Path(snakemake.output.record), run, facts)
+            unfinished = Path(snakemake.params.unfinished)
+            trained = train(
+                run, lambda scan: read_volume(files[scan]), unfinished, asked_to_stop, scans, on_row
+            )
+        learnt_from = [files[scan] for scan in (*run.labelled, *run.unlabelled)]
+        preparation = preparation_of(snakemake.params.preparation, learnt_from)
+        save_model(
+            model, run, {name: trained.weights[name] for name in run.selection_scans}, preparation
+        )
+        write_log(Path(snakemake.output.log), trained.rows)
+        # Last, because it says that all of it is there.
+        write_record(record, run, {**trained.facts, "scans_sha256": scans})
+        shutil.rmtree(unfinished, ignore_errors=True)
     bring_back([Path(snakemake.params.results)])  # it may have been set back in these hours
 
 

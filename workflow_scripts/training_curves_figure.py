@@ -1,6 +1,7 @@
 """Draw what the logs of some runs show over their iterations."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas
 
@@ -9,8 +10,11 @@ from sgrs_core.reporting.figures.style import save
 from sgrs_core.reporting.figures.titles import with_distinct_titles
 from sgrs_core.reporting.figures.training_curves import draw_training_curves
 
+if TYPE_CHECKING:
+    from snakemake.script import Snakemake
 
-def main(snakemake):
+
+def main(snakemake: "Snakemake") -> None:
     log_to(snakemake.log[0])
     logs = {
         f"{row['title']}, {row['labelled']} labelled": pandas.read_csv(row["log"])

@@ -17,7 +17,7 @@ from sgrs_core.evaluation.metrics import score
 from sgrs_core.evaluation.model import load_model
 from sgrs_core.evaluation.scoring import mask_of, nobody, predict_score
 from sgrs_core.experiment.run import Run
-from sgrs_core.experiment.settings import Triple, check_positive, check_stride
+from sgrs_core.experiment.settings import Triple, check_stride
 from sgrs_core.methods.base import Method
 from sgrs_core.methods.precision import choose_device, place
 
@@ -35,21 +35,15 @@ UNKNOWN_ORIENTATION = (
 def model_file(path: Path, selection: str) -> Path:
     """The model that a path means: itself, or the one in a run's folder.
 
-    Raises FileNotFoundError, saying what there is.
+    Older runs have one for each selection. Raises FileNotFoundError, saying what to give.
     """
     if path.is_dir():
-        for candidate in (path / selection / "model.pt", path / "model.pt"):
+        for candidate in (path / "model.pt", path / selection / "model.pt"):
             if candidate.is_file():
                 return candidate
-        there = sorted(model.parent.name for model in path.glob("*/model.pt"))
         raise FileNotFoundError(
-            f"{path}: no {selection}/model.pt in this folder; "
-            + (
-                f"there are the selections {', '.join(there)}"
-                if there
-                else "give a run's folder, results/<experiment>/<data set>/labelled-<N>/<variant>/"
-                "seed-<S>, or a model.pt"
-            )
+            f"{path}: no model.pt in this folder; give a run's folder, "
+            "results/<experiment>/<data set>/labelled-<N>/<variant>/seed-<S>, or a model.pt"
         )
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file or folder; has the run finished?")
@@ -103,16 +97,20 @@ class Predictor:
 
     @classmethod
     def from_file(
-        cls, file: Path, device: str | None = None, stride: Triple | None = None
+        cls,
+        file: Path,
+        device: str | None = None,
+        stride: Triple | None = None,
+        selection: str = "last",
     ) -> "Predictor":
         """Load a model.pt. device: None is the run's own. stride: voxels; None is the run's own.
+
+        selection: of those that the run has weights of.
 
         Raises ValueError, naming the file, where it does not hold all that is needed, and naming
         the stride, where it is none.
         """
-        for side in stride or ():
-            check_positive("stride", side)
-        run, method, preparation = load_model(file)
+        run, method, preparation = load_model(file, selection)
         check_stride("stride", stride or run.inference.stride, run.training.patch)
         if preparation is None:
             raise ValueError(

@@ -6,19 +6,21 @@ A mistake is reported in one line that names the file, the key, the value and wh
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as dataclass_of
+from pydantic.dataclasses import is_pydantic_dataclass
 
 from sgrs_core.experiment.schema import NAME, Experiment, Figure, MethodFile, Splits, Table
-from sgrs_core.experiment.settings import is_plain
+from sgrs_core.experiment.settings import CONFIG, is_plain
+from sgrs_core.experiment.words import allowed_at, keys_at
 
-Model = TypeVar("Model", bound=BaseModel)
+Model = TypeVar("Model")
 Key = tuple[Any, ...]
 
 TEMPLATE = "__use_yte__"  # makes Snakemake's reader, which comes first, run what stands in a file
@@ -123,27 +125,8 @@ def written_by(files: Sequence[Path], place: Key, otherwise: Path) -> Path:
 
 
 def check_settings(kind: type, settings: Mapping[str, Any], file: Path | str, where: Key) -> None:
-    """Check a method's settings against its settings class."""
-    wrapper = _settings_model(kind)
-    try:
-        wrapper.model_validate_json(_as_json({"settings": dict(settings)}))
-    except ValidationError as error:
-        raise ConfigError(
-            "\n".join(
-                _line(wrapper, item, file, (*where, *item["loc"][1:])) for item in error.errors()
-            )
-        ) from None
-
-
-@cache
-def _settings_model(kind: type) -> type[BaseModel]:
-    """A model around a settings dataclass, so that strictness reaches the dataclass itself."""
-    namespace = {
-        "__annotations__": {"settings": kind},
-        "model_config": ConfigDict(extra="forbid", strict=True),
-        "__module__": __name__,
-    }
-    return type("Settings", (BaseModel,), namespace)
+    """Check the settings that stand at a place of a file against their class."""
+    _validate(kind, settings, lambda place: file, where)
 
 
 def _layered_dataset(name: str, over: Any, root: Path, origins: Origins) -> Any:
@@ -229,13 +212,26 @@ def _texts(values: Any, place: Key = ()) -> Iterator[tuple[Key, str]]:
 
 def _check(model: type[Model], values: Mapping[str, Any], origins: Origins, at: Key = ()) -> Model:
     """The checked values, which stand at the place `at` in their files."""
+    return _validate(model, values, origins.of, at)
+
+
+def _validate(
+    kind: type[Model], values: Mapping[str, Any], written: Callable[[Key], Path | str], at: Key
+) -> Model:
+    """The checked values. written: tells the file of a place. Raises ConfigError."""
+    if is_dataclass(kind) and not is_pydantic_dataclass(kind):
+        kind = dataclass_of(frozen=True, config=CONFIG)(kind)  # type: ignore[assignment]
     try:
         # Through JSON, because only there do strict types accept a list for a tuple.
-        return model.model_validate_json(_as_json(values))
+        return TypeAdapter(kind).validate_json(_as_json(values), strict=True)
     except ValidationError as error:
+        mistakes = error.errors()
+        wrong = {item["loc"] for item in mistakes}
         lines = [
-            _line(model, item, origins.of((*at, *_place(item))), (*at, *item["loc"]))
-            for item in error.errors()
+            _line(kind, item, written((*at, *_place(item))), (*at, *item["loc"]))
+            for item in mistakes
+            # A list is called too short where what it holds is wrong.
+            if item["type"] != "too_short" or not any(loc[:-1] == item["loc"] for loc in wrong)
         ]
         raise ConfigError("\n".join(lines)) from None
 
@@ -261,7 +257,7 @@ def _holds(values: Any, place: Key) -> bool:
     return True
 
 
-def _line(model: type, item: Mapping[str, Any], file: Path | str, place: Key) -> str:
+def _line(kind: type, item: Mapping[str, Any], file: Path | str, place: Key) -> str:
     """One mistake as: file: key = value: what is allowed."""
     # A key with an end of line in it must not tear the line apart.
     key = ".".join(text if is_plain(text) else repr(text) for text in map(str, place))
@@ -269,28 +265,11 @@ def _line(model: type, item: Mapping[str, Any], file: Path | str, place: Key) ->
         return f"{file}: {key + '.' if key else ''}{item['ctx']['error']}"
     value = repr(item["input"]) if item["type"] != "missing" else "(missing)"
     if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        allowed = ", ".join(_keys_at(model, item["loc"][:-1]))
+        allowed = ", ".join(keys_at(kind, item["loc"][:-1]))
         return f"{file}: {key} = {value}: unknown key; allowed are {allowed}"
-    return f"{file}: {key} = {value}: {item['msg'].replace('Input should be', 'allowed is')}"
-
-
-def _keys_at(model: Any, place: Key) -> list[str]:
-    """The keys a group of settings may hold, found by walking down the types."""
-    for step in place:
-        fields = _fields(model)
-        if step in fields:
-            model = fields[step]
-        elif get_args(model):  # a dict's or list's element
-            model = get_args(model)[-1]
-        if not _fields(model):  # Optional[...] and the like
-            model = next((part for part in get_args(model) if _fields(part)), model)
-    return sorted(_fields(model))
-
-
-def _fields(model: Any) -> dict[str, Any]:
-    if hasattr(model, "model_fields"):
-        return {name: field.annotation for name, field in model.model_fields.items()}
-    return {name: field.type for name, field in getattr(model, "__dataclass_fields__", {}).items()}
+    if item["type"] == "twice":
+        return f"{file}: {key} = {value}: {item['msg']}"
+    return f"{file}: {key} = {value}: {allowed_at(kind, item['loc'])}"
 
 
 def _names(folder: Path) -> str:

@@ -56,7 +56,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(folder) -> Predictor:
-    return Predictor.from_file(folder / "run/last/model.pt")
+    return Predictor.from_file(folder / "run/model.pt")
 
 
 @pytest.fixture(scope="module")
@@ -323,7 +323,7 @@ def test_the_largest_component_is_found_on_the_scans_own_grid(run):
 @pytest.mark.slow
 def test_a_stride_wider_than_the_patch_is_refused_before_any_scan(folder):
     with pytest.raises(ValueError, match=r"stride = \[99, 8, 8\]: allowed are at most the sides"):
-        Predictor.from_file(folder / "run/last/model.pt", "cpu", (99, 8, 8))
+        Predictor.from_file(folder / "run/model.pt", "cpu", (99, 8, 8))
 
 
 # What cannot be predicted
@@ -361,14 +361,14 @@ def test_scans_of_two_or_four_dimensions_are_refused_by_name(name, shape, tmp_pa
 
 
 def test_an_older_model_says_what_it_lacks(folder, tmp_path):
-    run, method, _ = load_model(folder / "run/last/model.pt")
-    save_model(tmp_path / "model.pt", run, method.state_dict())
+    run, method, _ = load_model(folder / "run/model.pt")
+    save_model(tmp_path / "model.pt", run, {"last": method.state_dict()})
     with pytest.raises(ValueError, match=r"model\.pt: lacks how its training scans were prepared"):
         Predictor.from_file(tmp_path / "model.pt")
 
 
 def test_a_model_file_brings_back_how_its_scans_were_prepared(folder):
-    preparation = load_model(folder / "run/last/model.pt").preparation
+    preparation = load_model(folder / "run/model.pt").preparation
     assert preparation == Preparation("la", "LPS", True, (0.625, 0.625, 0.625))
 
 
@@ -386,12 +386,12 @@ def test_what_a_user_should_know_depends_on_the_preparation(run):
 # Files
 
 
-def test_a_runs_folder_a_selections_folder_and_a_model_file_mean_the_model(folder):
-    model = folder / "run/last/model.pt"
-    for path in (folder / "run", folder / "run/last", model):
+def test_a_runs_folder_and_a_model_file_mean_the_model(folder):
+    model = folder / "run/model.pt"
+    for path in (folder / "run", model):
         assert model_file(path, "last") == model
-    with pytest.raises(FileNotFoundError, match="there are the selections last"):
-        model_file(folder / "run", "best_on_test")
+    with pytest.raises(ValueError, match=r"model\.pt: .* this run has the selections last"):
+        Predictor.from_file(model, "cpu", selection="best_on_test")
     with pytest.raises(FileNotFoundError, match="give a run's folder"):
         model_file(folder / "raw", "last")
 

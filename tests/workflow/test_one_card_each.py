@@ -43,7 +43,7 @@ def test_two_trainings_at_once_have_different_cards_and_a_third_takes_a_free_one
     two_cards, command, tmp_path
 ):
     models = [
-        f"results/quick/la/labelled-4/{method}/seed-0/last/model.pt"
+        f"results/quick/la/labelled-4/{method}/seed-0/model.pt"
         for method in ("vnet", "dtc", "sgrs")
     ]
     options = ["--cores", "3", "--resources", "gpu=2"]
@@ -57,7 +57,7 @@ def test_two_trainings_at_once_have_different_cards_and_a_third_takes_a_free_one
 
 def test_asked_for_cuda_where_there_is_none_a_run_stops_and_names_the_setting(snakemake, tmp_path):
     changes = {**CHANGES, "datasets": {"la": {"training": {"device": "cuda"}}}}
-    target = "results/quick/la/labelled-4/vnet/seed-0/last/model.pt"
+    target = "results/quick/la/labelled-4/vnet/seed-0/model.pt"
     run = snakemake(target, folder=tmp_path, changes=changes)
     assert run.returncode != 0
     assert "device cuda: torch sees no CUDA device; ask for cpu or auto" in run.stderr

@@ -12,7 +12,7 @@ from sgrs_core.evaluation.model import load_model
 from tests.workflow.conftest import ENVIRONMENT, PROJECT
 
 RUN = "results/quick/pancreas/labelled-3/vnet/seed-0"
-MODEL = f"{RUN}/last/model.pt"
+MODEL = f"{RUN}/model.pt"
 
 
 @pytest.mark.slow

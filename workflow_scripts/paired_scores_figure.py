@@ -8,6 +8,7 @@ import pandas
 from sgrs_core.log import log_to
 from sgrs_core.reporting.figures.paired_scores import draw_paired_scores
 from sgrs_core.reporting.figures.style import save
+from sgrs_core.reporting.figures.titles import with_distinct_titles
 
 if TYPE_CHECKING:
     from snakemake.script import Snakemake
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 def main(snakemake: "Snakemake") -> None:
     log_to(snakemake.log[0])
     scores: dict[int, dict[str, pandas.Series[float]]] = {}
-    for line in snakemake.params.lines:
-        dice = pandas.read_csv(line["scores"], index_col="scan")["dice"] * 100
-        scores.setdefault(line["labelled"], {})[line["title"]] = dice
+    for row in with_distinct_titles(snakemake.params.lines):
+        dice = pandas.read_csv(row["scores"], index_col="scan")["dice"] * 100
+        scores.setdefault(row["labelled"], {})[row["title"]] = dice
     tables = {labelled: pandas.DataFrame(columns) for labelled, columns in scores.items()}
     save(draw_paired_scores(tables), [Path(path) for path in snakemake.output])
 

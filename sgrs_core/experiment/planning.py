@@ -33,8 +33,10 @@ from sgrs_core.experiment.settings import InferenceSettings, TrainingSettings, c
 from sgrs_core.experiment.slices import MEDIAN
 from sgrs_core.experiment.splits import SplitLists, read_splits
 
+MOST_CURVES = 5  # in one panel of a figure: as many as colours that all readers tell apart
 
-Sheet = TypeVar("Sheet", bound=Table | Figure)
+
+Sheet = TypeVar("Sheet", Table, Figure)
 
 
 def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> Plan:
@@ -87,6 +89,7 @@ def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> P
             _check_labelled(entry, sheet, experiment, splits, places[name])
             rows |= dict.fromkeys(entry.points, entry.row)
     for name, figure in figures.items():
+        _check_curves(name, figure, experiment.figures[name], file)
         _check_choice(name, figure, experiment, splits[figure.dataset], files, places[name])
     comparable = frozenset(
         name
@@ -101,15 +104,17 @@ def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> P
     return plan
 
 
+def _with_labelled(row: Row, count: int) -> Row:
+    """The row, run with so many labelled scans, too."""
+    return row.model_copy(update={"labelled": list(dict.fromkeys([*row.labelled, count]))})
+
+
 def _counting_all(sheet: Sheet, splits: Mapping[str, SplitLists]) -> Sheet:
     """The table or figure, in which rows that ask for all labels have their number."""
     if sheet.dataset not in splits:
         return sheet  # which is said later
     scans = len(splits[sheet.dataset].train)
-    rows = list(sheet.rows)
-    for number, row in enumerate(rows):
-        if row.all_labelled and scans not in row.labelled:
-            rows[number] = row.model_copy(update={"labelled": [*row.labelled, scans]})
+    rows = [_with_labelled(row, scans) if row.all_labelled else row for row in sheet.rows]
     return sheet.model_copy(update={"rows": rows})
 
 
@@ -292,6 +297,28 @@ def _check_choice(
     ]
     if figure.median_of is not None and figure.median_of not in judges:
         raise mistake("median_of", f"allowed are {', '.join(judges)}")
+
+
+def _check_curves(name: str, figure: Figure, wanted: Filter, file: Path) -> None:
+    """The figure shows some row, and no more curves than there are colours to tell them apart."""
+    entries = list(entries_of(figure, wanted, []))
+    if not entries:
+        offered = [f"{row.method} with {row.labelled}" for row in figure.rows]
+        raise ConfigError(
+            f"{file}: figures.{name} = methods {wanted.methods}, labelled {wanted.labelled}: "
+            f"nothing to show; allowed are {', '.join(offered)}"
+        )
+    curves: dict[str, list[Any]] = {
+        "training_curves": [f"{entry.row.variant} {entry.labelled}" for entry in entries],
+        "threshold": sorted({entry.labelled for entry in entries}),
+    }
+    shown = curves.get(figure.kind, [])
+    if len(shown) > MOST_CURVES:
+        raise ConfigError(
+            f"{file}: figures.{name}.labelled = {len(shown)} curves, "
+            f"{', '.join(map(str, shown))}: allowed are 1 to {MOST_CURVES}; choose methods or "
+            "labelled"
+        )
 
 
 def _check_labelled(

@@ -23,6 +23,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Side = Annotated[int, Field(ge=16, multiple_of=16)]  # the V-Net halves each side four times
 Stride = tuple[Count, Count, Count]
 
+PUBLISHED_TAU = 0.296  # SGRS-Net's entropy threshold, in base 10
 SCAN = "{scan}"  # stands for a scan's name in a path
 UNSEEN = {"Cc", "Cs", "Zl", "Zp"}  # Unicode's control characters, halves of others, ends of lines
 

@@ -26,7 +26,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.experiment.settings import CONFIG, Factor, Positive
+from sgrs_core.experiment.settings import CONFIG, PUBLISHED_TAU, Factor, Positive
 from sgrs_core.losses import sgrs as losses
 from sgrs_core.losses.common import most_probable
 from sgrs_core.methods.base import Method, StepOutput
@@ -36,7 +36,6 @@ from sgrs_core.networks.ema import average_into, shrink
 Form = Literal["paper", "released"]
 RegionLoss = Literal["con", "nr", "none"]
 
-PUBLISHED_TAU = 0.296
 # The background probability above which a voxel is uncertain (below 1 minus it). Base-10 entropies:
 # 0.29613, which the paper prints as 0.296, and 0.29396.
 RELEASED_PROBABILITY = {"released": 0.425, "released_2024": 0.410}

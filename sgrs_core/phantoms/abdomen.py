@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sgrs_core.data.masks import Mask
 from sgrs_core.phantoms.shapes import (
     Field,
-    Mask,
     Path,
     Point,
     Points,

@@ -15,9 +15,10 @@ from scipy.ndimage import gaussian_filter
 
 from sgrs_core.data.formats.image_files import write_image
 from sgrs_core.data.formats.images import to_image
+from sgrs_core.data.masks import Mask
 from sgrs_core.experiment.settings import Triple
 from sgrs_core.phantoms.brain import Tissue, draw_head, paint, tumour_levels
-from sgrs_core.phantoms.shapes import Field, Mask, boxes, draw_pose, seeded, texture
+from sgrs_core.phantoms.shapes import Field, boxes, draw_pose, seeded, texture
 
 ORIGIN = (0.0, -239.0, 0.0)  # mm, as BraTS's own files; voxels are 1 mm
 HALF = (1.0, 1.0, 0.65)  # of the scan's sides, in body coordinates

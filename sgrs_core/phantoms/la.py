@@ -15,9 +15,10 @@ from scipy.ndimage import gaussian_filter
 
 from sgrs_core.data.formats.image_files import write_image
 from sgrs_core.data.formats.images import to_image
+from sgrs_core.data.masks import Mask
 from sgrs_core.experiment.settings import Triple
 from sgrs_core.phantoms import shapes
-from sgrs_core.phantoms.shapes import Mask, Points, ellipsoid, smooth_noise, tube
+from sgrs_core.phantoms.shapes import Points, ellipsoid, smooth_noise, tube
 
 SPACING = (0.625, 0.625, 0.625)  # mm, as the challenge's
 

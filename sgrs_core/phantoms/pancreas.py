@@ -13,11 +13,12 @@ from scipy.ndimage import gaussian_filter
 
 from sgrs_core.data.formats.image_files import write_image
 from sgrs_core.data.formats.images import to_image
+from sgrs_core.data.masks import Mask
 from sgrs_core.experiment.originals import PANCREAS_LABELS, number_of, patient_of
 from sgrs_core.experiment.settings import Triple
 from sgrs_core.phantoms.abdomen import draw_abdomen, paint
 from sgrs_core.phantoms.dicom import Series, write_series
-from sgrs_core.phantoms.shapes import Mask, boxes, draw_pose, seeded, texture
+from sgrs_core.phantoms.shapes import boxes, draw_pose, seeded, texture
 
 HALF = (0.95, 0.95, 0.57)  # of the scan's sides, in body coordinates
 SINK = 0.05  # how far behind the scan's middle the body lies, as on a table set low

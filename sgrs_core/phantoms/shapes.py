@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
+from sgrs_core.data.masks import Mask
 from sgrs_core.experiment.settings import Triple
 
 BLOCK = 64  # voxels a side: small enough for the processor's cache
@@ -18,7 +19,6 @@ Point = Sequence[float] | NDArray[np.float64]  # along x, y, z; also radii along
 Path = Sequence[Point] | NDArray[np.float64]  # (N, 3)
 Points = NDArray[Any]  # (3, X, Y, Z), float32 or float64
 Field = NDArray[Any]  # (X, Y, Z), float32 or float64
-Mask = NDArray[np.bool_]
 Box = tuple[slice, slice, slice]
 
 

@@ -12,7 +12,7 @@ import yaml
 from sgrs_core.experiment.configuration import ConfigError
 from sgrs_core.experiment.layout import Layout
 from sgrs_core.experiment.plan import Point
-from sgrs_core.experiment.planning import check_scans, load_plan
+from sgrs_core.experiment.planning import MOST_CURVES, check_scans, load_plan
 from sgrs_core.methods.check import check_methods
 from tests.places import CONFIG
 
@@ -289,6 +289,28 @@ def test_an_experiments_choice_goes_over_the_figures_own(tmp_path):
     assert layout.case_of_figure("error_maps") == {"case": "phantom_test_003", "median_of": None}
     assert layout.slices_of_figure("error_maps") == {"axis": "z", "count": 2, "at": None}
     assert layout.slices_of_figure("figure2") is None
+
+
+@pytest.mark.parametrize("kind", ["training_curves", "threshold"])
+@pytest.mark.parametrize("number", [MOST_CURVES, MOST_CURVES + 1])
+def test_more_curves_than_can_be_told_apart_are_refused_before_anything_is_trained(kind, number):
+    rows = [{"variant": "vnet", "method": "vnet", "labelled": list(range(1, number + 1))}]
+    values = changed("figures.own", {**SHEET, "kind": kind, "rows": rows})
+    if number <= MOST_CURVES:
+        assert len(plan(values).entries("own")) == number
+    else:
+        with pytest.raises(
+            ConfigError, match=r"config.yaml: figures\.own\.labelled = 6 curves, .* 1 to 5"
+        ):
+            plan(values)
+
+
+def test_a_figure_whose_choice_leaves_no_row_is_refused():
+    message = (
+        r"config.yaml: figures\.figure2 = methods \[\], .*nothing to show; allowed are vnet with"
+    )
+    with pytest.raises(ConfigError, match=message):
+        plan(changed("figures.figure2", {"methods": []}))
 
 
 def test_a_row_that_is_not_shown_everywhere_cannot_choose_the_median():

@@ -14,7 +14,9 @@ import SimpleITK
 from numpy.typing import NDArray
 from skimage.exposure import cumulative_distribution
 
+from sgrs_core.data import masks
 from sgrs_core.data.formats.images import to_array, to_image
+from sgrs_core.data.masks import Mask
 from sgrs_core.experiment.settings import NiftiSettings
 
 Array = NDArray[Any]  # numbers of any type
@@ -188,16 +190,15 @@ def brain_box(flair: Array) -> Crop:
     return x, y, z
 
 
-def extent(mask: NDArray[np.bool_], axis: int, name: str) -> tuple[int, int]:
+def extent(mask: Mask, axis: int, name: str) -> tuple[int, int]:
     """First and last index along `axis` at which the mask is set; `name` is for the error."""
-    others = tuple(other for other in range(mask.ndim) if other != axis)
-    indices = np.flatnonzero(mask.any(axis=others))
-    if indices.size == 0:
+    if not mask.any():
         raise ValueError(
             f"{name} is zero everywhere, so there is nothing to crop around; "
             "check that it is the right file, or exclude the scan"
         )
-    return int(indices[0]), int(indices[-1])
+    along = masks.extent(mask, axis)
+    return along.start, along.stop - 1
 
 
 def clip_value(image: Array) -> Any:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sgrs_core.data.components import largest_component
 from sgrs_core.data.formats.images import PlacedImage, to_array, voxel_position
+from sgrs_core.data.masks import Mask
 from sgrs_core.data.preprocessing.common import (
     Crop,
     block_mean,
@@ -32,7 +33,6 @@ from sgrs_core.data.preprocessing.common import (
 from sgrs_core.data.preprocessing.input_spec import SAME_SPACING, InputSpec
 
 Array = NDArray[Any]
-Mask = NDArray[np.bool_]
 
 SWING = 0.1  # of the brightest voxel: how far resampling may have taken an MRI below 0
 LEAST_BACKGROUND = 0.05  # of a skull-stripped scan's voxels: far fewer than any has

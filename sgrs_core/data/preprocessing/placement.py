@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 
+from sgrs_core.data.masks import Mask
 from sgrs_core.data.preprocessing.common import extent
-
-Mask = NDArray[np.bool_]
 
 SOFT_TISSUE = (0.0, 200.0)  # HU
 LEAST_SOFT_TISSUE = 0.7  # share of the label's voxels

@@ -1,6 +1,6 @@
 """Sortable tables: cells with the text one reads and the value by which they are sorted."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,8 +8,8 @@ import pandas
 from pandas import DataFrame
 
 from sgrs_core.reporting import typeset
+from sgrs_core.reporting.scores import HEADINGS, METRICS, in_units
 from sgrs_core.reporting.statistics import DIFFERENT, EQUIVALENT, INCONCLUSIVE
-from sgrs_core.reporting.tables import METRICS, NAMES, UNITS, in_units
 
 BESIDE_PUBLISHED = ("published", "ours", "difference")
 
@@ -25,7 +25,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class SortableTable:
     """A table. groups: names over several columns, each with how many; may be empty.
 
     faint: indices of rows that stand back, such as those that the experiment does not run.
@@ -45,12 +45,15 @@ def text(value: Any) -> Cell:
 
 def number(value: float | None, form: str = ".2f", small: str = "") -> Cell:
     """A cell with a number, which may be missing."""
-    shown = typeset.number(value, form)
+    return _number(typeset.number(value, form), value, small)
+
+
+def _number(shown: str, value: float | None, small: str = "") -> Cell:
     return Cell(shown, None if shown == typeset.MISSING else value, small)
 
 
-def of_table(table: DataFrame, confidence: float) -> Iterator[tuple[str, Sheet]]:
-    """A table as `build_table` makes it: name and sheet of each selection and scoring.
+def of_table(table: DataFrame, confidence: float) -> Iterator[tuple[str, SortableTable]]:
+    """A table as `build_table` makes it: name and rows of each selection and scoring.
 
     Published numbers have columns where there are any that are comparable.
     """
@@ -61,10 +64,10 @@ def of_table(table: DataFrame, confidence: float) -> Iterator[tuple[str, Sheet]]
         rows = [_row(row, each, confidence) for row in part.to_dict("records")]
         faint = frozenset(place for place, seeds in enumerate(part["seeds"]) if not seeds)
         name = f"selection {selection}, scoring {scoring}"
-        yield name, Sheet(name, columns, rows, groups, faint)
+        yield name, SortableTable(name, columns, rows, groups, faint)
 
 
-def of_gain(gain: DataFrame, caption: str) -> Sheet:
+def of_gain(gain: DataFrame, caption: str) -> SortableTable:
     """What choosing on test scans adds, as `build_selection_gain` makes it."""
     groups = [("", 3), *_over_metrics(3), ("", 1)]
     columns = ["method", "labelled", "data set"]
@@ -78,10 +81,10 @@ def of_gain(gain: DataFrame, caption: str) -> Sheet:
             cells += [number(row[f"{metric}_{part}"]) for part in ("last", "best_on_test")]
             cells.append(number(row[f"{metric}_gain"], "+.2f", interval))
         rows.append([*cells, number(row["seeds"], "d")])
-    return Sheet(caption, columns, rows, groups)
+    return SortableTable(caption, columns, rows, groups)
 
 
-def of_scores(scores: DataFrame, caption: str) -> Sheet:
+def of_scores(scores: DataFrame, caption: str) -> SortableTable:
     """The scores of one run's test scans, the worst Dice first."""
     ordered = scores.sort_values("dice", kind="stable")
     rows = [
@@ -90,20 +93,14 @@ def of_scores(scores: DataFrame, caption: str) -> Sheet:
             ordered["scan"], ordered["empty"], in_units(ordered).to_numpy(), strict=True
         )
     ]
-    columns = [f"{NAMES[metric]}, {UNITS[metric]}" for metric in METRICS]
-    return Sheet(caption, ["scan", *columns, "empty prediction"], rows)
+    return SortableTable(caption, ["scan", *HEADINGS.values(), "empty prediction"], rows)
 
 
-def of_frame(frame: DataFrame, caption: str) -> Sheet:
+def of_frame(frame: DataFrame, caption: str) -> SortableTable:
     """Any table; each column is all words, whole numbers, or numbers with as many decimals."""
     columns = [_column(frame[name]) for name in frame]
     names = [str(name).replace("_", " ") for name in frame]
-    return Sheet(caption, names, list(zip(*columns, strict=True)))
-
-
-def of_dictionaries(lines: Iterable[Mapping[str, Any]], caption: str) -> Sheet:
-    """One row per dictionary, whose keys are the columns."""
-    return of_frame(DataFrame(list(lines)), caption)
+    return SortableTable(caption, names, list(zip(*columns, strict=True)))
 
 
 def verdicts(table: DataFrame) -> list[dict[str, Any]]:
@@ -120,17 +117,11 @@ def verdicts(table: DataFrame) -> list[dict[str, Any]]:
 def _row(row: Mapping[Any, Any], each: Sequence[str], confidence: float) -> list[Cell]:
     cells = [text(row["title"]), number(row["labelled"], "d")]
     for metric in METRICS:
-        behind = [
-            typeset.interval(row[f"{metric}_low"], row[f"{metric}_high"]),
-            typeset.spread(row[f"{metric}_spread"]),
-            typeset.marks(row, metric, confidence),
-        ]
-        own = {
-            "published": number(row[f"{metric}_published"]),
-            "ours": number(row[f"{metric}_ours"], small=" ".join(filter(None, behind))),
-            "difference": number(row[f"{metric}_difference"], "+.2f"),
-        }
-        cells += [own[part] for part in each]
+        score = typeset.score_of(row, metric, confidence)
+        behind = " ".join(filter(None, (score.interval, score.spread, score.marks)))
+        for part in each:
+            shown, value = getattr(score, part), row[f"{metric}_{part}"]
+            cells.append(_number(shown, value, behind if part == "ours" else ""))
     return [*cells, number(row["seeds"], "d"), number(row["empty"], ".0f")]
 
 
@@ -144,4 +135,4 @@ def _column(values: "pandas.Series[Any]") -> list[Cell]:
 
 
 def _over_metrics(columns: int) -> list[tuple[str, int]]:
-    return [(f"{NAMES[metric]}, {UNITS[metric]}", columns) for metric in METRICS]
+    return [(heading, columns) for heading in HEADINGS.values()]

@@ -1,4 +1,4 @@
-"""Score files of made-up runs: what a table is built from, with known means and noises."""
+"""Score files of synthetic runs: what a table is built from, with known means and noises."""
 
 from collections.abc import Sequence
 from pathlib import Path

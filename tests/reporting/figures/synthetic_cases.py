@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sgrs_core.experiment.slices import Mask
+from sgrs_core.data.masks import Mask
 from sgrs_core.reporting.figures.cases import Case, Panel
 
 SHAPE = (20, 24, 16)

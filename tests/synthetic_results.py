@@ -1,4 +1,4 @@
-"""A small finished experiment. Its scores, logs, records and figure are made up, its tables not."""
+"""A small finished experiment: real tables of synthetic scores, logs and records."""
 
 import json
 from pathlib import Path
@@ -14,8 +14,9 @@ from sgrs_core.reporting.figures.style import new_figure, save
 from sgrs_core.reporting.html.contents import contents_of, pages_of
 from sgrs_core.reporting.html.page import build_report
 from sgrs_core.reporting.html.slices import slices_of
+from sgrs_core.reporting.scores import METRICS
 from sgrs_core.reporting.selection_gain import build_selection_gain
-from sgrs_core.reporting.tables import METRICS, build_table
+from sgrs_core.reporting.tables import build_table
 from tests.places import PROJECT
 
 QUICK = PROJECT / "tests/workflow/quick.yaml"
@@ -43,12 +44,12 @@ def make_report() -> str:
     layout = Layout(plan)
     gain = write_results(plan, layout)
     case = Path("case.json")
-    case.write_text(json.dumps(slices_of(made_up_case())))
+    case.write_text(json.dumps(slices_of(synthetic_case())))
     pages = pages_of(plan, PROJECT / "docs")
     return build_report(contents_of(plan, layout), pages, gain=gain, case=case)
 
 
-def made_up_case() -> Case:
+def synthetic_case() -> Case:
     """A box in a ramp, and two predictions: the box moved, and nothing. Voxels are not cubes."""
     image = np.linspace(0, 1, 40 * 30 * 12, dtype=np.float32).reshape(40, 30, 12)
     label, moved = np.zeros((2, 40, 30, 12), dtype=bool)
@@ -77,9 +78,9 @@ def write_results(plan, layout) -> Path:
     build_selection_gain(layout.lines_of_selection_gain()).to_csv(gain, index=False)
     figure = new_figure(3, 2)
     figure.subplots().plot([1, 2, 3])
-    picture = Path(layout.figure.format(figure="figure2") + ".png")
-    picture.parent.mkdir(parents=True)
-    save(figure, [picture])
+    image = Path(layout.figure.format(figure="figure2") + ".png")
+    image.parent.mkdir(parents=True)
+    save(figure, [image])
     return gain
 
 

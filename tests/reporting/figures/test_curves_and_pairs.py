@@ -8,7 +8,7 @@ from sgrs_core.experiment.planning import MOST_CURVES
 from sgrs_core.reporting.figures.paired_scores import draw_paired_scores
 from sgrs_core.reporting.figures.style import LINES, MARKERS
 from sgrs_core.reporting.figures.titles import with_distinct_titles
-from sgrs_core.reporting.figures.training_curves import draw_training_curves, smoothed
+from sgrs_core.reporting.figures.training_curves import draw_run, draw_training_curves, smoothed
 from sgrs_core.reporting.statistics import mean_interval
 
 

@@ -90,7 +90,7 @@ SETTINGS = """\
 ## Settings of the methods
 
 For `settings` in `config/methods/<name>.yaml` and in a table's `rows`. How papers and public code
-differ in them: [methods](methods).
+differ in them: [methods](methods/README.md).
 """
 
 PLAIN = {int: "whole number", float: "number", str: "text", bool: "`true` or `false`", Any: "any"}

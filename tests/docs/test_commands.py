@@ -232,7 +232,7 @@ def masks_are_there(copy: Path) -> None:
 AFTERWARDS: dict[str, Callable[[Path], None]] = {
     "docs/tutorial.md": own_method_stands_in_the_table,
     "docs/ablations.md": own_table_has_seeds_and_selections,
-    "docs/watching.md": events_are_there,
+    "docs/monitoring.md": events_are_there,
     "docs/predict.md": masks_are_there,
 }
 WITH_COMMANDS = [page for page in PAGES if any(block.commands for block in blocks_of(page))]

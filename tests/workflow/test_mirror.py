@@ -29,10 +29,11 @@ def mirror(tmp_path):
     for scan in TRAIN + TEST:
         image = generator.normal(size=(20, 20, 20)).astype(np.float32)
         write_volume(folder / scan / "mri_norm2.h5", Volume(image, (image > 1).astype(np.uint8)))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", folder
-    server.shutdown()
+    handler = partial(QuietHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", folder
+        server.shutdown()
 
 
 def changes(folder: Path, url: str, served: Path) -> dict:

@@ -56,7 +56,7 @@ coverage: env ## what share of sgrs_core the fast tests run
 lint: env ## what CI checks besides the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy sgrs_core docs/tools
+	$(BIN)/mypy sgrs_core docs/tools workflow_scripts
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
 

@@ -46,13 +46,13 @@ from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.settings import InferenceSettings, Triple
 from sgrs_core.methods import METHODS
 from sgrs_core.methods.base import Method
+from sgrs_core.methods.cpu_tuning import keep_freed_memory
 from sgrs_core.methods.new import new_method
 from sgrs_core.methods.precision import (
-    arithmetic,
     autocast,
     choose_device,
-    freed_memory_kept,
     place,
+    precision_context,
 )
 
 COLUMNS = (
@@ -150,7 +150,7 @@ class Bench:
         return np.ascontiguousarray(self.volume.image[:x, :y, :z])
 
     def predict(self, run: Run, method: Method, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        with freed_memory_kept():
+        with keep_freed_memory():
             return predict_score(run, method.predict, image, self.inference.stride, self.device)
 
     def predict_by_yardstick(
@@ -158,7 +158,7 @@ class Bench:
     ) -> NDArray[np.float32]:
         patch, stride = self.settings.patch, self.inference.stride
         precision = run.training.precision
-        with arithmetic(precision), autocast(self.device, precision), yardstick.backends():
+        with precision_context(precision), autocast(self.device, precision), yardstick.backends():
             return yardstick.foreground_score(method, image, patch, stride, self.device)
 
     def test_scans(self, run: Run, method: Method, scans: int) -> float:

@@ -26,7 +26,7 @@ import yaml
 from measuring import Table, hardware
 from scipy.stats import ttest_1samp
 
-from sgrs_core.reporting.tables import summarise
+from sgrs_core.reporting.scores import summarise
 
 PROJECT = Path(__file__).parents[1]
 DATASET, TABLE, LABELLED = "brats2019", "table4", 12

@@ -83,7 +83,7 @@ def measure_pancreas(work: Path) -> dict[str, object]:
     )
     subprocess.run([sys.executable, "-c", write], check=True)
     SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
-    from sgrs_core.data.preprocessing.prepare import prepare_original
+    from sgrs_core.data.preprocessing.to_h5 import prepare_original
 
     started = time.perf_counter()
     prepare_original("pancreas", work, "image0001", {}, 1, work / "image0001.h5")

@@ -49,8 +49,9 @@ from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.settings import InferenceSettings, TrainingSettings
 from sgrs_core.methods import METHODS
 from sgrs_core.methods.base import Method
+from sgrs_core.methods.cpu_tuning import keep_freed_memory
 from sgrs_core.methods.new import new_method, seed_everything
-from sgrs_core.methods.precision import arithmetic, choose_device, freed_memory_kept
+from sgrs_core.methods.precision import choose_device, precision_context
 from sgrs_core.training.loop import first_method, new_sampler, take_step
 
 COLUMNS = (
@@ -73,7 +74,7 @@ class Way(NamedTuple):
 
     def step(self, iteration: int) -> None:
         """One iteration, as the training loop does it, but for log and checkpoints."""
-        with arithmetic(self.settings.precision), self.surroundings():
+        with precision_context(self.settings.precision), self.surroundings():
             seed_everything(0, iteration)
             take_step(self.method, self.optimizers, self.draw(iteration), iteration, self.settings)
 
@@ -82,7 +83,7 @@ def ours(run: Run, read: Callable[[str], Volume], device: torch.device) -> Way:
     """As `sgrs_core.training.loop.train` begins."""
     method = first_method(run, device)
     sampler = new_sampler(run, method, read, device)
-    return Way(method, method.optimizers(), run.training, sampler.draw, freed_memory_kept)
+    return Way(method, method.optimizers(), run.training, sampler.draw, keep_freed_memory)
 
 
 def published(run: Run, files: dict[str, Path], precision: str, device: torch.device) -> Way:

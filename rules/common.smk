@@ -10,14 +10,13 @@ from typing import get_args
 from snakemake.exceptions import WorkflowError
 
 from sgrs_core.clock import bring_back
-from sgrs_core.digests import remove_if_incomplete
 from sgrs_core.experiment.configuration import ConfigError
 from sgrs_core.experiment.layout import Layout, any_of
 from sgrs_core.experiment.planning import check_scans, load_plan
 from sgrs_core.experiment.schema import FigureKind
 from sgrs_core.experiment.settings import Selection
 from sgrs_core.experiment.splits import PARTS
-from sgrs_core.files import held_alone
+from sgrs_core.files import exclusive_lock
 from sgrs_core.reporting.html.contents import contents_of, files_of_runs, pages_of
 
 # A planned experiment is very many objects that all stay. Looking through them for garbage as often
@@ -45,11 +44,9 @@ except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
 LAYOUT = Layout(PLAN)
-
-if workflow.is_main_process:
-    bring_back([Path(LAYOUT.results), Path(PLAN.experiment.data_folder)])
-    for file in LAYOUT.prepared_lists():
-        remove_if_incomplete(Path(file))
+RESULTS = LAYOUT.results  # results/<experiment>
+LOGS = f"{RESULTS}/logs"
+RUN = f"{RESULTS}/{{dataset}}/labelled-{{labelled}}/{{variant}}/seed-{{seed}}"
 
 # Schedulers warn a job's processes with SIGUSR1 before its time is over. Snakemake, which would die
 # of it, is not meant: training notes it and saves.
@@ -59,12 +56,15 @@ ALONE = ExitStack()  # what this process holds until it ends
 
 
 onstart:
-    # Two Snakemakes would delete each other's unfinished files.
-    ALONE.enter_context(held_alone(Path(LAYOUT.results)))
+    # Two Snakemakes would delete each other's unfinished files. Nothing was changed before.
+    ALONE.enter_context(exclusive_lock(Path(RESULTS)))
+    bring_back([Path(RESULTS), Path(PLAN.experiment.data_folder)])
 
 
 wildcard_constraints:
     dataset=any_of(PLAN.experiment.datasets),
+    scan="[^/]+",
+    variant="[^/]+",
     part=any_of(PARTS),
     labelled=r"\d+",
     seed=r"\d+",

@@ -3,23 +3,24 @@
 
 rule evaluate:
     input:
-        model=f"{LAYOUT.selected}/model.pt",
-        prepared=expand(LAYOUT.prepared, part="test", allow_missing=True),
+        model=f"{RUN}/model.pt",
+        prepared=LAYOUT.prepared_for_test,
     output:
-        scores=LAYOUT.scores,
-        predictions=directory(LAYOUT.predictions),
+        scores=f"{RUN}/{{selection}}/scores.csv",
+        predictions=directory(f"{RUN}/{{selection}}/predictions"),
     log:
-        f"{LAYOUT.selected}/evaluate.log",
+        f"{RUN}/{{selection}}/evaluate.log",
     benchmark:
-        LAYOUT.evaluation_benchmark
+        f"{RUN}/{{selection}}/benchmark.tsv"
     conda:
         "../envs/train.yaml"
     threads: PLAN.experiment.training_threads
     resources:
         gpu=1,
+        mem_mb=8000,
+        runtime=30,
     params:
         volumes=lambda wildcards: LAYOUT.test_volumes(wildcards.dataset),
-        unfinished=LAYOUT.unfinished,
-        results=lambda wildcards: LAYOUT.results,
+        results=RESULTS,
     script:
         "../workflow_scripts/evaluate.py"

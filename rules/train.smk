@@ -1,37 +1,33 @@
 # One job per run. While it works, it keeps its checkpoints and log in `unfinished/`, which is not
 # declared: a killed job's declared outputs are deleted, and the next start goes on from there.
-# So are those of a job that ended well after its Snakemake was killed; hence evaluation, not
-# training, removes `unfinished/`.
-# One rule per data set, because each has its own ways of choosing a checkpoint.
+# The outputs are marked `update` so that they stay when the job starts again: a run whose record
+# says that it is finished, with these settings and scans, is not trained a second time.
 
-for DATASET in PLAN.experiment.datasets:
 
-    rule:
-        name:
-            f"train_{DATASET}"
-        input:
-            LAYOUT.prepared_for_run,
-        output:
-            models=LAYOUT.models(DATASET),
-            log=LAYOUT.training_log,
-            record=LAYOUT.record,
-        log:
-            f"{LAYOUT.run}/train.log",
-        # Of the last attempt only; all of them are in the record.
-        benchmark:
-            LAYOUT.training_benchmark
-        wildcard_constraints:
-            dataset=DATASET,
-        conda:
-            "../envs/train.yaml"
-        threads: PLAN.experiment.training_threads
-        resources:
-            gpu=1,
-        params:
-            run=LAYOUT.run_of,
-            volumes=LAYOUT.volumes_of_run,
-            preparation=PLAN.preparation_of_new(DATASET),
-            unfinished=LAYOUT.unfinished,
-            results=lambda wildcards: LAYOUT.results,
-        script:
-            "../workflow_scripts/train.py"
+rule train:
+    input:
+        LAYOUT.prepared_for_run,
+    output:
+        model=update(f"{RUN}/model.pt"),  # the weights of all selections
+        log=update(f"{RUN}/log.csv"),
+        record=update(f"{RUN}/record.json"),
+    log:
+        f"{RUN}/train.log",
+    # Of the last attempt only; all of them are in the record.
+    benchmark:
+        f"{RUN}/benchmark.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: PLAN.experiment.training_threads
+    resources:
+        gpu=1,
+        mem_mb=16000,
+        runtime=720,
+    params:
+        run=LAYOUT.run_of,
+        volumes=LAYOUT.volumes_of_run,
+        preparation=lambda wildcards: PLAN.preparation_of_new(wildcards.dataset),
+        unfinished=f"{RUN}/unfinished",
+        results=RESULTS,
+    script:
+        "../workflow_scripts/train.py"

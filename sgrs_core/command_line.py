@@ -103,23 +103,24 @@ def parser() -> argparse.ArgumentParser:
 
 def predict(options: argparse.Namespace) -> int:
     """Predict scans one after the other; one that fails does not keep the others from it."""
-    from sgrs_core.data.formats.scans import read_scan, write_mask  # SimpleITK may be missing
+    # Here, so that --help need not wait for torch and SimpleITK.
+    from sgrs_core.data.formats.image_files import read_scan, write_image
     from sgrs_core.evaluation.prediction import Predictor, describe, mask_files, model_file
 
     masks = mask_files(options.scans, options.output, options.overwrite)
     stride = tuple(options.stride) if options.stride else None
     file = model_file(options.model, options.selection)
-    predictor = Predictor.from_file(file, options.device, stride)
+    predictor = Predictor.from_file(file, options.device, stride, options.selection)
     for text in predictor.warnings():
         logger.warning("%s", text)
     failures = 0
     for number, (scan, path) in enumerate(zip(options.scans, masks, strict=True), start=1):
         name = f"{number}/{len(masks)} {scan.name}"
         try:
-            picture = read_scan(scan)
+            image = read_scan(scan)
             with progress_bar(name) as bar, logging_redirect_tqdm():
-                mask = predictor.predict(picture, lambda more: grow(bar, more), bar.update)
-            write_mask(path, mask)
+                mask = predictor.predict(image, lambda more: grow(bar, more), bar.update)
+            write_image(path, mask)
         except (OSError, ValueError, RuntimeError) as error:
             text = str(error)
             failures += fail(text if str(scan) in text or str(path) in text else f"{scan}: {text}")
@@ -130,7 +131,7 @@ def predict(options: argparse.Namespace) -> int:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Print the four metrics."""
-    from sgrs_core.evaluation.prediction import score_files  # SimpleITK may be missing
+    from sgrs_core.evaluation.prediction import score_files
 
     scores, spacing = score_files(options.mask, options.label, options.foreground)
     if not scores["dice"] and scores["hd95"] != scores["hd95"]:

@@ -1,48 +1,25 @@
 """Digests: what the bytes of a right file hash to, and the lists that say so."""
 
 import hashlib
-import logging
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 from sgrs_core.files import sha256_of, write_text
 
-logger = logging.getLogger(__name__)
-
-SHA256 = re.compile(r"[0-9a-f]{64}")
-GIT_BLOB = re.compile(r"[0-9a-f]{40}")
 LINE = re.compile(r"(?P<digest>[0-9a-fA-F]{64}|[0-9a-fA-F]{40}) [ *](?P<name>.+)")
 
 
-@dataclass(frozen=True)
-class Digest:
-    """A digest in lower-case hex: 64 digits are a SHA-256, 40 are git's id of a file's content.
+def digest_fault(expected: str, path: Path) -> str | None:
+    """What is wrong with the file's content; None where it is right.
 
-    Raises ValueError for anything else.
+    expected: 64 hex digits are a SHA-256, 40 are the id that git gives a file's content.
     """
-
-    expected: str
-
-    # Bytes of two versions of a file, put together, have another digest and are found out.
-    resumable: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        if not (SHA256.fullmatch(self.expected) or GIT_BLOB.fullmatch(self.expected)):
-            raise ValueError(
-                f"{self.expected!r} is no digest; write a SHA-256 (64 digits) or a git blob id "
-                "(40 digits) in lower-case hex"
-            )
-
-    def fault(self, path: Path) -> str | None:
-        """What is wrong with the file's content; None where it is right."""
-        if SHA256.fullmatch(self.expected):
-            kind, found = "SHA-256", sha256_of(path)
-        else:
-            kind, found = "git blob id", git_blob_of(path)
-        return None if found == self.expected else f"expected {kind} {self.expected}, found {found}"
+    if len(expected) == 40:
+        kind, found = "git blob id", git_blob_of(path)
+    else:
+        kind, found = "SHA-256", sha256_of(path)
+    return None if found == expected else f"expected {kind} {expected}, found {found}"
 
 
 def git_blob_of(path: Path) -> str:
@@ -86,12 +63,3 @@ def list_files(path: Path, files: Iterable[Path]) -> None:
     """Write the list of files below `path`'s folder, with their SHA-256."""
     names = {file.relative_to(path.parent).as_posix(): file for file in files}
     write_digests(path, {name: sha256_of(file) for name, file in names.items()})
-
-
-def remove_if_incomplete(path: Path) -> None:
-    """Remove a list, if there is one, of which a file is missing, so that both are made anew."""
-    names = read_digests(path) if path.exists() else ()
-    missing = [name for name in names if not (path.parent / name).exists()]
-    if missing:
-        logger.warning("%s: %s is missing; the list will be made anew", path, missing[0])
-        path.unlink()

@@ -58,7 +58,7 @@ def sha256_of_all(files: Mapping[str, Path]) -> str:
 
 
 @contextmanager
-def held_alone(folder: Path, wait: bool = False) -> Iterator[None]:
+def exclusive_lock(folder: Path, wait: bool = False) -> Iterator[None]:
     """Keep every other process out of `folder` until the block ends or this process dies.
 
     The operating system lets go of the lock with the process, so a crash leaves nothing to clear.

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from sgrs_core.data.preprocessing.preparation import preparation_of
-from sgrs_core.data.preprocessing.prepare import prepare_original
+from sgrs_core.data.preprocessing.input_spec import input_spec_of
+from sgrs_core.data.preprocessing.to_h5 import prepare_original
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.model import save_model
 from sgrs_core.experiment.run import Run
@@ -40,6 +40,6 @@ def train_on_phantoms(folder: Path) -> Path:
     run = Run("vnet", {}, training, inference, 0, LEARNT_FROM, (), {"last": ()})
     trained = train(run, lambda scan: read_volume(files[scan]), folder / "unfinished")
     how = {"format": "la", "geometry": True, "downsample": 1, "nifti": {}}
-    preparation = preparation_of(how, list(files.values()))
-    save_model(folder / "run/last/model.pt", run, trained.weights["last"], preparation)
+    preparation = input_spec_of(how, list(files.values()))
+    save_model(folder / "run/model.pt", run, trained.weights, preparation)
     return folder / "run"

@@ -10,7 +10,7 @@ import pytest
 import SimpleITK
 from medpy.metric.binary import asd
 
-from sgrs_core.data.formats.scans import read_scan
+from sgrs_core.data.formats.image_files import read_scan
 from sgrs_core.phantoms.dicom import Series, write_series
 from tests.places import PROJECT
 from tests.small_run import NEW, train_on_phantoms
@@ -72,7 +72,7 @@ def test_several_scans_of_all_kinds_get_the_same_mask_in_space(folder):
 def test_one_scan_fails_and_the_others_are_predicted(folder, tmp_path):
     (folder / "scans/damaged.nii.gz").write_bytes(b"not NIfTI")
     run = sgrs(
-        *("predict", "scans/damaged.nii.gz", "scans/a.nii.gz", "--model", "run/last/model.pt"),
+        *("predict", "scans/damaged.nii.gz", "scans/a.nii.gz", "--model", "run/model.pt"),
         *("-o", tmp_path / "masks", "--stride", 8, 8, 8, "--device", "cpu"),
         folder=folder,
     )

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from sgrs_core.files import atomic, held_alone
+from sgrs_core.files import atomic, exclusive_lock
 
 
 def write_half(path):
@@ -34,8 +34,8 @@ def test_a_failed_block_leaves_what_was_there_and_nothing_else(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["file.csv"]
 
 
-HOLD = "import sys; from pathlib import Path; from sgrs_core.files import held_alone\n"
-HOLD += "with held_alone(Path(sys.argv[1])): print('held', flush=True); input()"
+HOLD = "import sys; from pathlib import Path; from sgrs_core.files import exclusive_lock\n"
+HOLD += "with exclusive_lock(Path(sys.argv[1])): print('held', flush=True); input()"
 
 
 @pytest.fixture
@@ -50,16 +50,16 @@ def holder(tmp_path):
 
 
 def test_a_folder_is_held_by_one_process_and_free_when_that_is_killed(holder, tmp_path):
-    with pytest.raises(RuntimeError, match="another process"), held_alone(tmp_path):
+    with pytest.raises(RuntimeError, match="another process"), exclusive_lock(tmp_path):
         pass
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
-    with held_alone(tmp_path):
+    with exclusive_lock(tmp_path):
         pass
 
 
 def test_who_waits_for_a_folder_gets_it_when_the_holder_ends(holder, tmp_path, caplog):
     threading.Timer(0.5, holder.kill).start()
-    with held_alone(tmp_path, wait=True):
+    with exclusive_lock(tmp_path, wait=True):
         assert holder.wait() != 0
     assert "another process works here" in caplog.text

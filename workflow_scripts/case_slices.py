@@ -2,14 +2,18 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sgrs_core.files import write_text
 from sgrs_core.log import log_to
 from sgrs_core.reporting.figures.cases import read_cases
 from sgrs_core.reporting.html.slices import slices_of
 
+if TYPE_CHECKING:
+    from snakemake.script import Snakemake
 
-def main(snakemake):
+
+def main(snakemake: "Snakemake") -> None:
     log_to(snakemake.log[0])
     labelled = snakemake.params.lines[0]["labelled"]
     lines = [line for line in snakemake.params.lines if line["labelled"] == labelled]

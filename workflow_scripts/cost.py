@@ -1,13 +1,17 @@
 """Write what the tables cost as CSV and Markdown, from records and benchmark files."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sgrs_core.files import write_text
 from sgrs_core.log import log_to
 from sgrs_core.reporting.costs import cost_table, to_markdown
 
+if TYPE_CHECKING:
+    from snakemake.script import Snakemake
 
-def main(snakemake):
+
+def main(snakemake: "Snakemake") -> None:
     log_to(snakemake.log[0])
     lines = snakemake.params.lines
     texts = {

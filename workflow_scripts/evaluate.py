@@ -1,43 +1,47 @@
 """Predict and score all test scans with one trained model."""
 
-import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from sgrs_core.clock import bring_back
-from sgrs_core.data.formats.nifti import write_nifti
+from sgrs_core.data.formats.image_files import write_image
+from sgrs_core.data.formats.images import to_image
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.model import load_model
 from sgrs_core.evaluation.scoring import evaluate, write_scores
+from sgrs_core.experiment.run import Run
 from sgrs_core.log import log_to
-from sgrs_core.training.gpu import card_for
+from sgrs_core.methods.base import Method
+from sgrs_core.training.gpu import gpu_for
+
+if TYPE_CHECKING:
+    from snakemake.script import Snakemake
 
 
-def main(snakemake):
+def main(snakemake: "Snakemake") -> None:
     log_to(snakemake.log[0])
     torch.set_num_threads(snakemake.threads)
     files = {Path(file).stem: Path(file) for file in snakemake.params.volumes}
     predictions = Path(snakemake.output.predictions)
-    run, method, _ = load_model(Path(snakemake.input.model))
-    with card_for(run.training.device, snakemake.config):
+    run, method, _ = load_model(Path(snakemake.input.model), snakemake.wildcards.selection)
+    with gpu_for(run.training.device, snakemake.config):
         lines = work(run, method, files, predictions)
     write_scores(Path(snakemake.output.scores), lines)
     bring_back([Path(snakemake.params.results)])
-    shutil.rmtree(snakemake.params.unfinished, ignore_errors=True)
 
 
-def work(run, method, files, predictions):
-    lines = {}
+def work(
+    run: Run, method: Method, files: Mapping[str, Path], predictions: Path
+) -> dict[str, dict[str, float]]:
+    lines: dict[str, Any] = {}
     for scored in evaluate(run, method, list(files), lambda name: read_volume(files[name])):
         volume = scored.volume
-        write_nifti(
-            predictions / f"{scored.name}.nii.gz",
-            scored.prediction.astype("uint8"),
-            volume.spacing,
-            volume.origin,
-            volume.direction,
-        )
+        mask = scored.prediction.astype("uint8")
+        image = to_image(mask, volume.spacing, volume.origin, volume.direction)
+        write_image(predictions / f"{scored.name}.nii.gz", image)
         lines[scored.name] = scored.scores
     return lines
 

@@ -1,15 +1,19 @@
 """Prepare one scan: from original or mirrored files to the h5 file that training reads."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import SimpleITK
 
-from sgrs_core.data.preprocessing.prepare import copy_prepared, prepare_original
+from sgrs_core.data.preprocessing.to_h5 import copy_prepared, prepare_original
 from sgrs_core.experiment.settings import SCAN
 from sgrs_core.log import log_to
 
+if TYPE_CHECKING:
+    from snakemake.script import Snakemake
 
-def main(snakemake):
+
+def main(snakemake: "Snakemake") -> None:
     log_to(snakemake.log[0])
     SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(snakemake.threads)
     scan, output = snakemake.wildcards.scan, Path(snakemake.output.volume)

@@ -1,13 +1,17 @@
 """Write the experiment's report: one HTML file that needs nothing else."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from sgrs_core.files import write_text
 from sgrs_core.log import log_to
 from sgrs_core.reporting.html.page import build_report
 
+if TYPE_CHECKING:
+    from snakemake.script import Snakemake
 
-def main(snakemake):
+
+def main(snakemake: "Snakemake") -> None:
     log_to(snakemake.log[0])
     page = build_report(
         snakemake.params.contents,
@@ -19,7 +23,7 @@ def main(snakemake):
     write_text(Path(snakemake.output.html), page)
 
 
-def first(files):
+def first(files: Any) -> Path | None:
     """The first of an input's files, of which there may be none or one alone."""
     files = [files] if isinstance(files, str) else list(files or [])
     return Path(files[0]) if files else None

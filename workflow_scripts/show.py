@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas
 
 
-def main(folder):
+def main(folder: str) -> None:
     columns = ["labelled", "title", "dice_published", "dice_ours", "hd95_published", "hd95_ours"]
     for file in sorted(Path(folder).glob("tables/*.csv")):
         table = pandas.read_csv(file)

@@ -1,6 +1,7 @@
 """Write one table as CSV, Markdown and LaTeX from score files and the published numbers."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas
 
@@ -9,15 +10,18 @@ from sgrs_core.log import log_to
 from sgrs_core.reporting.tables import Rules, build_table
 from sgrs_core.reporting.typeset import to_latex, to_markdown
 
+if TYPE_CHECKING:
+    from snakemake.script import Snakemake
 
-def main(snakemake):
+
+def main(snakemake: "Snakemake") -> None:
     log_to(snakemake.log[0])
-    sheet = snakemake.params.table
+    wanted = snakemake.params.table
     published = pandas.read_csv(snakemake.input.published)
-    published = published[published["table"] == (sheet["published_table"] or 0)]
-    rules = Rules(sheet["margin"], sheet["confidence"])
-    table = build_table(sheet["dataset"], snakemake.params.lines, published, rules)
-    title, note = sheet["title"], snakemake.params.note
+    published = published[published["table"] == (wanted["published_table"] or 0)]
+    rules = Rules(wanted["margin"], wanted["confidence"])
+    table = build_table(wanted["dataset"], snakemake.params.lines, published, rules)
+    title, note = wanted["title"], snakemake.params.note
     texts = {
         snakemake.output.csv: table.to_csv(index=False),
         snakemake.output.md: to_markdown(table, title, note, rules),

@@ -1,24 +1,29 @@
 """Draw the four metrics over the swept entropy threshold."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas
 
+from sgrs_core.experiment.settings import PUBLISHED_TAU
 from sgrs_core.log import log_to
 from sgrs_core.reporting.figures.style import save
-from sgrs_core.reporting.figures.threshold import PUBLISHED_TAU, draw_threshold_sweep
-from sgrs_core.reporting.tables import summarise
+from sgrs_core.reporting.figures.threshold import draw_threshold_sweep
+from sgrs_core.reporting.scores import summarise
+
+if TYPE_CHECKING:
+    from snakemake.script import Snakemake
 
 
-def main(snakemake):
+def main(snakemake: "Snakemake") -> None:
     log_to(snakemake.log[0])
     rows = [
         {
-            "tau": line["settings"].get("tau", PUBLISHED_TAU),
-            "labelled": line["labelled"],
-            **summarise(pandas.read_csv(line["scores"]), "strict"),
+            "tau": row["settings"].get("tau", PUBLISHED_TAU),
+            "labelled": row["labelled"],
+            **summarise(pandas.read_csv(row["scores"]), "strict"),
         }
-        for line in snakemake.params.lines
+        for row in snakemake.params.lines
     ]
     save(draw_threshold_sweep(pandas.DataFrame(rows)), [Path(path) for path in snakemake.output])
 

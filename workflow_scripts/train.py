@@ -1,51 +1,60 @@
 """Train one run, from the start or from where an earlier attempt was stopped."""
 
+import logging
+import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from sgrs_core.clock import bring_back
-from sgrs_core.data.preprocessing.preparation import preparation_of
+from sgrs_core.data.preprocessing.input_spec import input_spec_of
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.model import save_model
 from sgrs_core.experiment.run import Run
-from sgrs_core.files import held_alone, sha256_of_all
+from sgrs_core.files import exclusive_lock, sha256_of_all
 from sgrs_core.log import log_to
-from sgrs_core.training.gpu import card_for
+from sgrs_core.training.gpu import gpu_for
 from sgrs_core.training.loop import train, write_log
 from sgrs_core.training.record import is_record_of, write_record
-from sgrs_core.training.signals import noting_signals
-from sgrs_core.training.tensorboard import event_files_for
+from sgrs_core.training.signals import defer_signals
+from sgrs_core.training.tensorboard import tensorboard_for
+
+if TYPE_CHECKING:
+    from snakemake.script import Snakemake
+
+logger = logging.getLogger(__name__)
 
 
-def main(snakemake):
+def main(snakemake: "Snakemake") -> None:
     log_to(snakemake.log[0])
     torch.set_num_threads(snakemake.threads)
     run = Run.from_description(snakemake.params.run)
-    record = Path(snakemake.output.record)
-    with held_alone(record.parent, wait=True):
-        if is_record_of(run, record):
-            return  # another process was at it, and has finished while this one waited
-        card = card_for(run.training.device, snakemake.config)
-        events = event_files_for(snakemake.config, record.with_name("tensorboard"))
-        with events as on_row, card, noting_signals() as asked_to_stop:
-            work(run, snakemake, asked_to_stop, on_row)
-
-
-def work(run, snakemake, asked_to_stop, on_row):
     files = {Path(file).stem: Path(file) for file in snakemake.params.volumes}
-    unfinished = Path(snakemake.params.unfinished)
-    scans = sha256_of_all(files)
-    trained = train(
-        run, lambda scan: read_volume(files[scan]), unfinished, asked_to_stop, scans, on_row
-    )
-    learnt_from = [files[scan] for scan in (*run.labelled, *run.unlabelled)]
-    preparation = preparation_of(snakemake.params.preparation, learnt_from)
-    for path in map(Path, snakemake.output.models):
-        save_model(path, run, trained.weights[path.parent.name], preparation)
-    write_log(Path(snakemake.output.log), trained.rows)
-    facts = {**trained.facts, "scans_sha256": scans}
-    write_record(Path(snakemake.output.record), run, facts)
+    model, record = Path(snakemake.output.model), Path(snakemake.output.record)
+    with exclusive_lock(record.parent, wait=True):
+        scans = sha256_of_all(files)
+        if model.is_file() and is_record_of(run, scans, record):
+            logger.info(
+                "this run is finished, says %s; to train it anew, delete its folder", record
+            )
+            return
+        gpu = gpu_for(run.training.device, snakemake.config)
+        events = tensorboard_for(snakemake.config, record.with_name("tensorboard"))
+        with events as on_row, gpu, defer_signals() as asked_to_stop:
+            unfinished = Path(snakemake.params.unfinished)
+            trained = train(
+                run, lambda scan: read_volume(files[scan]), unfinished, asked_to_stop, scans, on_row
+            )
+        learnt_from = [files[scan] for scan in (*run.labelled, *run.unlabelled)]
+        input_spec = input_spec_of(snakemake.params.preparation, learnt_from)
+        save_model(
+            model, run, {name: trained.weights[name] for name in run.selection_scans}, input_spec
+        )
+        write_log(Path(snakemake.output.log), trained.rows)
+        # Last, because it says that all of it is there.
+        write_record(record, run, {**trained.facts, "scans_sha256": scans})
+        shutil.rmtree(unfinished, ignore_errors=True)
     bring_back([Path(snakemake.params.results)])  # it may have been set back in these hours
 
 

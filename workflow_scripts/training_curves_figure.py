@@ -1,21 +1,26 @@
 """Draw what the logs of some runs show over their iterations."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas
 
 from sgrs_core.log import log_to
 from sgrs_core.reporting.figures.style import save
-from sgrs_core.reporting.figures.training_curves import Curve, draw_training_curves
+from sgrs_core.reporting.figures.titles import with_distinct_titles
+from sgrs_core.reporting.figures.training_curves import draw_training_curves
+
+if TYPE_CHECKING:
+    from snakemake.script import Snakemake
 
 
-def main(snakemake):
+def main(snakemake: "Snakemake") -> None:
     log_to(snakemake.log[0])
-    curves = [
-        Curve(f"{line['title']}, {line['labelled']} labelled", pandas.read_csv(line["log"]))
-        for line in snakemake.params.lines
-    ]
-    save(draw_training_curves(curves), [Path(path) for path in snakemake.output])
+    logs = {
+        f"{row['title']}, {row['labelled']} labelled": pandas.read_csv(row["log"])
+        for row in with_distinct_titles(snakemake.params.lines)
+    }
+    save(draw_training_curves(logs), [Path(path) for path in snakemake.output])
 
 
 if "snakemake" in globals():

@@ -1,29 +1,17 @@
-"""docs/configuration.md, made from the schema: every key, its values, its default, its meaning.
+"""docs/configuration.md and config/schemas/*.json, made from the classes of the configuration.
 
-    python docs/tools/configuration_page.py docs/configuration.md
+    .venv/bin/python docs/tools/configuration_page.py
 
-Meanings are read from the classes' docstrings (`key: meaning.`), bounds from the fields; where a
-class checks its values itself, a value that cannot be right is tried, and what the error allows
-stands on the page.
+Keys, types, bounds, defaults and meanings are those of the JSON schemas that pydantic makes of the
+classes; in the page they stand in words.
 """
 
-import inspect
 import json
-import re
-import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from copy import deepcopy
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
-
-from annotated_types import Ge, Lt, MinLen
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
+from typing import Any, NamedTuple
 
 from sgrs_core.experiment.schema import (
-    NAME,
     Dataset,
     Experiment,
     Figure,
@@ -46,23 +34,27 @@ from sgrs_core.experiment.settings import (
     TrainingSettings,
 )
 from sgrs_core.experiment.slices import Slices
+from sgrs_core.experiment.words import schema_of, words
 from sgrs_core.files import write_text
 from sgrs_core.methods import METHODS
 
+ROOT = Path(__file__).parents[2]
 INTRODUCTION = """\
 # Configuration: every key
 
 Made from the code by
 
 ```bash
-.venv/bin/python docs/tools/configuration_page.py docs/configuration.md
+.venv/bin/python docs/tools/configuration_page.py
 ```
 
 An experiment is one or more YAML files after `--configfile`; later files win, key by key, and a
 list is replaced as a whole. Each of its data sets starts from `config/datasets/<name>.yaml`, and
 what the experiment says goes over it; the defaults below hold for what neither says. `null` for a
 data set, table or figure leaves it out. An unknown key or a value that is not allowed stops
-everything before the first job, in a line that names file, key, value and what is allowed.
+everything before the first job, in a line that names file, key, value and what is allowed. Editors
+with a YAML language server show keys, meanings and mistakes while one types: the first line of each
+file here names its schema in `config/schemas`.
 """
 
 SECTIONS: list[tuple[str, type]] = [
@@ -93,11 +85,18 @@ For `settings` in `config/methods/<name>.yaml` and in a table's `rows`. How pape
 differ in them: [methods](methods/README.md).
 """
 
-PLAIN = {int: "whole number", float: "number", str: "text", bool: "`true` or `false`", Any: "any"}
+
+# What an editor is told, by the name of a file in config/schemas.
+FILES: dict[str, type] = {
+    "experiment": Experiment,
+    "dataset": Dataset,
+    "method": MethodFile,
+    "table": Table,
+    "figure": Figure,
+}
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(NamedTuple):
     """One line of a table: a key, in words what it may be, its default as YAML, its meaning."""
 
     name: str
@@ -110,46 +109,36 @@ def page() -> str:
     """The whole page, as Markdown."""
     parts = [INTRODUCTION]
     for title, kind in SECTIONS:
-        parts.append(f"## {title}\n\n{_summary(kind)}\n\n{_table(keys_of(kind))}")
+        summary = schema_of(kind)["description"].split("\n\n")[0].replace("\n", " ")
+        parts.append(f"## {title}\n\n{summary}\n\n{_table(keys_of(kind))}")
     parts.append(SETTINGS)
     for name, method in METHODS.items():
         keys = keys_of(method.Settings)
-        text = _table(keys) if keys else "None.\n"
-        parts.append(f"### `{name}`\n\n{text}")
+        parts.append(f"### `{name}`\n\n{_table(keys) if keys else 'None.' + chr(10)}")
     return "\n".join(parts)
 
 
 def keys_of(kind: type) -> list[Key]:
     """The keys of a class of settings, in its order."""
-    meanings, hints = meanings_of(kind), get_type_hints(kind, include_extras=True)
-    given = dict(_fields(kind))
+    schema = schema_of(kind)
+    needed = schema.get("required", ())
     return [
-        Key(name, _value(kind, name, hints[name], bounds), default, meanings.get(name, ""))
-        for name, (default, bounds) in given.items()
+        Key(name, words(node), _default(node, name in needed), node.get("description", ""))
+        for name, node in schema.get("properties", {}).items()
     ]
 
 
-def meanings_of(kind: type) -> dict[str, str]:
-    """What a class's docstring says of each of its keys: `key: meaning.`, `key, key: meaning.`"""
-    names = "|".join(sorted((name for name, _ in _fields(kind)), key=len, reverse=True))
-    if not names:
-        return {}
-    entry = re.compile(rf"(?:^|(?<=[.;] ))((?:{names})(?:(?:, | and )(?:{names}))*): ")
-    meanings = {}
-    for paragraph in _docstring(kind).split("\n\n")[1:]:
-        _, *found = entry.split(" ".join(paragraph.split()))
-        for keys, meaning in zip(found[::2], found[1::2], strict=True):
-            for name in re.split(", | and ", keys):
-                meanings[name] = meaning.strip().rstrip(";.")
-    return meanings
-
-
-def _docstring(kind: type) -> str:
-    return inspect.cleandoc(kind.__doc__ or "")
-
-
-def _summary(kind: type) -> str:
-    return _docstring(kind).split("\n\n")[0].replace("\n", " ")
+def _default(node: dict[str, Any], needed: bool) -> str:
+    if needed:
+        return "needed"
+    value = node.get("default")
+    if value == "":
+        return "none"
+    if isinstance(value, dict) and value:
+        return "its keys' own"
+    if isinstance(value, float):
+        return f"`{value:.4g}`"
+    return f"`{value}`" if isinstance(value, str) else f"`{json.dumps(value)}`"
 
 
 def _table(keys: list[Key]) -> str:
@@ -161,110 +150,66 @@ def _table(keys: list[Key]) -> str:
 
 
 def _markdown(meaning: str) -> str:
-    """A docstring's words: YAML's null for Python's None, and `<name>` not as HTML."""
-    words = re.sub(r"\bNone\b", "null", meaning).split("`")
-    words[::2] = [part.replace("<", "&lt;").replace("|", r"\|") for part in words[::2]]
-    return "`".join(words)
+    """A meaning on one line, in which `<name>` is not HTML."""
+    words_ = " ".join(meaning.split()).split("`")
+    words_[::2] = [part.replace("<", "&lt;").replace("|", r"\|") for part in words_[::2]]
+    return "`".join(words_)
 
 
-def _fields(kind: type) -> Iterator[tuple[str, tuple[str, list[Any]]]]:
-    """Each key with its default, as YAML writes it, and the bounds that its field names."""
-    if is_dataclass(kind):
-        for field in fields(kind):
-            yield field.name, (_yaml(field.default), [])
-    elif issubclass(kind, BaseModel):
-        for name, info in kind.model_fields.items():
-            yield name, (_yaml(info.default), list(info.metadata))
+def editor_schemas() -> dict[str, str]:
+    """The JSON schemas by which editors complete and check each kind of file."""
+    schemas = {name: deepcopy(dict(schema_of(kind))) for name, kind in FILES.items()}
+    _let_experiments_go_over_files(schemas["experiment"])
+    _tell_settings_of_methods(schemas["method"])
+    for name in ("experiment", "table", "figure"):
+        _let_rows_be_short(schemas[name])
+    return {name: json.dumps(schema, indent=1) + "\n" for name, schema in schemas.items()}
 
 
-def _yaml(value: Any) -> str:
-    if value in (MISSING, PydanticUndefined):
-        return "needed"
-    if value == "":
-        return "none"
-    if is_dataclass(value):
-        return "its keys' own"
-    if isinstance(value, float):
-        return f"`{value:.4g}`"
-    return f"`{value}`" if isinstance(value, str) else f"`{json.dumps(value)}`"
+def _let_experiments_go_over_files(schema: dict[str, Any]) -> None:
+    """A file may be a part of an experiment, with a part of a data set, a whole table, or null."""
+    parts = schema["$defs"]
+    schema.pop("required")
+    for name in ("Dataset", "Splits"):
+        parts[name].pop("required", None)
+    for group, kind in (("tables", Table), ("figures", Figure)):
+        whole = deepcopy(dict(schema_of(kind)))
+        parts.update(whole.pop("$defs", {}))
+        parts[kind.__name__] = whole
+        _allow(schema["properties"][group], {"$ref": f"#/$defs/{kind.__name__}"}, {"type": "null"})
+    _allow(schema["properties"]["datasets"], {"type": "null"})
 
 
-def _value(kind: type, name: str, hint: Any, bounds: list[Any]) -> str:
-    """What a key may be: what its class allows where it says so, else its type and bounds."""
-    words = _words(hint, bounds)
-    allowed = _allowed_by_check(kind, name, hint)
-    if not allowed:
-        return words
-    if allowed.startswith(("whole numbers", "numbers")):  # which says the type, too
-        several = get_origin(hint) is tuple
-        return (
-            f"{len(get_args(hint))} {allowed}" if several else allowed.replace("numbers", "number")
-        )
-    return f"{words}: {allowed.replace(', or null', '')}"
+def _let_rows_be_short(schema: dict[str, Any]) -> None:
+    """A row may leave out what follows from its table, and be a method's name alone."""
+    for sheet in [schema, *(schema["$defs"].get(name, {}) for name in ("Table", "Figure"))]:
+        if "rows_of" in sheet.get("properties", {}):
+            sheet["required"] = [key for key in sheet.get("required", ()) if key != "rows"]
+            rows = sheet["properties"]["rows"]
+            rows["items"] = {"anyOf": [rows["items"], {"type": "string"}]}
+    schema["$defs"]["Row"]["required"] = ["method"]
 
 
-def _words(hint: Any, bounds: list[Any]) -> str:
-    """A type in words."""
-    origin, parts = get_origin(hint), get_args(hint)
-    if origin is Annotated:
-        inner = [one for extra in parts[1:] for one in _metadata(extra)]
-        return _words(parts[0], [*inner, *bounds])
-    if origin is Literal:
-        return ", ".join(f"`{part}`" for part in parts)
-    if origin in (Union, UnionType):
-        return "; or ".join(
-            "`null`" if part is NoneType else _words(part, bounds) for part in parts
-        )
-    if origin is tuple:
-        if parts[1:] == (...,):
-            return f"list of {_plural(_words(parts[0], []))}"
-        return f"{len(parts)} {_plural(_words(parts[0], []))}"  # all of one kind
-    if origin is list:
-        some = "one or more of: " if any(isinstance(one, MinLen) for one in bounds) else "list of: "
-        return some + _words(parts[0], [])
-    if origin is dict or origin is Mapping:
-        return "by name: " + _words(parts[1], [])
-    if is_dataclass(hint) or (isinstance(hint, type) and issubclass(hint, BaseModel)):
-        return "keys of its own, below"
-    if any(getattr(one, "pattern", None) == NAME for one in bounds):
-        return "1 to 100 letters, digits, `_` and `-`"
-    ends = [f" from {one.ge}" for one in bounds if isinstance(one, Ge)]
-    ends += [f" to below {one.lt}" for one in bounds if isinstance(one, Lt)]
-    return PLAIN[hint] + "".join(ends)
+def _allow(group: dict[str, Any], *more: dict[str, Any]) -> None:
+    """Let the values under a group's free names be something else, too."""
+    patterns = group["patternProperties"]
+    for pattern, node in patterns.items():
+        patterns[pattern] = {"anyOf": [node, *more]}
 
 
-def _metadata(extra: Any) -> list[Any]:
-    return list(extra.metadata) if isinstance(extra, FieldInfo) else [extra]
-
-
-def _plural(words: str) -> str:
-    return words.replace("number", "numbers").replace("text", "texts")
-
-
-def _allowed_by_check(kind: type, name: str, hint: Any) -> str:
-    """What a class's own check says that it allows, asked by a value that cannot be right."""
-    if not is_dataclass(kind):
-        return ""
-    for value in _impossible(hint):
-        try:
-            kind(**{name: value})
-        except ValueError as error:
-            if str(error).startswith(f"{name} = "):
-                return str(error).split(": allowed are ")[-1]
-    return ""
-
-
-def _impossible(hint: Any) -> Iterator[Any]:
-    if get_origin(hint) in (Union, UnionType):
-        hint = next(part for part in get_args(hint) if part is not NoneType)
-    if get_origin(hint) is tuple:
-        parts = get_args(hint)
-        yield () if parts[1:] == (...,) else (-1,) * len(parts)
-    if hint in (int, float):
-        yield hint(-1)
-    if hint is str:
-        yield ""
+def _tell_settings_of_methods(schema: dict[str, Any]) -> None:
+    """The settings of a method's file are those of its method."""
+    schema["properties"]["method"]["enum"] = list(METHODS)
+    schema["allOf"] = [
+        {
+            "if": {"properties": {"method": {"const": name}}},
+            "then": {"properties": {"settings": schema_of(method.Settings)}},
+        }
+        for name, method in METHODS.items()
+    ]
 
 
 if __name__ == "__main__":
-    write_text(Path(sys.argv[1]), page())
+    write_text(ROOT / "docs/configuration.md", page())
+    for name, text in editor_schemas().items():
+        write_text(ROOT / f"config/schemas/{name}.json", text)

@@ -114,9 +114,7 @@ def checkpoint(recipe: Recipe | None, training: TrainingSettings) -> str:
 def learning_rates(run: Run) -> str:
     """The rates of a run's steps, in words."""
     method = new_method(replace(run, training=replace(run.training, base_filters=1)))
-    usual = run.training.learning_rate
-    rates = [method.learning_rate(t + 1) for t in range(run.training.iterations)]
-    values = [usual if rate is None else rate for rate in rates]
+    values = [method.learning_rate(t + 1) for t in range(run.training.iterations)]
     changes = [t for t in range(1, len(values)) if values[t] != values[t - 1]]
     if len(changes) < FEW:
         return ", ".join([f"{values[0]:g}", *(f"{values[t]:g} from {t + 1:,}" for t in changes)])

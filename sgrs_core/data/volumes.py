@@ -1,8 +1,9 @@
-"""One prepared scan = one h5 file: the community's exchange format.
+"""Prepared scans, one h5 file each: what training reads. Images of other formats: `formats`.
 
-Datasets `image` (float32, z-scored) and `label` (uint8, 0 or 1), both (X, Y, Z) and compressed by
-gzip, as the public mirrors hold them. Files written here also carry their geometry and their
-provenance as attributes; files without them (a mirror's) are read with the geometry given.
+The community's exchange format: datasets `image` (float32, z-scored) and `label` (uint8, 0 or 1),
+both (X, Y, Z) and compressed by gzip, as the public mirrors hold them. Files written here also
+carry their geometry and their provenance as attributes; files without them (a mirror's) are read
+with the geometry given.
 """
 
 import json

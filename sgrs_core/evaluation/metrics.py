@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-Mask = NDArray[np.bool_]
+from sgrs_core.data.masks import Mask, bounding_box
 
 NEAR_RADIUS = 2  # voxels; most surface voxels of a good prediction find their partner in reach
 # The rest is asked of a tree: for partners within 16 voxels, then for any. The second number of a
@@ -79,15 +79,6 @@ def surface_distances(prediction: Mask, label: Mask) -> tuple[float, float]:
     forth = nearest_distances(predicted, labelled)
     back = nearest_distances(labelled, predicted)
     return float(np.percentile(np.concatenate((forth, back)), 95)), float(forth.mean())
-
-
-def bounding_box(mask: Mask) -> tuple[slice, ...]:
-    """The smallest box that holds every voxel of a mask that is not empty."""
-    box = []
-    for others in ((1, 2), (0, 2), (0, 1)):
-        filled = np.flatnonzero(mask.any(axis=others))
-        box.append(slice(filled[0], filled[-1] + 1))
-    return tuple(box)
 
 
 def surface(mask: Mask) -> Mask:

@@ -1,4 +1,4 @@
-"""A trained model as one file: weights, the run that made them, how its scans were prepared."""
+"""A run's model as one file: weights by selection, the run, how its scans were prepared."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from sgrs_core.data.preprocessing.preparation import Preparation
+from sgrs_core.data.preprocessing.input_spec import InputSpec
 from sgrs_core.experiment.run import Run
 from sgrs_core.files import atomic
 from sgrs_core.methods.base import Method
@@ -16,42 +16,64 @@ from sgrs_core.methods.new import new_method
 class Model(NamedTuple):
     """A trained method in eval mode on the CPU.
 
-    preparation: None in files of before it was noted.
+    input_spec: None in files of before it was noted.
     """
 
     run: Run
     method: Method
-    preparation: Preparation | None
+    input_spec: InputSpec | None
 
 
 def save_model(
     path: Path,
     run: Run,
-    weights: Mapping[str, torch.Tensor],
-    preparation: Preparation | None = None,
+    weights: Mapping[str, Mapping[str, torch.Tensor]],
+    input_spec: InputSpec | None = None,
 ) -> None:
-    """Write weights and descriptions, whole or not at all."""
+    """Write weights, by the selection that chose them, and descriptions; whole or not at all."""
     state = {
         "run": run.description(),
-        "preparation": preparation and preparation.description(),
-        "weights": dict(weights),
+        "preparation": input_spec and input_spec.description(),
+        "weights": {selection: dict(chosen) for selection, chosen in weights.items()},
     }
     with atomic(path) as temporary:
         torch.save(state, temporary)
 
 
-def load_model(path: Path) -> Model:
-    """Read a model. Raises ValueError, naming the file, if it is none."""
+def load_model(path: Path, selection: str = "last") -> Model:
+    """Read a run's model with the weights that a selection chose.
+
+    Files of before all selections shared one hold one set of weights, which is read whatever the
+    selection. Raises ValueError, naming the file, if it is none or has no such selection.
+    """
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         run = Run.from_description(state["run"])
         method = new_method(run)
-        method.load_state_dict(state["weights"])
+        weights = state["weights"]
+        if not all(isinstance(value, torch.Tensor) for value in weights.values()):
+            weights = _chosen(weights, selection)
+        method.load_state_dict(weights)
         noted = state.get("preparation")
-        preparation = Preparation.from_description(noted) if noted else None
+        input_spec = InputSpec.from_description(noted) if noted else None
     except OSError:
         raise
-    except Exception as error:  # what unpickling arbitrary bytes may raise is anybody's guess
+    except SelectionError as error:
+        raise ValueError(f"{path}: {error}") from None
+    except Exception as error:  # unpickling arbitrary bytes may raise any exception
         kind = type(error).__name__
         raise ValueError(f"{path}: not a model that this version can read ({kind})") from error
-    return Model(run, method.eval(), preparation)
+    return Model(run, method.eval(), input_spec)
+
+
+class SelectionError(ValueError):
+    """A model has no weights of the selection that is asked for."""
+
+
+def _chosen(
+    weights: Mapping[str, Mapping[str, torch.Tensor]], selection: str
+) -> Mapping[str, torch.Tensor]:
+    if selection not in weights:
+        there = ", ".join(weights)
+        raise SelectionError(f"selection = {selection!r}: this run has the selections {there}")
+    return weights[selection]

@@ -1,23 +1,25 @@
 """Predicting scans of no data set: from a model file and a scan to a mask in its geometry."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import SimpleITK
 import torch
 from numpy.typing import NDArray
 
-from sgrs_core.data.formats.images import check_grids, oriented_as, placed
-from sgrs_core.data.formats.scans import WRITERS, read_scan, stem_of, suffix_of
+from sgrs_core.data.formats.image_files import WRITERS, read_scan, stem_of, suffix_of
+from sgrs_core.data.formats.images import check_grids, oriented_as, to_array, to_image
+from sgrs_core.data.preprocessing.input_spec import InputSpec
 from sgrs_core.data.preprocessing.new_scan import Input, NewScan
-from sgrs_core.data.preprocessing.preparation import Preparation
 from sgrs_core.evaluation.inference import segment, window_count
 from sgrs_core.evaluation.metrics import score
 from sgrs_core.evaluation.model import load_model
-from sgrs_core.evaluation.scoring import mask_of, nobody, predict_score
+from sgrs_core.evaluation.scoring import ignore_progress, mask_of, predict_score
 from sgrs_core.experiment.run import Run
-from sgrs_core.experiment.settings import Triple, check_positive, check_stride
+from sgrs_core.experiment.settings import Triple, check_stride
 from sgrs_core.methods.base import Method
 from sgrs_core.methods.precision import choose_device, place
 
@@ -35,21 +37,15 @@ UNKNOWN_ORIENTATION = (
 def model_file(path: Path, selection: str) -> Path:
     """The model that a path means: itself, or the one in a run's folder.
 
-    Raises FileNotFoundError, saying what there is.
+    Older runs have one for each selection. Raises FileNotFoundError, saying what to give.
     """
     if path.is_dir():
-        for candidate in (path / selection / "model.pt", path / "model.pt"):
+        for candidate in (path / "model.pt", path / selection / "model.pt"):
             if candidate.is_file():
                 return candidate
-        there = sorted(model.parent.name for model in path.glob("*/model.pt"))
         raise FileNotFoundError(
-            f"{path}: no {selection}/model.pt in this folder; "
-            + (
-                f"there are the selections {', '.join(there)}"
-                if there
-                else "give a run's folder, results/<experiment>/<data set>/labelled-<N>/<variant>/"
-                "seed-<S>, or a model.pt"
-            )
+            f"{path}: no model.pt in this folder; give a run's folder, "
+            "results/<experiment>/<data set>/labelled-<N>/<variant>/seed-<S>, or a model.pt"
         )
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file or folder; has the run finished?")
@@ -83,60 +79,62 @@ def mask_files(scans: Sequence[Path], output: Path, overwrite: bool) -> list[Pat
     return masks
 
 
+@dataclass
 class Predictor:
-    """A model on its device, ready for scans."""
+    """A model on its device, ready for scans. stride: voxels; None is the run's own."""
 
-    def __init__(
-        self,
-        run: Run,
-        method: Method,
-        preparation: Preparation,
-        device: torch.device,
-        stride: Triple | None = None,
-    ) -> None:
-        place(method, device, run.training)
-        self.run = run
-        self.method = method
-        self.preparation = preparation
-        self.device = device
-        self.stride = stride or run.inference.stride
+    run: Run
+    method: Method
+    input_spec: InputSpec
+    device: torch.device
+    stride: Triple | None = None
+
+    def __post_init__(self) -> None:
+        place(self.method, self.device, self.run.training)
 
     @classmethod
     def from_file(
-        cls, file: Path, device: str | None = None, stride: Triple | None = None
-    ) -> "Predictor":
+        cls,
+        file: Path,
+        device: str | None = None,
+        stride: Triple | None = None,
+        selection: str = "last",
+    ) -> Self:
         """Load a model.pt. device: None is the run's own. stride: voxels; None is the run's own.
+
+        selection: of those that the run has weights of.
 
         Raises ValueError, naming the file, where it does not hold all that is needed, and naming
         the stride, where it is none.
         """
-        for side in stride or ():
-            check_positive("stride", side)
-        run, method, preparation = load_model(file)
+        run, method, input_spec = load_model(file, selection)
         check_stride("stride", stride or run.inference.stride, run.training.patch)
-        if preparation is None:
+        if input_spec is None:
             raise ValueError(
                 f"{file}: lacks how its training scans were prepared, as older models do, so a new "
                 "scan cannot be prepared alike; train the run again"
             )
-        return cls(run, method, preparation, choose_device(device or run.training.device), stride)
+        return cls(run, method, input_spec, choose_device(device or run.training.device), stride)
 
     def warnings(self) -> list[str]:
         """What a user should know about every prediction of this model."""
-        texts = [CENTRED] if self.preparation.is_around_the_label else []
-        if not self.preparation.orientation_known:
-            texts.append(UNKNOWN_ORIENTATION % self.preparation.orientation)
+        texts = [CENTRED] if self.input_spec.is_around_the_label else []
+        if not self.input_spec.orientation_known:
+            texts.append(UNKNOWN_ORIENTATION % self.input_spec.orientation)
         return texts
 
     def predict(
-        self, picture: SimpleITK.Image, to_do: Watch = nobody, on_windows: Watch = nobody
+        self,
+        image: SimpleITK.Image,
+        to_do: Watch = ignore_progress,
+        on_windows: Watch = ignore_progress,
     ) -> SimpleITK.Image:
         """A scan's mask, uint8 0 or 1, on the scan's own grid.
 
         to_do: told how many windows there will be, maybe twice. on_windows: how many are done.
         Raises ValueError where the scan cannot be prepared as the training's scans were.
         """
-        scan = NewScan(picture, self.preparation)
+        scan = NewScan(image, self.input_spec)
         seen = scan.first_input()
         probability = self._look(seen, to_do, on_windows)
         if scan.needs_a_second_look() and segment(probability).any():
@@ -144,14 +142,17 @@ class Predictor:
             probability = self._look(seen, to_do, on_windows)
         probability = on_grid_of(scan.oriented, seen, probability)
         mask = mask_of(self.run, probability).astype(np.uint8)
-        result = oriented_as(as_picture(mask, scan.oriented), picture)
-        result.CopyInformation(picture)  # to the last bit
+        result = to_image(mask)
+        result.CopyInformation(scan.oriented)
+        result = oriented_as(result, image)
+        result.CopyInformation(image)  # to the last bit
         return result
 
     def _look(self, seen: Input, to_do: Watch, on_windows: Watch) -> NDArray[np.float32]:
-        to_do(window_count(seen.image.shape, self.run.training.patch, self.stride))
+        stride = self.stride or self.run.inference.stride
+        to_do(window_count(seen.image.shape, self.run.training.patch, stride))
         predict = self.method.predict
-        return predict_score(self.run, predict, seen.image, self.stride, self.device, on_windows)
+        return predict_score(self.run, predict, seen.image, stride, self.device, on_windows)
 
 
 def on_grid_of(
@@ -161,13 +162,10 @@ def on_grid_of(
 
     Beyond them, the nearest one's; where the network did not look, 0.
     """
-    grid = placed(oriented)
+    grid = to_array(oriented)
     if grid.array.shape == probability.shape and seen.spacing == grid.spacing and seen.complete:
         return probability
-    answer = SimpleITK.GetImageFromArray(probability.transpose(2, 1, 0))
-    answer.SetSpacing(seen.spacing)
-    answer.SetOrigin(seen.origin)
-    answer.SetDirection(seen.direction)
+    answer = to_image(probability, seen.spacing, seen.origin, seen.direction)
     resampled = SimpleITK.Resample(
         answer,
         oriented,
@@ -177,20 +175,12 @@ def on_grid_of(
         SimpleITK.sitkFloat32,
         seen.complete,
     )
-    result: NDArray[np.float32] = placed(resampled).array
-    return result
-
-
-def as_picture(array: NDArray[np.uint8], like: SimpleITK.Image) -> SimpleITK.Image:
-    """An array (X, Y, Z) on another image's grid."""
-    picture = SimpleITK.GetImageFromArray(array.transpose(2, 1, 0))
-    picture.CopyInformation(like)
-    return picture
+    return to_array(resampled).array
 
 
 def describe(mask: SimpleITK.Image) -> str:
     """A mask in a few words: how many voxels, how many millilitres."""
-    voxels = int(np.count_nonzero(placed(mask).array))
+    voxels = int(np.count_nonzero(to_array(mask).array))
     millilitres = voxels * float(np.prod(mask.GetSpacing())) / 1000
     return f"{voxels} voxels, {millilitres:.1f} ml" if voxels else "nothing found"
 
@@ -205,7 +195,7 @@ def score_files(
     """
     label = read_scan(label_file)
     mask = oriented_as(read_scan(mask_file), label)
-    predicted, labelled = placed(mask), placed(label)
+    predicted, labelled = to_array(mask), to_array(label)
     check_grids(predicted, labelled, str(mask_file), ("the mask", "the label"))
     values = labelled.array
     truth = np.isin(values, foreground) if foreground else values != 0

@@ -19,12 +19,12 @@ from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.settings import Triple
 from sgrs_core.files import atomic
 from sgrs_core.methods.base import Method
+from sgrs_core.methods.cpu_tuning import keep_freed_memory
 from sgrs_core.methods.precision import (
-    arithmetic,
     autocast,
     choose_device,
-    freed_memory_kept,
     place,
+    precision_context,
 )
 
 SCORE_COLUMNS = ("dice", "jaccard", "hd95", "asd", "empty", "diagonal")
@@ -54,7 +54,7 @@ def evaluate(
     """
     device = choose_device(run.training.device)
     place(method, device, run.training)
-    with freed_memory_kept():
+    with keep_freed_memory():
         for name, volume in read_ahead(names, read):
             prediction = predict_mask(run, method, volume, run.inference.stride, device)
             try:
@@ -95,8 +95,8 @@ def mask_of(run: Run, score: NDArray[np.float32]) -> NDArray[np.bool_]:
     return largest_component(mask) if run.inference.largest_component else mask
 
 
-def nobody(windows: int) -> None:
-    """Whom progress is told where it does not matter."""
+def ignore_progress(windows: int) -> None:
+    """For predictions whose progress is not shown."""
 
 
 def predict_score(
@@ -105,7 +105,7 @@ def predict_score(
     image: NDArray[np.float32],
     stride: Triple,
     device: torch.device,
-    on_windows: Callable[[int], object] = nobody,
+    on_windows: Callable[[int], object] = ignore_progress,
 ) -> NDArray[np.float32]:
     """One image's foreground probability (X, Y, Z) in [0, 1], in the run's precision.
 
@@ -120,7 +120,7 @@ def predict_score(
 
     patch, batch = run.training.patch, run.inference.batch
     precision = run.training.precision
-    with arithmetic(precision), autocast(device, precision):
+    with precision_context(precision), autocast(device, precision):
         return foreground_score(predict_and_tell, image, patch, stride, batch, device)
 
 

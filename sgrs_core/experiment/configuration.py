@@ -6,19 +6,21 @@ A mistake is reported in one line that names the file, the key, the value and wh
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as dataclass_of
+from pydantic.dataclasses import is_pydantic_dataclass
 
 from sgrs_core.experiment.schema import NAME, Experiment, Figure, MethodFile, Splits, Table
-from sgrs_core.experiment.settings import is_plain
+from sgrs_core.experiment.settings import CONFIG, is_plain
+from sgrs_core.experiment.words import allowed_at, keys_at
 
-Model = TypeVar("Model", bound=BaseModel)
+Model = TypeVar("Model")
 Key = tuple[Any, ...]
 
 TEMPLATE = "__use_yte__"  # makes Snakemake's reader, which comes first, run what stands in a file
@@ -86,7 +88,7 @@ def without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_written_out(over: Any) -> bool:
     """Whether an experiment holds a table or figure itself, instead of naming one of ours."""
-    return isinstance(over, Mapping) and "rows" in over
+    return isinstance(over, Mapping) and bool({"rows", "rows_of"} & over.keys())
 
 
 def load_table(name: str, given: Any, root: Path, files: Sequence[Path]) -> Table:
@@ -105,7 +107,9 @@ def load_figure(name: str, given: Any, root: Path, files: Sequence[Path]) -> Fig
 
 def load_method(name: str, root: Path, asked: str) -> MethodFile:
     """Read root/methods/<name>.yaml; `asked` as for a table."""
-    return _load(MethodFile, name, root / "methods", asked)
+    file = _file_of(name, root / "methods", asked)
+    values = _read(file)
+    return _check(MethodFile, values, Origins([(file, values)]))
 
 
 def published_splits(name: str, root: Path) -> Splits | None:
@@ -123,27 +127,8 @@ def written_by(files: Sequence[Path], place: Key, otherwise: Path) -> Path:
 
 
 def check_settings(kind: type, settings: Mapping[str, Any], file: Path | str, where: Key) -> None:
-    """Check a method's settings against its settings class."""
-    wrapper = _settings_model(kind)
-    try:
-        wrapper.model_validate_json(_as_json({"settings": dict(settings)}))
-    except ValidationError as error:
-        raise ConfigError(
-            "\n".join(
-                _line(wrapper, item, file, (*where, *item["loc"][1:])) for item in error.errors()
-            )
-        ) from None
-
-
-@cache
-def _settings_model(kind: type) -> type[BaseModel]:
-    """A model around a settings dataclass, so that strictness reaches the dataclass itself."""
-    namespace = {
-        "__annotations__": {"settings": kind},
-        "model_config": ConfigDict(extra="forbid", strict=True),
-        "__module__": __name__,
-    }
-    return type("Settings", (BaseModel,), namespace)
+    """Check the settings that stand at a place of a file against their class."""
+    _validate(kind, settings, lambda place: file, where)
 
 
 def _layered_dataset(name: str, over: Any, root: Path, origins: Origins) -> Any:
@@ -181,18 +166,50 @@ def _merge(
 def _load_sheet(
     model: type[Model], group: str, name: str, given: Any, root: Path, files: Sequence[Path]
 ) -> Model:
-    if not is_written_out(given):
-        return _load(model, name, root / group, f"{files[-1]}: {group}")
-    origins = Origins([(file, _read(file)) for file in files])
-    return _check(model, given, origins, (group, name))
+    if is_written_out(given):
+        origins, at = Origins([(file, _read(file)) for file in files]), (group, name)
+        return _check(model, _with_rows(model, given, root, files[-1]), origins, at)
+    file = _file_of(name, root / group, f"{files[-1]}: {group}")
+    values = _read(file)
+    return _check(model, _with_rows(model, values, root, file), Origins([(file, values)]))
 
 
-def _load(model: type[Model], name: str, folder: Path, asked: str) -> Model:
+def _with_rows(model: type, values: Mapping[str, Any], root: Path, file: Path) -> dict[str, Any]:
+    """A table or figure with its rows in full: those of `rows_of`, its own, what they leave out."""
+    taken: list[Any] = []
+    labelled = values.get("labelled")
+    if isinstance(values.get("rows_of"), str):
+        source = _read(_file_of(values["rows_of"], root / "tables", f"{file}: rows_of"))
+        taken, labelled = source["rows"], labelled or source.get("labelled")
+        if model is Figure:
+            taken = [_without(row, "all_labelled") for row in taken]
+    own = values.get("rows", [])
+    if not isinstance(own, list):
+        return dict(values)  # the schema will say what is wrong with it
+    return {**values, "rows": [_in_full(row, labelled) for row in [*taken, *own]]}
+
+
+def _without(row: Any, key: str) -> Any:
+    return {k: v for k, v in row.items() if k != key} if isinstance(row, Mapping) else row
+
+
+def _in_full(row: Any, labelled: Any) -> Any:
+    """A row that is a method's name, or leaves out what follows from its table."""
+    if isinstance(row, str):
+        row = {"method": row}
+    if not isinstance(row, Mapping):
+        return row
+    defaults = {"variant": row["method"]} if "method" in row else {}
+    if labelled is not None:
+        defaults["labelled"] = labelled
+    return {**defaults, **row}
+
+
+def _file_of(name: str, folder: Path, asked: str) -> Path:
     file = folder / f"{name}.yaml"
     if not file.is_file():
         raise ConfigError(f"{asked} = {name!r}: allowed are {_names(folder)} (files in {folder})")
-    values = _read(file)
-    return _check(model, values, Origins([(file, values)]))
+    return file
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -229,13 +246,26 @@ def _texts(values: Any, place: Key = ()) -> Iterator[tuple[Key, str]]:
 
 def _check(model: type[Model], values: Mapping[str, Any], origins: Origins, at: Key = ()) -> Model:
     """The checked values, which stand at the place `at` in their files."""
+    return _validate(model, values, origins.of, at)
+
+
+def _validate(
+    kind: type[Model], values: Mapping[str, Any], written: Callable[[Key], Path | str], at: Key
+) -> Model:
+    """The checked values. written: tells the file of a place. Raises ConfigError."""
+    if is_dataclass(kind) and not is_pydantic_dataclass(kind):
+        kind = dataclass_of(frozen=True, config=CONFIG)(kind)  # type: ignore[assignment]
     try:
         # Through JSON, because only there do strict types accept a list for a tuple.
-        return model.model_validate_json(_as_json(values))
+        return TypeAdapter(kind).validate_json(_as_json(values), strict=True)
     except ValidationError as error:
+        mistakes = error.errors()
+        wrong = {item["loc"] for item in mistakes}
         lines = [
-            _line(model, item, origins.of((*at, *_place(item))), (*at, *item["loc"]))
-            for item in error.errors()
+            _line(kind, item, written((*at, *_place(item))), (*at, *item["loc"]))
+            for item in mistakes
+            # A list is called too short where what it holds is wrong.
+            if item["type"] != "too_short" or not any(loc[:-1] == item["loc"] for loc in wrong)
         ]
         raise ConfigError("\n".join(lines)) from None
 
@@ -261,7 +291,7 @@ def _holds(values: Any, place: Key) -> bool:
     return True
 
 
-def _line(model: type, item: Mapping[str, Any], file: Path | str, place: Key) -> str:
+def _line(kind: type, item: Mapping[str, Any], file: Path | str, place: Key) -> str:
     """One mistake as: file: key = value: what is allowed."""
     # A key with an end of line in it must not tear the line apart.
     key = ".".join(text if is_plain(text) else repr(text) for text in map(str, place))
@@ -269,28 +299,11 @@ def _line(model: type, item: Mapping[str, Any], file: Path | str, place: Key) ->
         return f"{file}: {key + '.' if key else ''}{item['ctx']['error']}"
     value = repr(item["input"]) if item["type"] != "missing" else "(missing)"
     if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        allowed = ", ".join(_keys_at(model, item["loc"][:-1]))
+        allowed = ", ".join(keys_at(kind, item["loc"][:-1]))
         return f"{file}: {key} = {value}: unknown key; allowed are {allowed}"
-    return f"{file}: {key} = {value}: {item['msg'].replace('Input should be', 'allowed is')}"
-
-
-def _keys_at(model: Any, place: Key) -> list[str]:
-    """The keys a group of settings may hold, found by walking down the types."""
-    for step in place:
-        fields = _fields(model)
-        if step in fields:
-            model = fields[step]
-        elif get_args(model):  # a dict's or list's element
-            model = get_args(model)[-1]
-        if not _fields(model):  # Optional[...] and the like
-            model = next((part for part in get_args(model) if _fields(part)), model)
-    return sorted(_fields(model))
-
-
-def _fields(model: Any) -> dict[str, Any]:
-    if hasattr(model, "model_fields"):
-        return {name: field.annotation for name, field in model.model_fields.items()}
-    return {name: field.type for name, field in getattr(model, "__dataclass_fields__", {}).items()}
+    if item["type"] == "twice":
+        return f"{file}: {key} = {value}: {item['msg']}"
+    return f"{file}: {key} = {value}: {allowed_at(kind, item['loc'])}"
 
 
 def _names(folder: Path) -> str:

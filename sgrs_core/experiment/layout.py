@@ -6,6 +6,7 @@ path: which run is it, which scans does that run read, which score files stand b
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Protocol
 
 from sgrs_core.experiment.originals import patient_of
@@ -42,10 +43,8 @@ class Layout:
         self.prepared = f"{self.results}/volumes/{{dataset}}.{{part}}.sha256"
         self.run = f"{self.results}/{{dataset}}/labelled-{{labelled}}/{{variant}}/seed-{{seed}}"
         self.selected = f"{self.run}/{{selection}}"
-        self.unfinished = f"{self.run}/unfinished"
         self.training_log = f"{self.run}/log.csv"
         self.record = f"{self.run}/record.json"
-        self.training_benchmark = f"{self.run}/benchmark.tsv"
         self.evaluation_benchmark = f"{self.selected}/benchmark.tsv"
         self.scores = f"{self.selected}/scores.csv"
         self.predictions = f"{self.selected}/predictions"
@@ -54,10 +53,6 @@ class Layout:
         self.selection_gain = f"{self.results}/tables/{SELECTION_GAIN}"
         self.figure = f"{self.results}/figures/{{figure}}"
         self.report = f"{self.results}/report.html"
-
-    def models(self, dataset: str) -> list[str]:
-        """Patterns of the models that a run leaves: one for each way of choosing a checkpoint."""
-        return [f"{self.run}/{selection}/model.pt" for selection in self.plan.selections(dataset)]
 
     def outputs(self, name: str) -> list[str]:
         """The files of one table or figure."""
@@ -110,13 +105,6 @@ class Layout:
         lists = self.plan.splits[dataset]
         return self.volumes(dataset, lists.present(getattr(lists, part)))
 
-    def prepared_lists(self) -> list[str]:
-        """The lists of prepared files of all data sets, whether they are there or not."""
-        datasets = self.plan.experiment.datasets
-        return [
-            self.prepared.format(dataset=name, part=part) for name in datasets for part in PARTS
-        ]
-
     def test_volumes(self, dataset: str) -> list[str]:
         """The prepared files of a data set's test scans."""
         return self.volumes_of_part(dataset, "test")
@@ -134,12 +122,25 @@ class Layout:
         return self.volumes(wildcards.dataset, self._scans_of_run(wildcards))
 
     def prepared_for_run(self, wildcards: Wildcards) -> list[str]:
-        """The lists of prepared files that have the scans of a run."""
+        """What a run learns from and is chosen by: lists of prepared files, and missing files.
+
+        A list stands for its files. One that was deleted is asked for by itself, unless the run is
+        finished and needs it no more.
+        """
         name, scans = wildcards.dataset, set(self._scans_of_run(wildcards))
         parts = [
             part for part in PARTS if scans.intersection(getattr(self.plan.splits[name], part))
         ]
-        return [self.prepared.format(dataset=name, part=part) for part in parts]
+        lists = [self.prepared.format(dataset=name, part=part) for part in parts]
+        finished = Path(self.record.format(**vars(wildcards))).exists()
+        return lists if finished else [*lists, *_gone(lists, self.volumes_of_run(wildcards))]
+
+    def prepared_for_test(self, wildcards: Wildcards) -> list[str]:
+        """What an evaluation reads, likewise."""
+        name = wildcards.dataset
+        lists = [self.prepared.format(dataset=name, part="test")]
+        finished = Path(self.scores.format(**vars(wildcards))).exists()
+        return lists if finished else [*lists, *_gone(lists, self.test_volumes(name))]
 
     def lines_of_table(self, name: str) -> list[dict[str, Any]]:
         """A table line by line, as `build_table` takes it.
@@ -313,6 +314,13 @@ SHOWN: dict[FigureKind, tuple[str, ...]] = {
     "paired_scores": ("scores",),
 }
 NOTHING = "(?!)"  # the regular expression that no text matches
+
+
+def _gone(lists: Sequence[str], files: Sequence[str]) -> list[str]:
+    """The files that are missing although lists name them."""
+    if not all(Path(one).exists() for one in lists):
+        return []
+    return [file for file in files if not Path(file).exists()]
 
 
 def any_of(names: Mapping[str, Any] | Sequence[str]) -> str:

@@ -105,7 +105,7 @@ class Plan:
     def preparation_of_new(self, name: str) -> dict[str, Any]:
         """What a model must know of a data set to predict scans that the set does not hold.
 
-        geometry: whether its prepared scans carry their own; see `preparation_of`.
+        geometry: whether its prepared scans carry their own; see `input_spec_of`.
         """
         dataset = self.dataset(name)
         own = dataset.nifti if dataset.format == "nifti" else None
@@ -246,7 +246,7 @@ class Plan:
 
 def entries_of(sheet: Table | Figure, wanted: Filter, seeds: list[int]) -> Iterator[Entry]:
     for row in sheet.rows:
-        if wanted.methods is not None and row.method not in wanted.methods:
+        if not wanted.wants(row):
             continue
         for labelled in row.labelled:
             if wanted.labelled is None or labelled in wanted.labelled:

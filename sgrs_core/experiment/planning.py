@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from csv import DictReader
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sgrs_core.experiment.configuration import (
     ConfigError,
@@ -33,6 +33,11 @@ from sgrs_core.experiment.settings import InferenceSettings, TrainingSettings, c
 from sgrs_core.experiment.slices import MEDIAN
 from sgrs_core.experiment.splits import SplitLists, read_splits
 
+MOST_CURVES = 5  # in one panel of a figure: as many as colours that all readers tell apart
+
+
+Sheet = TypeVar("Sheet", Table, Figure)
+
 
 def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> Plan:
     """Load and check an experiment and all files it refers to, all but the methods' own settings.
@@ -42,12 +47,19 @@ def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> P
     """
     experiment = load_experiment(values, files, root)
     file = files[-1]
+    splits = {
+        name: _splits(name, dataset, root, files) for name, dataset in experiment.datasets.items()
+    }
     tables = {
-        name: load_table(name, values["tables"][name], root, files).with_choice_of(wanted)
+        name: _counting_all(
+            load_table(name, values["tables"][name], root, files).with_choice_of(wanted), splits
+        )
         for name, wanted in experiment.tables.items()
     }
     figures = {
-        name: load_figure(name, values["figures"][name], root, files).with_choice_of(wanted)
+        name: _counting_all(
+            load_figure(name, values["figures"][name], root, files).with_choice_of(wanted), splits
+        )
         for name, wanted in experiment.figures.items()
     }
     for name in experiment.headline:
@@ -69,9 +81,6 @@ def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> P
             places[".".join(place)] = writer
             asking.setdefault(method, f"{writer}: datasets.{name}.methods")
     methods = {name: load_method(name, root, by) for name, by in asking.items()}
-    splits = {
-        name: _splits(name, dataset, root, files) for name, dataset in experiment.datasets.items()
-    }
     rows: dict[Point, Row] = {}
     for name, sheet in sheets.items():
         wanted = experiment.tables.get(name) or experiment.figures[name]
@@ -80,6 +89,7 @@ def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> P
             _check_labelled(entry, sheet, experiment, splits, places[name])
             rows |= dict.fromkeys(entry.points, entry.row)
     for name, figure in figures.items():
+        _check_curves(name, figure, experiment.figures[name], file)
         _check_choice(name, figure, experiment, splits[figure.dataset], files, places[name])
     comparable = frozenset(
         name
@@ -92,6 +102,20 @@ def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> P
     )
     _check_recipes(plan)
     return plan
+
+
+def _with_labelled(row: Row, count: int) -> Row:
+    """The row, run with so many labelled scans, too."""
+    return row.model_copy(update={"labelled": list(dict.fromkeys([*row.labelled, count]))})
+
+
+def _counting_all(sheet: Sheet, splits: Mapping[str, SplitLists]) -> Sheet:
+    """The table or figure, in which rows that ask for all labels have their number."""
+    if sheet.dataset not in splits:
+        return sheet  # which is said later
+    scans = len(splits[sheet.dataset].train)
+    rows = [_with_labelled(row, scans) if row.all_labelled else row for row in sheet.rows]
+    return sheet.model_copy(update={"rows": rows})
 
 
 def _check_recipes(plan: Plan) -> None:
@@ -186,6 +210,7 @@ def _check_sheet(
     offered: dict[str, set[Any]] = {
         "labelled": {count for row in sheet.rows for count in row.labelled},
         "methods": {row.method for row in sheet.rows},
+        "without": {row.method for row in sheet.rows},
     }
     for key, known in offered.items():
         for value in getattr(wanted, key) or ():
@@ -272,6 +297,28 @@ def _check_choice(
     ]
     if figure.median_of is not None and figure.median_of not in judges:
         raise mistake("median_of", f"allowed are {', '.join(judges)}")
+
+
+def _check_curves(name: str, figure: Figure, wanted: Filter, file: Path) -> None:
+    """The figure shows some row, and no more curves than there are colours to tell them apart."""
+    entries = list(entries_of(figure, wanted, []))
+    if not entries:
+        offered = [f"{row.method} with {row.labelled}" for row in figure.rows]
+        raise ConfigError(
+            f"{file}: figures.{name} = methods {wanted.methods}, labelled {wanted.labelled}: "
+            f"nothing to show; allowed are {', '.join(offered)}"
+        )
+    curves: dict[str, list[Any]] = {
+        "training_curves": [f"{entry.row.variant} {entry.labelled}" for entry in entries],
+        "threshold": sorted({entry.labelled for entry in entries}),
+    }
+    shown = curves.get(figure.kind, [])
+    if len(shown) > MOST_CURVES:
+        raise ConfigError(
+            f"{file}: figures.{name}.labelled = {len(shown)} curves, "
+            f"{', '.join(map(str, shown))}: allowed are 1 to {MOST_CURVES}; choose methods or "
+            "labelled"
+        )
 
 
 def _check_labelled(

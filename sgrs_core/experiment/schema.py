@@ -1,11 +1,9 @@
-"""The keys of every configuration file, with types and bounds.
+"""The keys of every configuration file: types, bounds, defaults, meanings.
 
 config/<experiment>.yaml -> `Experiment`; config/datasets/ -> `Dataset`; config/methods/ ->
 `MethodFile`; config/tables/ -> `Table`; config/figures/ -> `Figure`. No torch here: the workflow
-reads these at every start.
-
-What a key means stands in its class's docstring, `key: meaning.`, from which
-docs/tools/configuration_page.py makes docs/configuration.md.
+reads these at every start. docs/configuration.md and the schemas for editors in config/schemas are
+made from these classes by docs/tools/configuration_page.py.
 """
 
 from dataclasses import asdict
@@ -13,14 +11,16 @@ from math import isclose
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from sgrs_core.experiment.originals import ORIGINAL_FILES, Format, LabelOrigin, LabelPlacement
 from sgrs_core.experiment.settings import (
     SCAN,
+    Count,
     InferenceSettings,
     Margins,
+    Natural,
     NiftiSettings,
     Selection,
     TrainingSettings,
@@ -45,129 +45,143 @@ def without_repeats(values: list[Any]) -> list[Any]:
 Once = AfterValidator(without_repeats)
 NAME = r"^[A-Za-z0-9_-]{1,100}$"
 Name = Annotated[str, Field(pattern=NAME)]  # a folder, and a part of patterns
-
-
+Spacing = tuple[float, float, float]
+Settings = dict[str, Any]
 RecipeName = Literal["shared", "official"]
+FigureKind = Literal["segmentations", "error_maps", "threshold", "training_curves", "paired_scores"]
 
 
 class Strict(BaseModel):
     """No unknown keys, no silent conversions, no changes after loading."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True
+    )
 
 
 class Mirror(Strict):
-    """Prepared h5 files on a public server.
-
-    url: base address. digests: a text file, relative to the config folder, with a line for each
-    file, `<digest>  <name>`, of which 64 hex digits are a SHA-256, 40 a git blob's id.
-    """
+    """Prepared h5 files on a public server."""
 
     url: str
+    """base address"""
     digests: str
+    """a text file, relative to the config folder, with a line for each file, `<digest>  <name>`, of
+    which 64 hex digits are a SHA-256, 40 a git blob's id"""
 
 
 class Tcia(Strict):
-    """A collection of The Cancer Imaging Archive.
-
-    api: the NBIA API's base address. collection: its name there. labels: address of the labels'
-    zip. labels_sha256: of that zip; null accepts any sound one.
-    """
+    """A collection of The Cancer Imaging Archive."""
 
     api: str
+    """the NBIA API's base address"""
     collection: str
+    """its name there"""
     labels: str
-    labels_sha256: str | None = None
+    """address of the labels' zip"""
+    labels_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    """of that zip; null accepts any sound one"""
 
 
 class Phantom(Strict):
-    """Made-up scans in the data set's original format.
+    """Synthetic scans in the data set's original format."""
 
-    train_scans, test_scans, validation_scans: how many. shape: voxels along x, y, z. spacing: mm
-    per voxel, where the format's is not fixed. seed: everything follows from it and the scan's
-    name.
-    """
-
-    train_scans: int = Field(ge=1)
-    test_scans: int = Field(ge=1)
-    validation_scans: int = Field(default=0, ge=0)
+    train_scans: Count
+    """how many"""
+    test_scans: Count
+    """how many"""
+    validation_scans: Natural = 0
+    """how many"""
     shape: Triple
-    spacing: tuple[float, float, float] | None = None
-    seed: int = Field(ge=0)
+    """voxels along x, y, z"""
+    spacing: Spacing | None = None
+    """mm per voxel, where the format's is not fixed"""
+    seed: Natural
+    """everything follows from it and the scan's name"""
 
 
 class Splits(Strict):
-    """Scan names: text files relative to the config folder, one name a line, or the names.
-
-    train: in the published order; the labelled scans are the first ones. test: scored. validation:
-    for `best_on_validation`. counts: how many names each list must have, so that a damaged list is
-    noticed.
-    """
+    """Scan names: text files relative to the config folder, one name a line, or the names."""
 
     train: str | list[str]
+    """in the published order; the labelled scans are the first ones"""
     test: str | list[str]
+    """scored"""
     validation: str | list[str] | None = None
+    """for `best_on_validation`"""
     counts: dict[Literal["train", "test", "validation"], int] | None = None
+    """how many names each list must have, so that a damaged list is noticed"""
 
 
 class Withdrawn(Strict):
-    """Scans of the published lists that their owner no longer distributes.
-
-    scans: their names. why: printed with the data set's tables.
-    """
+    """Scans of the published lists that their owner no longer distributes."""
 
     scans: list[str] = Field(min_length=1)
+    """their names"""
     why: str
+    """printed with the data set's tables"""
 
 
 class Dataset(Strict):
-    """One data set: where its scans come from, how they are prepared and trained on.
-
-    title: as tables and figures call it. note: printed with its tables. format: of the owners'
-    original files; `nifti` is a data set of one's own, see `nifti`. source: `phantom` makes scans
-    up; `raw` reads the original files from `folder`, or downloads them where `tcia` says how;
-    `local` reads prepared h5 files from `folder`; `mirror` downloads those. folder: where the files
-    of `raw` or `local` lie. access: what to tell a user who has to get the original files by hand.
-    mirror, tcia, phantom, nifti: what these sources need to know. prepared_file: where `local` and
-    `mirror` have a scan; prepared_axes: the order in which they store its axes. label_origin: of
-    `pancreas`; `ignored` puts a label whose origin is not its CT's on the CT's voxels, where
-    `checked` refuses the scan. label_placement: of `pancreas`; `logged` notes a label that lies on
-    no pancreas, where `checked` refuses the scan. splits: which scans are for what. withdrawn:
-    scans that no longer exist. spacing: mm, for files without geometry. downsample: block averaging
-    factor. published_spacing: mm, of the published experiments; published numbers stand beside ours
-    only at this resolution, and never where it is None. published_selection: how the published
-    numbers' checkpoints were chosen, where a method's file says nothing else. selections: in place
-    of the experiment's. validation_scans: how many of the labelled training scans are held out to
-    choose checkpoints (needed by `best_on_validation` where the data set has no validation list).
-    training, inference: how its runs train and predict. methods: settings of methods here, by the
-    name of a file in config/methods; over that file's, under a row's.
-    """
+    """One data set: where its scans come from, how they are prepared and trained on."""
 
     title: str
+    """as tables and figures call it"""
     note: str = ""
+    """printed with its tables"""
     format: Format
+    """of the owners' original files; `nifti` is a data set of one's own, see `nifti`"""
     source: Literal["phantom", "raw", "mirror", "local"]
+    """`phantom` makes synthetic scans; `raw` reads the original files from `folder`, or downloads
+    them where `tcia` says how; `local` reads prepared h5 files from `folder`; `mirror` downloads
+    those"""
     folder: str | None = None
+    """where the files of `raw` or `local` lie"""
     access: str = ""
+    """what to tell a user who has to get the original files by hand"""
     mirror: Mirror | None = None
+    """what `source: mirror` needs to know"""
     tcia: Tcia | None = None
+    """what `source: raw` needs to know to download"""
     phantom: Phantom | None = None
+    """what `source: phantom` needs to know"""
     nifti: NiftiSettings | None = None
+    """what `format: nifti` needs to know"""
     prepared_file: str = "{scan}.h5"
+    """where `local` and `mirror` have a scan"""
     prepared_axes: Literal["xyz", "zyx"] = "xyz"
+    """the order in which they store its axes"""
     label_origin: LabelOrigin = "checked"
-    label_placement: LabelPlacement = "checked"
+    """of `pancreas`; `ignored` puts a label whose origin is not its CT's on the CT's voxels, where
+    `checked` refuses the scan"""
+    label_placement: LabelPlacement = "logged"
+    """of `pancreas`; `logged` warns of a label that lies on no pancreas, where `checked` refuses
+    the scan"""
     splits: Splits
+    """which scans are for what"""
     withdrawn: Withdrawn | None = None
-    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    downsample: int = Field(default=1, ge=1)
-    published_spacing: tuple[float, float, float] | None = None
+    """scans that no longer exist"""
+    spacing: Spacing = (1.0, 1.0, 1.0)
+    """mm, for files without geometry"""
+    downsample: Count = 1
+    """block averaging factor"""
+    published_spacing: Spacing | None = None
+    """mm, of the published experiments; published numbers stand beside ours only at this
+    resolution, and never where it is null"""
     published_selection: Selection | None = None
+    """how the published numbers' checkpoints were chosen, where a method's file says nothing
+    else"""
     selections: Annotated[list[Selection], Once] | None = Field(default=None, min_length=1)
-    validation_scans: int = Field(default=0, ge=0)
+    """in place of the experiment's"""
+    validation_scans: Natural = 0
+    """how many of the labelled training scans are held out to choose checkpoints (needed by
+    `best_on_validation` where the data set has no validation list)"""
     training: TrainingSettings
+    """how its runs train"""
     inference: InferenceSettings
-    methods: dict[Name, dict[str, Any]] = {}
+    """how they predict"""
+    methods: dict[Name, Settings] = {}
+    """settings of methods here, by the name of a file in config/methods; over that file's, under a
+    row's"""
 
     @model_validator(mode="after")
     def source_is_described(self) -> Self:
@@ -236,74 +250,82 @@ class Dataset(Strict):
 
 
 class Filter(Strict):
-    """Which part of a table or figure an experiment runs.
-
-    labelled: rows with so many labelled scans. methods: rows of these files of config/methods;
-    null is all of them.
-    """
+    """Which part of a table or figure an experiment runs."""
 
     labelled: Annotated[list[int], Once] | None = None
+    """rows with so many labelled scans; null is all of them"""
     methods: Annotated[list[str], Once] | None = None
+    """rows of these files of config/methods; null is all of them"""
+    without: Annotated[list[str], Once] = []
+    """but for rows of these files"""
+
+    def wants(self, row: "Row") -> bool:
+        """Whether a row is among the methods wanted."""
+        return (self.methods is None or row.method in self.methods) and (
+            row.method not in self.without
+        )
 
 
 class TableFilter(Filter):
-    """Which part of a table an experiment runs, and how to judge it in place of what its file says.
-
-    labelled: rows with so many labelled scans. methods: rows of these files of config/methods; null
-    is all of them. reference: as in a table written out. upper_bound: as there. margin: as there.
-    confidence: as there.
-    """
+    """Which part of a table an experiment runs, and how to judge it in its file's place."""
 
     reference: str | None = None
+    """as in a table written out"""
     upper_bound: str | None = None
+    """as in a table written out"""
     margin: Margins | None = None
+    """as in a table written out"""
     confidence: float | None = Field(default=None, ge=0.5, lt=1)
+    """as in a table written out"""
 
 
 class FigureFilter(Filter):
-    """The same for a figure, and what else to show of it in place of what its file says.
-
-    labelled: as for a table. methods: as for a table. case: as in a figure written out. median_of:
-    as there. slices: as there.
-    """
+    """The same for a figure, and what else to show of it in place of what its file says."""
 
     case: str | None = None
+    """as in a figure written out"""
     median_of: str | None = None
+    """as in a figure written out"""
     slices: Slices | None = None
+    """as in a figure written out"""
 
 
 class Experiment(Strict):
-    """One results folder: data sets, seeds, and the tables and figures wanted.
-
-    experiment: its name; results go to results/<name>. note: printed with every table and figure
-    (say what is not the paper's setting). data_folder: for downloads and raw scans, shared between
-    experiments. training_threads: CPU threads of one training run; the last bits of its weights
-    depend on it. recipe: `shared` trains all methods in one loop, with the data set's `training`;
-    `official` as its authors ran it, each method on each data set for which they say how, and as
-    `shared` elsewhere; what an experiment's file writes goes over both. runs_per_card: how many
-    jobs may share a graphics card. tensorboard: each run writes its log's rows as TensorBoard's
-    event files, too; trains nothing anew. seeds: of the
-    runs, one run each. selections: ways of choosing a checkpoint, each evaluated: the `last`, or
-    the best by its Dice on the test scans or on validation scans. datasets: by name; what is given
-    here goes over config/datasets/<name>.yaml, and null leaves the set out. tables, figures: by
-    name; {} is all of config/tables/<name>.yaml or config/figures/<name>.yaml, a filter is a part
-    of it, one with `rows` is a new one, and null leaves it out. headline: the tables and figures
-    that the target `headline` makes.
-    """
+    """One results folder: data sets, seeds, and the tables and figures wanted."""
 
     experiment: Name
+    """its name; results go to results/<name>"""
     note: str = ""
+    """printed with every table and figure (say what is not the paper's setting)"""
     data_folder: str = "data"
-    training_threads: int = Field(default=1, ge=1)
-    runs_per_card: int = Field(default=1, ge=1)
+    """for downloads and raw scans, shared between experiments"""
+    training_threads: Count = 1
+    """CPU threads of one training run; the last bits of its weights depend on it"""
+    runs_per_gpu: Count = Field(
+        default=1, validation_alias=AliasChoices("runs_per_gpu", "runs_per_card")
+    )
+    """how many jobs may share a graphics card"""
     tensorboard: bool = False
+    """each run writes its log's rows as TensorBoard's event files, too; trains nothing anew"""
     recipe: RecipeName = "shared"
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Once] = Field(min_length=1)
+    """`shared` trains all methods in one loop, with the data set's `training`; `official` as its
+    authors ran it, each method on each data set for which they say how, and as `shared` elsewhere;
+    what an experiment's file writes goes over both"""
+    seeds: Annotated[list[Natural], Once] = Field(min_length=1)
+    """of the runs, one run each"""
     selections: Annotated[list[Selection], Once] = Field(min_length=1)
+    """ways of choosing a checkpoint, each evaluated: the `last`, or the best by its Dice on the
+    test scans or on validation scans"""
     datasets: dict[Name, Dataset]
+    """by name; what is given here goes over config/datasets/<name>.yaml, and null leaves the set
+    out"""
     tables: dict[Name, TableFilter] = {}
+    """by name; {} is all of config/tables/<name>.yaml, a filter is a part of it, one with `rows` is
+    a new one, and null leaves it out"""
     figures: dict[Name, FigureFilter] = {}
+    """likewise, of config/figures/<name>.yaml"""
     headline: list[str] = []
+    """the tables and figures that the target `headline` makes"""
 
     @model_validator(mode="after")
     def paths_are_plain(self) -> Self:
@@ -317,81 +339,93 @@ class Experiment(Strict):
 
 
 class Recipe(Strict):
-    """How a method's authors ran it on a data set, where that differs from the data set's own keys.
-
-    source: where it can be read, with the commit. selection: how the published checkpoint was
-    chosen. training: over the data set's keys. inference: over the data set's keys. settings: over
-    the method's. settings_with: by the number of labelled scans, over `settings`.
-    """
+    """How a method's authors ran it on a data set, where that differs from the data set's keys."""
 
     source: str
+    """where it can be read, with the commit"""
     selection: Selection
-    training: dict[str, Any] = {}
-    inference: dict[str, Any] = {}
-    settings: dict[str, Any] = {}
-    settings_with: dict[int, dict[str, Any]] = {}
+    """how the published checkpoint was chosen"""
+    training: Settings = {}
+    """over the data set's keys"""
+    inference: Settings = {}
+    """over the data set's keys"""
+    settings: Settings = {}
+    """over the method's"""
+    settings_with: dict[int, Settings] = {}
+    """by the number of labelled scans, over `settings`"""
 
-    def settings_for(self, labelled: int) -> dict[str, Any]:
+    def settings_for(self, labelled: int) -> Settings:
         """The method's settings with so many labelled scans."""
         return {**self.settings, **self.settings_with.get(labelled, {})}
 
 
 class MethodFile(Strict):
-    """A named way of running a method.
-
-    method: its id in sgrs_core/methods/__init__.py. title: in tables and figures. settings: those
-    that differ from the method's own defaults. official: its authors' recipes, by the name of the
-    data set; on a data set without one, `recipe: official` falls back to `shared`.
-    """
+    """A named way of running a method."""
 
     method: str
+    """its id in sgrs_core/methods/__init__.py"""
     title: str
-    settings: dict[str, Any] = {}
+    """in tables and figures"""
+    settings: Settings = {}
+    """those that differ from the method's own defaults"""
     official: dict[Name, Recipe] = {}
+    """its authors' recipes, by the name of the data set; on a data set without one, `recipe:
+    official` falls back to `shared`"""
 
 
 class Row(Strict):
-    """A row: its name in the published table, and what we run for it.
-
-    variant: its name. title: as tables and figures call it; None: as the method's file does.
-    published: the name in config/published.csv of the row that it stands beside; None: its variant.
-    method: a file of config/methods, and a part of its runs' folder. recipe: in place of the
-    experiment's; part of the folder's name, too, as are the next three. settings: over those of the
-    method's file, the data set and the recipe. training: likewise. inference: likewise. labelled:
-    with how many labelled scans it is run, a run for each.
-    """
+    """A row: its name in the published table, and what we run for it."""
 
     variant: str
+    """its name; left out: its method"""
     title: str | None = None
+    """as tables and figures call it; null: as the method's file does"""
     published: str | None = None
+    """the name in config/published.csv of the row that it stands beside; null: its variant"""
     method: Name
+    """a file of config/methods, and a part of its runs' folder"""
     recipe: RecipeName | None = None
-    settings: dict[str, Any] = {}
-    training: dict[str, Any] = {}
-    inference: dict[str, Any] = {}
+    """in place of the experiment's; part of the folder's name, too, as are the next three"""
+    settings: Settings = {}
+    """over those of the method's file, the data set and the recipe"""
+    training: Settings = {}
+    """likewise"""
+    inference: Settings = {}
+    """likewise"""
     labelled: Annotated[list[int], Once] = Field(min_length=1)
+    """with how many labelled scans it is run, a run for each; left out: as its table says"""
+    all_labelled: bool = False
+    """run with all training scans labelled, too"""
 
 
 class Table(Strict):
-    """A table, and the rows we run for it.
-
-    title: its heading. note: printed with it. published_table: the number of the paper's that it
-    stands beside; null: ours alone. dataset: a data set of the experiment. reference: the variant
-    of the row against which the others with as many labelled scans are tested; null: no tests.
-    upper_bound: the variant of the row, at its most labelled scans, that the reference should come
-    close to. margin: differences that do not matter. confidence: of intervals, tests and verdicts.
-    rows: its lines.
-    """
+    """A table, and the rows we run for it."""
 
     title: str
+    """its heading"""
     note: str = ""
+    """printed with it"""
     published_table: int | None = None
+    """the number of the paper's that it stands beside; null: ours alone"""
     dataset: str
+    """a data set of the experiment"""
     reference: str | None = PAPERS_METHOD
+    """the variant of the row against which the others with as many labelled scans are tested; null:
+    no tests"""
     upper_bound: str | None = None
+    """the variant of the row, at its most labelled scans, that the reference should come close
+    to"""
     margin: Margins = Margins()
+    """differences that do not matter"""
     confidence: float = Field(default=0.95, ge=0.5, lt=1)
+    """of intervals, tests and verdicts"""
+    labelled: Annotated[list[int], Once] | None = None
+    """with how many labelled scans rows are run that do not say it"""
+    rows_of: str | None = None
+    """a file of config/tables whose rows come first; their numbers of labelled scans are this
+    table's `labelled`"""
     rows: list[Row] = Field(min_length=1)
+    """its lines; a method's name stands for a row of that method"""
 
     @model_validator(mode="after")
     def judges_are_rows(self) -> Self:
@@ -415,31 +449,32 @@ class Table(Strict):
         return max((count for row in rows for count in row.labelled), default=0)
 
 
-FigureKind = Literal["segmentations", "error_maps", "threshold", "training_curves", "paired_scores"]
-
-
 class Figure(Strict):
-    """A figure, and the rows whose runs it shows.
-
-    title: its heading. note: printed with it. kind: `segmentations` (predictions against ground
-    truth), `error_maps` (what each method finds, adds and misses), `threshold` (scores over each
-    row's `tau`), `training_curves` (what the runs' logs show over iterations) or `paired_scores`
-    (each test scan's Dice under each method). dataset: a data set of the experiment. rows: of which
-    the first selection and seed are shown.
-
-    For the kinds that show scans. case: a test scan's name, or `median`, the one with the median
-    Dice of the row `median_of`. median_of: a row's variant, or None, the mean over all rows.
-    slices: None leaves them to the figure's kind.
-    """
+    """A figure, and the rows whose runs it shows."""
 
     title: str
+    """its heading"""
     note: str = ""
+    """printed with it"""
     kind: FigureKind
+    """`segmentations` (predictions against ground truth), `error_maps` (what each method finds,
+    adds and misses), `threshold` (scores over each row's `tau`), `training_curves` (what the runs'
+    logs show over iterations) or `paired_scores` (each test scan's Dice under each method)"""
     dataset: str
+    """a data set of the experiment"""
+    labelled: Annotated[list[int], Once] | None = None
+    """as in a table"""
+    rows_of: str | None = None
+    """as in a table; runs on all labelled scans are left out"""
     rows: list[Row] = Field(min_length=1)
+    """as in a table; of which the first selection and seed are shown"""
     case: str = MEDIAN
+    """for the kinds that show scans: a test scan's name, or `median`, the one with the median Dice
+    of the row `median_of`"""
     median_of: str | None = None
+    """likewise: a row's variant, or null, the mean over all rows"""
     slices: Slices | None = None
+    """likewise; null leaves them to the figure's kind"""
 
     def with_choice_of(self, wanted: FigureFilter) -> "Figure":
         """The figure with the case and the slices that an experiment wants."""

@@ -47,12 +47,12 @@ def voxel_masked_loss(p: Tensor, other: Tensor, trusted: Tensor) -> Tensor:
     return (trusted * probability_cross_entropy(p, other.detach())).mean()
 
 
-def generator_loss(verdict: Tensor) -> Tensor:
-    """L_gen: the critic's verdict (B, X, Y, Z) on outputs should be "a label", 1."""
-    return probability_cross_entropy(verdict, torch.ones_like(verdict)).mean()
+def generator_loss(on_outputs: Tensor) -> Tensor:
+    """L_gen: the critic's probability (B, X, Y, Z) that outputs are labels should be 1."""
+    return probability_cross_entropy(on_outputs, torch.ones_like(on_outputs)).mean()
 
 
 def critic_loss(on_labels: Tensor, on_outputs: Tensor) -> Tensor:
-    """L_crit: verdicts should be 1 on labels and 0 on outputs; the mean of both cross-entropies."""
+    """L_crit: the critic's probability should be 1 on labels, 0 on outputs; the mean of both."""
     outputs = probability_cross_entropy(on_outputs, torch.zeros_like(on_outputs)).mean()
     return 0.5 * (generator_loss(on_labels) + outputs)

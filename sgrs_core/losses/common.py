@@ -21,6 +21,11 @@ def most_probable(probability: Tensor) -> Tensor:
     return probability.argmax(dim=1)
 
 
+def foreground(logits: Tensor) -> Tensor:
+    """softmax's class 1 in float32: logits (B, 2, X, Y, Z) -> (B, X, Y, Z) in [0, 1]."""
+    return torch.softmax(logits.float(), dim=1)[:, 1]
+
+
 def cross_entropy_map(logits: Tensor, label: Tensor) -> Tensor:
     """Cross-entropy of every voxel: logits (B, C, X, Y, Z), label (B, X, Y, Z) -> (B, X, Y, Z)."""
     return functional.cross_entropy(logits, label, reduction="none")

@@ -5,17 +5,20 @@ To add a method: a file here with a subclass of `Method`, one line in
 inference, metrics and tables need no change: none of them knows which method it serves.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
-import torch
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.experiment.settings import Selection, TrainingSettings
+from sgrs_core.experiment.settings import CONFIG, Selection, TrainingSettings
+from sgrs_core.losses.common import foreground
+from sgrs_core.methods.schedules import sigmoid_rampup
 from sgrs_core.networks.vnet import VNet
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class StepOutput(NamedTuple):
@@ -30,6 +33,17 @@ class StepOutput(NamedTuple):
     terms: Mapping[str, Tensor]
     observed: Mapping[str, Tensor] = {}
 
+    @classmethod
+    def of(
+        cls, loss: Tensor, observed: Mapping[str, Tensor] = {}, /, **terms: Tensor | float
+    ) -> Self:
+        """The same from terms that may be numbers, or carry gradients."""
+        detached = {
+            name: term.detach() if isinstance(term, Tensor) else loss.new_tensor(term)
+            for name, term in terms.items()
+        }
+        return cls(loss, detached, observed)
+
 
 class Candidate(NamedTuple):
     """A part of a method whose checkpoint is chosen by what the part predicts.
@@ -41,7 +55,7 @@ class Candidate(NamedTuple):
     prefixes: tuple[str, ...] = ("",)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CONFIG)
 class NoSettings:
     """For methods that have nothing to set beyond the training settings."""
 
@@ -49,21 +63,31 @@ class NoSettings:
 class Method(nn.Module):
     """Base of all methods; `state_dict()` is the whole of what training has learnt.
 
-    A subclass sets `self.network` (or overrides `predict`), implements `step`, and names its
-    settings class. `iteration` counts from 1 everywhere.
+    A subclass builds its networks, implements `step`, and names its settings class. `iteration`
+    counts from 1 everywhere.
+
+    labelled_scans: how many the run has; None: not known.
     """
 
     Settings: ClassVar[type] = NoSettings
     uses_unlabelled: ClassVar[bool] = True
-    fused: ClassVar[tuple[str, ...]] = ()  # its functions that `compile` fuses as it does networks
 
     network: nn.Module
-    labelled_scans: int = 0  # of the run: `new_method` fills it in; 0: not known
 
-    def __init__(self, run: TrainingSettings, settings: Any = None) -> None:
+    def __init__(
+        self,
+        training_settings: TrainingSettings,
+        settings: Any = None,
+        labelled_scans: int | None = None,
+    ) -> None:
         super().__init__()
-        self.run = run
+        self.training_settings, self.labelled_scans = training_settings, labelled_scans
         self.settings = self.Settings() if settings is None else settings
+        self.build()
+
+    def build(self) -> None:
+        """Make the networks; default: one V-Net, which `predict` asks."""
+        self.network = self.new_vnet()
 
     def step(self, batch: Batch, iteration: int) -> StepOutput:
         """The method itself: a differentiable loss on one batch."""
@@ -74,22 +98,29 @@ class Method(nn.Module):
 
     def optimizers(self) -> list[Optimizer]:
         """The optimisers that follow each step's backward pass; default: one SGD."""
-        trained = [p for p in self.parameters() if p.requires_grad]
-        run = self.run
-        return [SGD(trained, run.learning_rate, run.momentum, weight_decay=run.weight_decay)]
+        return [self.new_sgd(self.parameters())]
 
-    def predict(self, images: Tensor) -> Tensor:
-        """Foreground probability: (B, 1, X, Y, Z) -> (B, X, Y, Z) in [0, 1]."""
-        return torch.softmax(self.network(images).float(), dim=1)[:, 1]
-
-    def learning_rate(self, iteration: int) -> float | None:
-        """That of an iteration's step by the first optimiser; None: the optimiser's own, always."""
-        return None
+    def learning_rate(self, iteration: int) -> float:
+        """The first optimiser's in an iteration's step; default: the run's, throughout."""
+        return self.training_settings.learning_rate
 
     def learning_rates(self, iteration: int) -> Sequence[float]:
         """Those of the first optimisers; further ones keep their own."""
-        rate = self.learning_rate(iteration)
-        return [] if rate is None else [rate]
+        return [self.learning_rate(iteration)]
+
+    def rampup(self, iteration: int, blocks: int | None = None) -> float:
+        """w(t), eq. 20, as public codes compute it: it changes once in `ramp_block` iterations.
+
+        iteration: the counter where the public code reads it, which is before or after the
+        counter's increase. blocks: until w(t) is 1; default: those of `ramp_iterations`.
+        """
+        block = self.training_settings.ramp_block
+        length = self.training_settings.ramp_iterations // block if blocks is None else blocks
+        return sigmoid_rampup(iteration // block, length)
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Foreground probability: (B, 1, X, Y, Z) -> (B, X, Y, Z) in [0, 1]."""
+        return foreground(self.network(images))
 
     def candidates(self) -> Mapping[str, Candidate]:
         """The parts that are chosen each by itself when a checkpoint is chosen; default: all."""
@@ -99,14 +130,38 @@ class Method(nn.Module):
         """Whether a new stage of training begins, within which checkpoints compete anew."""
         return False
 
-    def start_stage(self, chosen: Mapping[str, Mapping[str, Tensor]]) -> None:
-        """What is to be done then; chosen: the weights that each selection had last chosen."""
+    def start_stage(
+        self, chosen: Mapping[str, Mapping[str, Tensor]], optimizers: Sequence[Optimizer]
+    ) -> None:
+        """What is to be done then.
+
+        chosen: the weights that each selection had last chosen. optimizers: the run's.
+        """
 
     @classmethod
     def trained_on(cls, settings: Any) -> frozenset[Selection]:
         """The selections whose choice changes what is trained afterwards; default: none."""
         return frozenset()
 
+    def compile_parts(self) -> None:
+        """Have the networks compiled at their first call, for each shape and mode apart.
+
+        The names in the state stay as they are.
+        """
+        for network in self.children():
+            network.compile(dynamic=False)
+
+    def new_network(self, kind: Callable[..., Network], **further: Any) -> Network:
+        """A network with this run's number of filters and dropout rate."""
+        filters, dropout = self.training_settings.base_filters, self.training_settings.dropout
+        return kind(base_filters=filters, dropout=dropout, **further)
+
     def new_vnet(self) -> VNet:
         """A V-Net of this run's size: 1 input channel, 2 classes."""
-        return VNet(base_filters=self.run.base_filters, dropout=self.run.dropout)
+        return self.new_network(VNet)
+
+    def new_sgd(self, parameters: Iterable[nn.Parameter]) -> SGD:
+        """SGD of the run's settings, for those parameters that are trained."""
+        run = self.training_settings
+        trained = [p for p in parameters if p.requires_grad]
+        return SGD(trained, run.learning_rate, run.momentum, weight_decay=run.weight_decay)

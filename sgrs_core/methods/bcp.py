@@ -13,18 +13,20 @@ defaults; it holds two recipes, and docs/methods/bcp.md says how they differ fro
 each other.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from sgrs_core.data.batch import Batch
 from sgrs_core.data.components import Neighbours, largest_components
-from sgrs_core.experiment.settings import Selection, TrainingSettings
+from sgrs_core.experiment.settings import CONFIG, Count, Factor, Selection, Share
 from sgrs_core.losses.bcp import mixed_loss, region_loss
+from sgrs_core.losses.common import foreground
 from sgrs_core.methods.base import Method, StepOutput
 from sgrs_core.methods.mixing import pairing, paste, random_box
 from sgrs_core.networks.bcp import instance_norm_vnet
@@ -35,46 +37,33 @@ ADAM_LEARNING_RATE = 1e-3  # of the recipe `pancreas`
 NEIGHBOURS: dict[str, Neighbours] = {"la": 26, "pancreas": 18}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CONFIG)
 class BcpSettings:
-    """Every choice of the method; the defaults are the public code's on LA.
-
-    recipe: `la` has batch norm, dropout, SGD that starts afresh in the second stage, its rate
-    falling there, and components of 26 neighbours; `pancreas` has instance norm, no dropout, Adam
-    at one rate throughout, and components of 18 neighbours.
-    box: side of the box over side of the patch, between 0 and 1. alpha: weight of pseudo labels.
-    decay: of the teacher's moving average. pretraining: the first stage's share of all iterations.
-    second_stage: it starts from the first stage's last weights, or from those that a selection
-    chose there; `best_on_test` is the public code's, and lets the test scans shape the training.
-    rate_levels: the second stage falls into so many equal parts, the rate a tenth at each new one;
-    1 leaves it constant. component: keep only the largest component of a pseudo label.
-    teacher_mode: `train` (active dropout, batch statistics), or `eval`, and then the teacher's
-    running statistics follow the student's.
-    """
+    """Every choice of the method; the defaults are the public code's on LA."""
 
     recipe: Literal["la", "pancreas"] = "la"
-    box: float = 2 / 3
-    alpha: float = 0.5
-    decay: float = 0.99
-    pretraining: float = 2 / 17
+    """`la` has batch norm, dropout, SGD that starts afresh in the second stage, its rate falling
+    there, and components of 26 neighbours; `pancreas` has instance norm, no dropout, Adam at one
+    rate throughout, and components of 18 neighbours"""
+    box: Annotated[float, Field(gt=0, lt=1)] = 2 / 3
+    """side of the box over side of the patch"""
+    alpha: Factor = 0.5
+    """weight of pseudo labels"""
+    decay: Annotated[float, Field(ge=0, le=1)] = 0.99
+    """of the teacher's moving average"""
+    pretraining: Share = 2 / 17
+    """the first stage's share of all iterations"""
     second_stage: Selection = "last"
-    rate_levels: int = 6
+    """it starts from the first stage's last weights, or from those that a selection chose there;
+    `best_on_test` is the public code's, and lets the test scans shape the training"""
+    rate_levels: Count = 6
+    """the second stage falls into so many equal parts, the rate a tenth at each new one; 1 leaves
+    it constant"""
     component: bool = True
+    """keep only the largest component of a pseudo label"""
     teacher_mode: Literal["train", "eval"] = "train"
-
-    def __post_init__(self) -> None:
-        if not 0 < self.box < 1:
-            raise ValueError(f"box = {self.box}: allowed are numbers between 0 and 1")
-        if self.alpha < 0:
-            raise ValueError(f"alpha = {self.alpha}: allowed are numbers from 0")
-        if not 0 <= self.decay <= 1:
-            raise ValueError(f"decay = {self.decay}: allowed are numbers from 0 to 1")
-        if not 0 <= self.pretraining < 1:
-            raise ValueError(
-                f"pretraining = {self.pretraining}: allowed are numbers from 0 to below 1"
-            )
-        if self.rate_levels < 1:
-            raise ValueError(f"rate_levels = {self.rate_levels}: allowed are whole numbers from 1")
+    """`train` (active dropout, batch statistics), or `eval`, and then the teacher's running
+    statistics follow the student's"""
 
 
 class BidirectionalCopyPaste(Method):
@@ -83,19 +72,21 @@ class BidirectionalCopyPaste(Method):
     Settings = BcpSettings
     settings: BcpSettings
 
-    def __init__(self, run: TrainingSettings, settings: BcpSettings | None = None) -> None:
-        super().__init__(run, settings)
+    def build(self) -> None:
         self.network = self.new_vnet()
         self.teacher = self.new_vnet().requires_grad_(False)
-        share = self.settings.pretraining
-        self.pretraining = min(round(share * run.iterations), run.iterations - 1)
-        self.given_optimizers: list[Optimizer] = []
         self.teacher.load_state_dict(self.network.state_dict())
+
+    @property
+    def pretraining(self) -> int:
+        """The first stage's last iteration; one at least is left for the second stage."""
+        iterations = self.training_settings.iterations
+        return min(round(self.settings.pretraining * iterations), iterations - 1)
 
     def new_vnet(self) -> VNet:
         """The recipe's network."""
         if self.settings.recipe == "pancreas":
-            return instance_norm_vnet(base_filters=self.run.base_filters)
+            return instance_norm_vnet(base_filters=self.training_settings.base_filters)
         return super().new_vnet()
 
     def step(self, batch: Batch, iteration: int) -> StepOutput:
@@ -117,9 +108,7 @@ class BidirectionalCopyPaste(Method):
         logits = self.network(paste(images[first], images[second], outside)).float()
         label = paste(labels[first], labels[second], outside)
         loss = region_loss(logits, label, torch.ones_like(outside))
-        no_pseudo_labels = torch.zeros_like(batch.images_u[:, 0], dtype=torch.int64)
-        zero = loss.new_zeros(())
-        return output_of(loss, zero, zero, no_pseudo_labels)
+        return StepOutput.of(loss, pretraining=loss)
 
     def self_train(self, batch: Batch, outside: Tensor) -> StepOutput:
         """The second stage: both directions, each in a pass of its own."""
@@ -133,7 +122,8 @@ class BidirectionalCopyPaste(Method):
         alpha = self.settings.alpha
         loss_in = mixed_loss(inward, y_a, pseudo[first], outside, 1.0, alpha)
         loss_out = mixed_loss(outward, pseudo[second], y_b, outside, alpha, 1.0)
-        return output_of(loss_in.new_zeros(()), loss_in, loss_out, pseudo)
+        observed = {"pseudo_labels": pseudo}
+        return StepOutput.of(loss_in + loss_out, observed, inward=loss_in, outward=loss_out)
 
     @torch.no_grad()
     def pseudo_label(self, images: Tensor) -> Tensor:
@@ -142,18 +132,16 @@ class BidirectionalCopyPaste(Method):
         images: (B, 1, X, Y, Z) -> (B, X, Y, Z) int64.
         """
         self.teacher.train(self.training and self.settings.teacher_mode == "train")
-        foreground = torch.softmax(self.teacher(images).float(), dim=1)[:, 1] >= 0.5
+        labels = foreground(self.teacher(images)) >= 0.5
         if self.settings.component:
-            foreground = largest_components(foreground, NEIGHBOURS[self.settings.recipe])
-        return foreground.long()
+            labels = largest_components(labels, NEIGHBOURS[self.settings.recipe])
+        return labels.long()
 
     def optimizers(self) -> list[Optimizer]:
-        """The recipe's; the method keeps them at hand, because a new stage may clear them."""
+        """The recipe's: SGD, or Adam."""
         if self.settings.recipe == "pancreas":
-            self.given_optimizers = [Adam(self.network.parameters(), ADAM_LEARNING_RATE)]
-        else:
-            self.given_optimizers = super().optimizers()
-        return self.given_optimizers
+            return [Adam(self.network.parameters(), ADAM_LEARNING_RATE)]
+        return super().optimizers()
 
     def after_step(self, iteration: int) -> None:
         """The teacher follows the student, from the second stage on."""
@@ -164,13 +152,15 @@ class BidirectionalCopyPaste(Method):
     def starts_stage(self, iteration: int) -> bool:
         return iteration == self.pretraining + 1
 
-    def start_stage(self, chosen: Mapping[str, Mapping[str, Tensor]]) -> None:
+    def start_stage(
+        self, chosen: Mapping[str, Mapping[str, Tensor]], optimizers: Sequence[Optimizer]
+    ) -> None:
         """Of the second: the teacher becomes the student's copy, and SGD forgets its momentum."""
         if self.settings.second_stage != "last" and self.settings.second_stage in chosen:
             self.load_state_dict(chosen[self.settings.second_stage])
         self.teacher.load_state_dict(self.network.state_dict())
         if self.settings.recipe == "la":
-            for optimizer in self.given_optimizers:
+            for optimizer in optimizers:
                 optimizer.state.clear()
 
     @classmethod
@@ -182,15 +172,6 @@ class BidirectionalCopyPaste(Method):
         if self.settings.recipe == "pancreas":
             return ADAM_LEARNING_RATE
         elapsed = max(iteration - self.pretraining - 1, 0)
-        level = elapsed * self.settings.rate_levels // (self.run.iterations - self.pretraining)
-        return self.run.learning_rate * 0.1**level
-
-
-def output_of(pretraining: Tensor, inward: Tensor, outward: Tensor, pseudo: Tensor) -> StepOutput:
-    """L, the sum; both stages log the same terms, those of the other stage as 0.
-
-    The first stage has no pseudo labels and shows empty ones.
-    """
-    terms = {"pretraining": pretraining, "inward": inward, "outward": outward}
-    detached = {name: term.detach() for name, term in terms.items()}
-    return StepOutput(pretraining + inward + outward, detached, {"pseudo_labels": pseudo})
+        second_stage = self.training_settings.iterations - self.pretraining
+        level = elapsed * self.settings.rate_levels // second_stage
+        return self.training_settings.learning_rate * 0.1**level

@@ -14,20 +14,20 @@ docs/methods/caml.md says where they matter.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.experiment.settings import TrainingSettings
+from sgrs_core.experiment.settings import CONFIG, Count, Factor, Positive, Share
 from sgrs_core.losses.caml import correlations, most_confident, omni_correlation
 from sgrs_core.losses.common import most_probable
 from sgrs_core.losses.mcnet_plus import mutual_consistency
 from sgrs_core.methods.base import Method, StepOutput
 from sgrs_core.methods.mcnet_plus import labelled_dice
-from sgrs_core.methods.schedules import ramp_up
+from sgrs_core.methods.settings import Temperature
 from sgrs_core.networks.caml import AuxiliaryVNet, Heads, View, view
 from sgrs_core.networks.memory import ScanMemory
 from sgrs_core.networks.vnet import VNet
@@ -36,52 +36,33 @@ CLASSES = 2
 MemoryLayout = Literal["published", "corrected"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CONFIG)
 class CamlSettings:
-    """Every choice of the method; the defaults are the public code's.
+    """Every choice of the method; the defaults are the public code's."""
 
-    supervised_weight: of the two Dice losses' sum (the paper's formula has 1). consistency_weight,
-    correlation_weight: before w(t). temperature: of the sharpening, 0.01 to 1;
-    correlation_temperature: of the correlation's softmax. memory_number: vectors drawn of each
-    class; voxel_number: unlabelled voxels compared of each class. width: of a memory vector.
-    memory_layout: how the auxiliary network's features are read for the memory, see `rows_as_read`.
-    attention_dropout: in the attention layers. ramp_share: of the run's ramp_iterations; the
-    authors' runs on LA have 1 with 4 labelled scans, 0.5 with 8, 0.375 with 16.
-    """
-
-    supervised_weight: float = 0.5
-    consistency_weight: float = 1.0
-    correlation_weight: float = 0.05
-    temperature: float = 0.1
-    correlation_temperature: float = 0.1
-    memory_number: int = 256
-    voxel_number: int = 12_800
-    width: int = 32
+    supervised_weight: Factor = 0.5
+    """of the two Dice losses' sum (the paper's formula has 1)"""
+    consistency_weight: Factor = 1.0
+    """of L_c, before w(t)"""
+    correlation_weight: Factor = 0.05
+    """of L_o, before w(t)"""
+    temperature: Temperature = 0.1
+    """of the sharpening"""
+    correlation_temperature: Positive = 0.1
+    """of the correlation's softmax"""
+    memory_number: Count = 256
+    """vectors drawn of each class"""
+    voxel_number: Count = 12_800
+    """unlabelled voxels compared of each class"""
+    width: Count = 32
+    """of a memory vector"""
     memory_layout: MemoryLayout = "published"
-    attention_dropout: float = 0.5
-    ramp_share: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not 0.01 <= self.temperature <= 1:
-            raise ValueError(
-                f"temperature = {self.temperature}: allowed are numbers from 0.01 to 1"
-            )
-        for name in ("correlation_temperature", "ramp_share"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} = {getattr(self, name)}: allowed are numbers above 0")
-        for name in ("supervised_weight", "consistency_weight", "correlation_weight"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} = {getattr(self, name)}: allowed are numbers from 0")
-        for name in ("memory_number", "voxel_number", "width"):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name} = {getattr(self, name)}: allowed are whole numbers from 1"
-                )
-        if not 0 <= self.attention_dropout < 1:
-            raise ValueError(
-                f"attention_dropout = {self.attention_dropout}: allowed are numbers from 0 to "
-                "below 1"
-            )
+    """how the auxiliary network's features are read for the memory, see `rows_as_read`"""
+    attention_dropout: Share = 0.5
+    """in the attention layers"""
+    ramp_share: Positive = 1.0
+    """of the run's ramp_iterations; the authors' runs on LA have 1 with 4 labelled scans, 0.5 with
+    8, 0.375 with 16"""
 
 
 class CorrelationAwareMutualLearning(Method):
@@ -91,14 +72,11 @@ class CorrelationAwareMutualLearning(Method):
     settings: CamlSettings
     network: VNet
 
-    def __init__(self, run: TrainingSettings, settings: CamlSettings | None = None) -> None:
-        super().__init__(run, settings)
-        filters, width = run.base_filters, self.settings.width
+    def build(self) -> None:
+        filters, width = self.training_settings.base_filters, self.settings.width
         self.network = self.new_vnet()
-        self.auxiliary = AuxiliaryVNet(
-            base_filters=filters,
-            dropout=run.dropout,
-            attention_dropout=self.settings.attention_dropout,
+        self.auxiliary = self.new_network(
+            AuxiliaryVNet, attention_dropout=self.settings.attention_dropout
         )
         self.heads_v, self.heads_a = Heads(filters, width), Heads(filters, width)
         self.memory = ScanMemory(CLASSES, self.settings.memory_number, width)
@@ -111,11 +89,10 @@ class CorrelationAwareMutualLearning(Method):
         consistency = mutual_consistency(probabilities, self.settings.temperature, True)
         with torch.autocast(batch.images_l.device.type, enabled=False):
             self.remember(batch, views)
-            memories = self.memory.sample(self.settings.memory_number)
-            confidence, label = probabilities[0][labelled:].detach().max(dim=1)
-            agree = label == most_probable(views[1].logits[labelled:])
-            vectors = self.describe([each.features[labelled:] for each in views], agree)
-            correlation = self.omni_correlation(vectors, confidence[agree], label[agree], memories)
+            confidence, pseudo_labels = probabilities[0][labelled:].detach().max(dim=1)
+            agree = pseudo_labels == most_probable(views[1].logits[labelled:])
+            features = [each.features[labelled:] for each in views]
+            correlation = self.correlation_loss(features, confidence, pseudo_labels, agree)
         weight = self.weight(iteration)
         unsupervised = (
             self.settings.consistency_weight * consistency
@@ -123,13 +100,14 @@ class CorrelationAwareMutualLearning(Method):
         )
         loss = self.settings.supervised_weight * supervised + weight * unsupervised
 
-        terms = {
-            "labelled_dice": supervised.detach(),
-            "consistency": consistency.detach(),
-            "correlation": correlation.detach(),
-            "weight": loss.new_tensor(weight),
-        }
-        return StepOutput(loss, terms, {"pseudo_labels": label, "region_agreement": agree})
+        return StepOutput.of(
+            loss,
+            {"pseudo_labels": pseudo_labels, "region_agreement": agree},
+            labelled_dice=supervised,
+            consistency=consistency,
+            correlation=correlation,
+            weight=weight,
+        )
 
     def views(self, images: Tensor) -> list[View]:
         """Logits and features of both networks, each in one pass over all patches of the batch."""
@@ -150,44 +128,35 @@ class CorrelationAwareMutualLearning(Method):
             for c in range(CLASSES):
                 mask = (correct[b] & (y[b] == c)).flatten()
                 chosen = self.memory.choose(mask)
-                projected_v = self.heads_v.project(rows_v[b].flatten(0, 2)[chosen])
-                projected_a = self.heads_a.project(rows_a[b].flatten(0, 2)[chosen])
+                projected_v = self.heads_v.projection.evaluate(rows_v[b].flatten(0, 2)[chosen])
+                projected_a = self.heads_a.projection.evaluate(rows_a[b].flatten(0, 2)[chosen])
                 self.memory.store(scan, c, (projected_v + projected_a) / 2, int(mask.sum()))
 
-    def describe(self, features: Sequence[Tensor], agree: Tensor) -> list[Tensor]:
-        """Both networks' vectors of the voxels in `agree`: (n, width) each, with gradient.
-
-        Projection and prediction in train mode, so their batch norms take these n voxels'
-        statistics and follow them. Fewer than 2 voxels have no statistics: none is described.
-        """
-        if int(agree.sum()) < 2:
-            return [each.new_zeros(0, self.settings.width) for each in features]
-        kept = [rows(each)[agree.flatten()] for each in features]
-        return [self.heads_v(kept[0]), self.heads_a(kept[1])]
-
-    def omni_correlation(
-        self,
-        vectors: Sequence[Tensor],
-        confidence: Tensor,
-        label: Tensor,
-        memories: Sequence[Tensor | None],
+    def correlation_loss(
+        self, features: Sequence[Tensor], confidence: Tensor, pseudo_labels: Tensor, agree: Tensor
     ) -> Tensor:
-        """L_o of the voxels that the vanilla network is most confident of, class by class.
+        """L_o = -mean_i sum_m A_a log A_v, over voxels i of one pseudo label by both networks.
 
-        vectors: (n, width) of each network; confidence: (n,); label: (n,), their common class.
+        Of each class the voxels that the vanilla network is most confident of. features: of each
+        network, (U, f, X, Y, Z); the others (U, X, Y, Z). The heads are in train mode, so their
+        batch norms take the voxels' statistics and follow them; fewer than 2 voxels have none, and
+        L_o is 0.
         """
-        if not len(vectors[0]):
+        memories = self.memory.sample(self.settings.memory_number)
+        if int(agree.sum()) < 2:
             return confidence.new_zeros(())
-        chosen = most_confident(confidence, label, CLASSES, self.settings.voxel_number)
-        temperature = self.settings.correlation_temperature
-        a_v, a_a = correlations([each[chosen] for each in vectors], memories, temperature)
+        vanilla, auxiliary = (rows(each)[agree.flatten()] for each in features)
+        number, temperature = self.settings.voxel_number, self.settings.correlation_temperature
+        chosen = most_confident(confidence[agree], pseudo_labels[agree], CLASSES, number)
+        vectors = [self.heads_v(vanilla)[chosen], self.heads_a(auxiliary)[chosen]]
+        a_v, a_a = correlations(vectors, memories, temperature)
         return omni_correlation(a_v, a_a)
 
     def weight(self, iteration: int) -> float:
         """w(t), with the ramp shortened or stretched by `ramp_share` in whole blocks."""
-        block = self.run.ramp_block
-        blocks = max(round(self.settings.ramp_share * self.run.ramp_iterations / block), 1)
-        return ramp_up(iteration, replace(self.run, ramp_iterations=blocks * block))
+        run = self.training_settings
+        blocks = round(self.settings.ramp_share * run.ramp_iterations / run.ramp_block)
+        return self.rampup(iteration, max(blocks, 1))
 
 
 def rows(features: Tensor) -> Tensor:

@@ -15,55 +15,51 @@ docs/methods/cobionet.md.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import AdamW, Optimizer
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.experiment.settings import TrainingSettings
+from sgrs_core.experiment.settings import CONFIG, Factor, Share
 from sgrs_core.losses import cobionet as losses
 from sgrs_core.methods.base import Candidate, Method, StepOutput
-from sgrs_core.methods.schedules import ramp_up
-from sgrs_core.networks.critic import Critic, constant_verdict, verdict
+from sgrs_core.networks.critic import Critic, critic_probability, frozen_critic_probability
 from sgrs_core.networks.vnet import VNet
 
 CRITICS_LEARNING_RATE = 1e-4  # the first; it follows the networks' cosine
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CONFIG)
 class CoBioNetSettings:
-    """Every choice of the method; the defaults are the public code's on LA.
+    """Every choice of the method; the defaults are the public code's on LA."""
 
-    supervised_weight: lambda. threshold: t_m. generator_weight: mu. mutual_weight: w(t) when the
-    ramp is over. critics: whether they keep their first weights. mask: whether m_k scales the whole
-    loss or selects voxels. difference: whether L_dif is trained on, or only logged. schedule: the
-    learning rate's cosine turns round about once an epoch (`published`), or falls once in the run.
-    prediction: which network's probability, or the mean of both. chosen: a checkpoint is chosen for
-    both networks at once (`together`), by what they predict, or for each by what it predicts alone
-    (`each`, as in the public code), so that two moments of the training meet in the mean.
-    """
-
-    supervised_weight: float = 0.7
-    threshold: float = 0.4
-    generator_weight: float = 0.01
-    mutual_weight: float = 1.0
+    supervised_weight: Factor = 0.7
+    """lambda"""
+    threshold: Share = 0.4
+    """t_m"""
+    generator_weight: Factor = 0.01
+    """mu"""
+    mutual_weight: Factor = 1.0
+    """w(t) when the ramp is over"""
     critics: Literal["frozen", "trained"] = "frozen"
+    """whether they keep their first weights"""
     mask: Literal["scalar", "voxel"] = "scalar"
+    """whether m_k scales the whole loss or selects voxels"""
     difference: Literal["logged", "trained"] = "logged"
+    """whether L_dif is trained on, or only logged"""
     schedule: Literal["published", "once"] = "published"
+    """the learning rate's cosine turns round about once an epoch (`published`), or falls once in
+    the run"""
     prediction: Literal["ensemble", "first", "second"] = "ensemble"
+    """which network's probability, or the mean of both"""
     chosen: Literal["together", "each"] = "together"
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.threshold < 1:
-            raise ValueError(f"threshold = {self.threshold}: allowed are numbers from 0 to below 1")
-        for name in ("supervised_weight", "generator_weight", "mutual_weight"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} = {getattr(self, name)}: allowed are numbers from 0")
+    """a checkpoint is chosen for both networks at once (`together`), by what they predict, or for
+    each by what it predicts alone (`each`, as in the public code), so that two moments of the
+    training meet in the mean"""
 
 
 class View(NamedTuple):
@@ -78,43 +74,55 @@ class View(NamedTuple):
     critic: nn.Module
 
 
+class Terms(NamedTuple):
+    """L_k's terms, scalars: L_k = lambda L_sup + w(t) (L_dif + L_mask + mu L_gen) + L_crit.
+
+    critic: None where the critics keep their first weights.
+    """
+
+    supervised: Tensor
+    difference: Tensor
+    masked: Tensor
+    generator: Tensor
+    critic: Tensor | None
+
+
 class CoBioNet(Method):
     """Two V-Nets of one output channel, and a critic for each."""
 
     Settings = CoBioNetSettings
     settings: CoBioNetSettings
 
-    def __init__(self, run: TrainingSettings, settings: CoBioNetSettings | None = None) -> None:
-        super().__init__(run, settings)
-        self.networks = nn.ModuleList(
-            VNet(classes=1, base_filters=run.base_filters, dropout=run.dropout) for _ in range(2)
-        )
+    def build(self) -> None:
+        """Raises ValueError where the schedule needs the number of labelled scans, and lacks it."""
+        if self.settings.schedule == "published" and self.labelled_scans is None:
+            raise ValueError("schedule: published turns once an epoch: give labelled_scans")
+        self.networks = nn.ModuleList(self.new_network(VNet, classes=1) for _ in range(2))
         self.critics = nn.ModuleList(Critic() for _ in range(2))
         self.critics.requires_grad_(self.settings.critics == "trained")
 
     def step(self, batch: Batch, iteration: int) -> StepOutput:
         first, second = self.views(batch)
-        weight = self.settings.mutual_weight * ramp_up(iteration, self.run)
+        weight = self.settings.mutual_weight * self.rampup(iteration)  # w(t)
         loss = torch.zeros((), device=batch.images_l.device)
-        terms: dict[str, Tensor] = {}
+        logged: dict[str, Tensor] = {}
         observed = {"pseudo_labels": ((first.unlabelled + second.unlabelled) / 2 > 0.5).long()}
         for k, (view, other) in enumerate(((first, second), (second, first)), start=1):
-            trusted = self.trusts(other)
-            mine = {
-                "supervised": losses.supervised_loss(view.labelled, batch.labels_l),
-                "difference": self.difference(view, other),
-                "masked": self.masked(view, other, trusted),
-                "generator": losses.generator_loss(constant_verdict(view.critic, view.everything)),
-            }
-            if self.settings.critics == "trained":
-                mine["critic"] = critics_own_loss(view, batch.labels_l)
-            loss = loss + self.total(mine, weight)
-            terms |= {f"{name}{k}": term.detach() for name, term in mine.items()}
+            trusted = self.trusts(other)  # m_k
+            terms = self.terms(view, other, trusted, batch.labels_l)
+            mutual = terms.difference + terms.masked
+            mutual = mutual + self.settings.generator_weight * terms.generator
+            total = self.settings.supervised_weight * terms.supervised + weight * mutual  # L_k
+            if terms.critic is not None:
+                total = total + terms.critic
+            loss = loss + total
+            for name, term in terms._asdict().items():
+                if term is not None:
+                    logged[f"{name}{k}"] = term
             observed[f"region_trusted{k}"] = trusted
 
-        terms["weight"] = loss.new_tensor(weight)
-        terms["learning_rate"] = loss.new_tensor(self.learning_rate(iteration))
-        return StepOutput(loss, terms, observed)
+        rate = self.learning_rate(iteration)
+        return StepOutput.of(loss, observed, **logged, weight=weight, learning_rate=rate)
 
     def views(self, batch: Batch) -> list[View]:
         """l_k, u_k and g_k: three passes a network, each with batch statistics of its own."""
@@ -131,33 +139,34 @@ class CoBioNet(Method):
     @torch.no_grad()
     def trusts(self, other: View) -> Tensor:
         """m_k: where the other network's critic gives its output more than t_m, bool."""
-        return verdict(other.critic, other.unlabelled) > self.settings.threshold
+        return critic_probability(other.critic, other.unlabelled) > self.settings.threshold
 
-    def difference(self, view: View, other: View) -> Tensor:
-        """L_dif; as released it counts in the loss's value and has no gradient."""
-        loss = losses.difference_loss(view.unlabelled, other.unlabelled)
-        return loss.detach() if self.settings.difference == "logged" else loss
+    def terms(self, view: View, other: View, trusted: Tensor, label: Tensor) -> Terms:
+        """The terms of L_k of the network whose view comes first.
 
-    def masked(self, view: View, other: View, trusted: Tensor) -> Tensor:
-        """L_mask: u_k against the other's output, where m_k says so, or times its share kappa_k."""
+        As released, L_dif counts in the loss's value and has no gradient, and m_k scales L_mask by
+        its share kappa_k instead of selecting voxels.
+        """
+        u, critic = view.unlabelled, view.critic
+        difference = losses.difference_loss(u, other.unlabelled)
         by_voxel = self.settings.mask == "voxel"
-        loss = losses.voxel_masked_loss if by_voxel else losses.scalar_masked_loss
-        return loss(view.unlabelled, other.unlabelled, trusted)
-
-    def total(self, terms: dict[str, Tensor], weight: float) -> Tensor:
-        """L_k = lambda L_sup + w(t) (L_dif + L_mask + mu L_gen), and L_crit where critics learn."""
-        mutual = terms["difference"] + terms["masked"]
-        mutual = mutual + self.settings.generator_weight * terms["generator"]
-        total = self.settings.supervised_weight * terms["supervised"] + weight * mutual
-        return total + terms["critic"] if "critic" in terms else total
+        mask_loss = losses.voxel_masked_loss if by_voxel else losses.scalar_masked_loss
+        return Terms(
+            supervised=losses.supervised_loss(view.labelled, label),
+            difference=difference.detach() if self.settings.difference == "logged" else difference,
+            masked=mask_loss(u, other.unlabelled, trusted),
+            generator=losses.generator_loss(frozen_critic_probability(critic, view.everything)),
+            critic=critics_own_loss(view, label) if self.settings.critics == "trained" else None,
+        )
 
     @property
     def period(self) -> int:
         """T: the run's iterations over an epoch's, plus 1; `once`: the run's iterations."""
-        if self.settings.schedule == "once":
-            return self.run.iterations
-        epoch = max(1, self.labelled_scans // self.run.labelled_patches)
-        return self.run.iterations // epoch + 1
+        run = self.training_settings
+        if self.labelled_scans is None or self.settings.schedule == "once":
+            return run.iterations
+        epoch = max(1, self.labelled_scans // run.labelled_patches)
+        return run.iterations // epoch + 1
 
     def rate_share(self, iteration: int) -> float:
         """1/2 (1 + cos(pi (t - 1) / T)): it falls from 1 for T steps, then rises again.
@@ -168,12 +177,11 @@ class CoBioNet(Method):
 
     def learning_rate(self, iteration: int) -> float:
         """The networks' rate in this iteration."""
-        return self.run.learning_rate * self.rate_share(iteration)
+        return self.training_settings.learning_rate * self.rate_share(iteration)
 
     def optimizers(self) -> list[Optimizer]:
         """SGD for both networks, AdamW for critics that learn."""
-        run, networks = self.run, self.networks.parameters()
-        sgd = SGD(networks, run.learning_rate, run.momentum, weight_decay=run.weight_decay)
+        sgd = self.new_sgd(self.networks.parameters())
         if self.settings.critics == "frozen":
             return [sgd]
         return [sgd, AdamW(self.critics.parameters(), CRITICS_LEARNING_RATE)]
@@ -206,5 +214,5 @@ def foreground(network: nn.Module, images: Tensor) -> Tensor:
 
 def critics_own_loss(view: View, label: Tensor) -> Tensor:
     """L_crit: the critic on labels and on the network's outputs, which get no gradient from it."""
-    on_outputs = verdict(view.critic, view.everything.detach())
-    return losses.critic_loss(verdict(view.critic, label.float()), on_outputs)
+    on_outputs = critic_probability(view.critic, view.everything.detach())
+    return losses.critic_loss(critic_probability(view.critic, label.float()), on_outputs)

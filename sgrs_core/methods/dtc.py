@@ -12,45 +12,38 @@ Sources: the paper, and its authors' public code (HiLab-git/DTC), which differs 
 points of docs/methods/dtc.md.
 """
 
-from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.experiment.settings import TrainingSettings
+from sgrs_core.experiment.settings import CONFIG, Positive
 from sgrs_core.losses.common import squared_dice_loss
 from sgrs_core.losses.dtc import distance_to_mask, signed_distance
 from sgrs_core.methods.base import Method, StepOutput
-from sgrs_core.methods.schedules import ramp_up
+from sgrs_core.methods.schedules import step_decay
+from sgrs_core.methods.settings import Decay
 from sgrs_core.networks.dtc import DualTaskVNet
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CONFIG)
 class DtcSettings:
-    """Every choice of the method; the defaults are the public code's.
+    """Every choice of the method; the defaults are the public code's."""
 
-    slope: k. transform: the sign of its exponent; with the paper's, sigmoid(+k d), and distances
-    negative inside, the mask that follows from the distances is the background's.
-    distance_weight, consistency_weight: of the distance loss, and w(t)'s last value.
-    rate_factor: the learning rate is multiplied by it after 5/12 and 10/12 of the iterations.
-    """
-
-    slope: float = 1500.0
+    slope: Positive = 1500.0
+    """k"""
     transform: Literal["paper", "released"] = "released"
+    """the sign of k's exponent; with the paper's, sigmoid(+k d), and distances negative inside, the
+    mask that follows from the distances is the background's"""
     distance_weight: float = 0.3
+    """of the distance loss"""
     consistency_weight: float = 1.0
-    rate_factor: float = 0.1
-
-    def __post_init__(self) -> None:
-        if not self.slope > 0:
-            raise ValueError(f"slope = {self.slope}: allowed are numbers above 0")
-        if not 0 < self.rate_factor <= 1:
-            raise ValueError(
-                f"rate_factor = {self.rate_factor}: allowed are numbers above 0, up to 1"
-            )
+    """w(t)'s last value"""
+    rate_factor: Decay = 0.1
+    """the learning rate is multiplied by it after 5/12 and 10/12 of the iterations"""
 
 
 class DualTaskConsistency(Method):
@@ -60,9 +53,8 @@ class DualTaskConsistency(Method):
     settings: DtcSettings
     network: DualTaskVNet
 
-    def __init__(self, run: TrainingSettings, settings: DtcSettings | None = None) -> None:
-        super().__init__(run, settings)
-        self.network = DualTaskVNet(base_filters=run.base_filters, dropout=run.dropout)
+    def build(self) -> None:
+        self.network = self.new_network(DualTaskVNet)
 
     def step(self, batch: Batch, iteration: int) -> StepOutput:
         d, logit = self.network(torch.cat([batch.images_l, batch.images_u]))
@@ -71,8 +63,7 @@ class DualTaskConsistency(Method):
         weight = self.weight(iteration)
         loss = supervised + weight * consistency
 
-        terms = terms | {"consistency": consistency, "weight": loss.new_tensor(weight)}
-        return StepOutput(loss, {name: term.detach() for name, term in terms.items()})
+        return StepOutput.of(loss, **terms, consistency=consistency, weight=weight)
 
     def labelled_loss(
         self, d: Tensor, logit: Tensor, label: Tensor
@@ -100,16 +91,14 @@ class DualTaskConsistency(Method):
 
         t counts from 0, as in the public code, so that even the last block is below 1.
         """
-        block = self.run.ramp_block
-        whole_run = block * max(1, self.run.iterations // block)
-        ramp = ramp_up(iteration - 1, replace(self.run, ramp_iterations=whole_run))
-        return self.settings.consistency_weight * ramp
+        whole_run = max(1, self.training_settings.iterations // self.training_settings.ramp_block)
+        return self.settings.consistency_weight * self.rampup(iteration - 1, whole_run)
 
     def learning_rate(self, iteration: int) -> float:
         """Of the step of an iteration: the run's, lowered at 5/12 and 10/12 of the run."""
-        falls = [round(twelfths * self.run.iterations / 12) for twelfths in (5, 10)]
-        passed = sum(iteration > fall for fall in falls)
-        return self.run.learning_rate * self.settings.rate_factor**passed
+        run = self.training_settings
+        falls = [round(twelfths * run.iterations / 12) for twelfths in (5, 10)]
+        return run.learning_rate * step_decay(iteration, falls, self.settings.rate_factor)
 
     def predict(self, images: Tensor) -> Tensor:
         """q of the mask head: (B, 1, X, Y, Z) -> (B, X, Y, Z) in [0, 1]."""

@@ -12,16 +12,15 @@ Sources: the paper, and the authors' public code (WYC-321/MCF), whose choices ar
 docs/methods/mcf.md says where they matter.
 """
 
-import math
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from pydantic.dataclasses import dataclass
+from torch import Tensor
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.experiment.settings import TrainingSettings
-from sgrs_core.losses.common import cross_entropy_map, most_probable, squared_dice_loss
+from sgrs_core.experiment.settings import CONFIG, Count, Factor
+from sgrs_core.losses.common import cross_entropy_map, foreground, most_probable, squared_dice_loss
 from sgrs_core.losses.mcf import (
     difference_region,
     rectification,
@@ -29,6 +28,8 @@ from sgrs_core.losses.mcf import (
     squared_difference,
 )
 from sgrs_core.methods.base import Method, StepOutput
+from sgrs_core.methods.schedules import sigmoid_rampup
+from sgrs_core.methods.settings import Decay, Temperature
 from sgrs_core.networks.initialisation import he_normal
 from sgrs_core.networks.resnet import ResNet34VNet, zero_residual_norms
 
@@ -36,42 +37,36 @@ PUBLISHED_ITERATIONS = 6_000  # the run in which the schedules below are counted
 RAMP_BLOCKS = 40
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CONFIG)
 class McfSettings:
-    """Every choice of the method; the defaults are the public code's.
+    """Every choice of the method; the defaults are the public code's."""
 
-    temperature: T of the sharpening, 0.01 to 1. rectification_weight: of L_rect.
-    consistency_weight: w(n) when the ramp is over. drop_every: iterations, of a run of 6,000, after
-    which the learning rate is multiplied by drop_factor; stretched to the run's length.
-    drop_factor: see drop_every. learning_rate_drops: at multiples of drop_every (`punctual`), or
-    one iteration later (`released`). residual_norms: the last norm of each residual block starts at
-    1 (`released`) or, as the encoder's constructor meant it, at 0 (`zero`). prediction: the mean
-    probability of both networks, or one network's.
-    """
-
-    temperature: float = 0.1
-    rectification_weight: float = 0.5
-    consistency_weight: float = 0.1
-    drop_every: int = 2_500
-    drop_factor: float = 0.1
+    temperature: Temperature = 0.1
+    """T of the sharpening"""
+    rectification_weight: Factor = 0.5
+    """beta, of L_rect"""
+    consistency_weight: Factor = 0.1
+    """w(n) when the ramp is over"""
+    drop_every: Count = 2_500
+    """iterations, of a run of 6,000, after which the learning rate is multiplied by drop_factor;
+    stretched to the run's length"""
+    drop_factor: Decay = 0.1
+    """see drop_every"""
     learning_rate_drops: Literal["released", "punctual"] = "released"
+    """at multiples of drop_every (`punctual`), or one iteration later (`released`)"""
     residual_norms: Literal["released", "zero"] = "released"
+    """the last norm of each residual block starts at 1 (`released`) or, as the encoder's
+    constructor meant it, at 0 (`zero`)"""
     prediction: Literal["mean", "vnet", "resnet"] = "mean"
+    """the mean probability of both networks, or one network's"""
 
-    def __post_init__(self) -> None:
-        if not 0.01 <= self.temperature <= 1:
-            raise ValueError(
-                f"temperature = {self.temperature}: allowed are numbers from 0.01 to 1"
-            )
-        for name in ("rectification_weight", "consistency_weight"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} = {getattr(self, name)}: allowed are numbers from 0")
-        if self.drop_every < 1:
-            raise ValueError(f"drop_every = {self.drop_every}: allowed are whole numbers from 1")
-        if not 0 < self.drop_factor <= 1:
-            raise ValueError(
-                f"drop_factor = {self.drop_factor}: allowed are numbers above 0, up to 1"
-            )
+
+class Supervised(NamedTuple):
+    """L_sup's terms of one network, scalars: L_ce, L_dice and L_rect."""
+
+    cross_entropy: Tensor
+    dice: Tensor
+    rectification: Tensor
 
 
 class MutualCorrection(Method):
@@ -80,10 +75,8 @@ class MutualCorrection(Method):
     Settings = McfSettings
     settings: McfSettings
 
-    def __init__(self, run: TrainingSettings, settings: McfSettings | None = None) -> None:
-        super().__init__(run, settings)
-        self.vnet = self.new_vnet()
-        self.resnet = ResNet34VNet(base_filters=run.base_filters, dropout=run.dropout)
+    def build(self) -> None:
+        self.vnet, self.resnet = self.new_vnet(), self.new_network(ResNet34VNet)
         for network in (self.vnet, self.resnet):
             he_normal(network)
         if self.settings.residual_norms == "zero":
@@ -97,58 +90,58 @@ class MutualCorrection(Method):
         loss_v, terms_v = self.supervised(logits_v[:count], batch.labels_l, region)
         loss_r, terms_r = self.supervised(logits_r[:count], batch.labels_l, region)
 
-        vnet_is_better = bool(terms_v["dice"] < terms_r["dice"])  # of equals, the ResNet
+        vnet_is_better = bool(terms_v.dice < terms_r.dice)  # of equals, the ResNet
         better, other = (logits_v, logits_r) if vnet_is_better else (logits_r, logits_v)
         target = sharpened_softmax(better[count:].detach(), self.settings.temperature)  # t
         consistency = squared_difference(torch.softmax(other[count:], dim=1), target)
         weight = self.weight(iteration)
         loss = loss_v + loss_r + weight * consistency  # no gradient meets the other network's
 
-        terms = {f"vnet_{name}": term for name, term in terms_v.items()}
-        terms |= {f"resnet_{name}": term for name, term in terms_r.items()}
-        terms |= {
-            "consistency": consistency.detach(),
-            "weight": loss.new_tensor(weight),
-            "vnet_is_better": loss.new_tensor(float(vnet_is_better)),
-            "learning_rate": loss.new_tensor(self.learning_rate(iteration)),
-        }
-        return StepOutput(loss, terms, {"pseudo_labels": most_probable(target)})
+        return StepOutput.of(
+            loss,
+            {"pseudo_labels": most_probable(target)},
+            **{f"vnet_{name}": term for name, term in terms_v._asdict().items()},
+            **{f"resnet_{name}": term for name, term in terms_r._asdict().items()},
+            consistency=consistency,
+            weight=weight,
+            vnet_is_better=float(vnet_is_better),
+            learning_rate=self.learning_rate(iteration),
+        )
 
     def supervised(
         self, logits: Tensor, label: Tensor, region: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """L_sup = L_ce + L_dice + 0.5 L_rect of one network, and its detached parts.
+    ) -> tuple[Tensor, Supervised]:
+        """L_sup = L_ce + L_dice + beta L_rect of one network, and its terms.
 
-        logits (L, 2, X, Y, Z), label (L, X, Y, Z) 0 or 1, region (L, X, Y, Z) bool.
+        beta: rectification_weight. logits (L, 2, X, Y, Z), label (L, X, Y, Z) 0 or 1, region: D,
+        (L, X, Y, Z) bool.
         """
-        foreground = torch.softmax(logits, dim=1)[:, 1]
-        cross_entropy = cross_entropy_map(logits, label).mean()
-        dice = squared_dice_loss(foreground, label)
-        rectified = rectification(foreground, label, region)
-        loss = cross_entropy + dice + self.settings.rectification_weight * rectified
-        parts = {"cross_entropy": cross_entropy, "dice": dice, "rectification": rectified}
-        return loss, {name: part.detach() for name, part in parts.items()}
+        probability = foreground(logits)
+        terms = Supervised(
+            cross_entropy_map(logits, label).mean(),
+            squared_dice_loss(probability, label),
+            rectification(probability, label, region),
+        )
+        weight = self.settings.rectification_weight
+        return terms.cross_entropy + terms.dice + weight * terms.rectification, terms
 
     def weight(self, iteration: int) -> float:
-        """w(n) = 0.1 exp(-5 (1 - b / 40)^2), b = floor(40 n / N): rises over the whole run."""
-        block = min(RAMP_BLOCKS * (iteration - 1) // self.run.iterations, RAMP_BLOCKS)
-        return self.settings.consistency_weight * math.exp(-5 * (1 - block / RAMP_BLOCKS) ** 2)
+        """w(n) = consistency_weight exp(-5 (1 - b / 40)^2), b = floor(40 n / N)."""
+        block = RAMP_BLOCKS * (iteration - 1) // self.training_settings.iterations
+        return self.settings.consistency_weight * sigmoid_rampup(block, RAMP_BLOCKS)
 
     def learning_rate(self, iteration: int) -> float:
-        """That of an iteration: the run's, times 0.1 after each 2,500 / 6,000 of the run."""
+        """The run's, times drop_factor after each drop_every / 6,000 of the run."""
         late = 1 if self.settings.learning_rate_drops == "released" else 0
         passed = max(iteration - 1 - late, 0)
-        drops = passed * PUBLISHED_ITERATIONS // (self.settings.drop_every * self.run.iterations)
-        return self.run.learning_rate * self.settings.drop_factor**drops
+        run = self.training_settings
+        drops = passed * PUBLISHED_ITERATIONS // (self.settings.drop_every * run.iterations)
+        return run.learning_rate * self.settings.drop_factor**drops
 
     def predict(self, images: Tensor) -> Tensor:
         """The mean of both networks' foreground probabilities, or that of one."""
-        networks: dict[str, tuple[nn.Module, ...]] = {
-            "mean": (self.vnet, self.resnet),
-            "vnet": (self.vnet,),
-            "resnet": (self.resnet,),
-        }
-        chosen = networks[self.settings.prediction]
-        return torch.stack(
-            [torch.softmax(network(images).float(), dim=1)[:, 1] for network in chosen]
-        ).mean(dim=0)
+        if self.settings.prediction == "vnet":
+            return foreground(self.vnet(images))
+        if self.settings.prediction == "resnet":
+            return foreground(self.resnet(images))
+        return (foreground(self.vnet(images)) + foreground(self.resnet(images))) / 2

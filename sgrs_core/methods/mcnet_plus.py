@@ -12,45 +12,36 @@ choices are the defaults; docs/methods/mcnet_plus.md says where they matter.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.experiment.settings import TrainingSettings
-from sgrs_core.losses.common import binary_dice_loss, most_probable
+from sgrs_core.experiment.settings import CONFIG, Factor
+from sgrs_core.losses.common import binary_dice_loss, foreground, most_probable
 from sgrs_core.losses.mcnet_plus import mutual_consistency
 from sgrs_core.methods.base import Method, StepOutput
-from sgrs_core.methods.schedules import ramp_up
+from sgrs_core.methods.settings import Temperature
 from sgrs_core.networks.mcnet_plus import ThreeDecoderVNet
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CONFIG)
 class McNetPlusSettings:
-    """Every choice of the method; the defaults are the public code's.
+    """Every choice of the method; the defaults are the public code's."""
 
-    temperature: T of the sharpening, 0.01 to 1. dice_weight: of the three Dice losses' sum.
-    consistency_weight: w(t) when the ramp is over. targets: whether the gradient also flows through
-    the sharpened outputs (`released`) or they are constants as labels are (`constant`).
-    prediction: the first decoder's probability, or the mean of the three.
-    """
-
-    temperature: float = 0.1
-    dice_weight: float = 0.5
-    consistency_weight: float = 1.0
+    temperature: Temperature = 0.1
+    """T of the sharpening"""
+    dice_weight: Factor = 0.5
+    """of the three Dice losses' sum"""
+    consistency_weight: Factor = 1.0
+    """w(t) when the ramp is over"""
     targets: Literal["released", "constant"] = "released"
+    """whether the gradient also flows through the sharpened outputs (`released`) or they are
+    constants as labels are (`constant`)"""
     prediction: Literal["first", "mean"] = "first"
-
-    def __post_init__(self) -> None:
-        if not 0.01 <= self.temperature <= 1:
-            raise ValueError(
-                f"temperature = {self.temperature}: allowed are numbers from 0.01 to 1"
-            )
-        for name in ("dice_weight", "consistency_weight"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} = {getattr(self, name)}: allowed are numbers from 0")
+    """the first decoder's probability, or the mean of the three"""
 
 
 class McNetPlus(Method):
@@ -60,9 +51,8 @@ class McNetPlus(Method):
     settings: McNetPlusSettings
     network: ThreeDecoderVNet
 
-    def __init__(self, run: TrainingSettings, settings: McNetPlusSettings | None = None) -> None:
-        super().__init__(run, settings)
-        self.network = ThreeDecoderVNet(base_filters=run.base_filters, dropout=run.dropout)
+    def build(self) -> None:
+        self.network = self.new_network(ThreeDecoderVNet)
 
     def step(self, batch: Batch, iteration: int) -> StepOutput:
         probabilities = self.probabilities(torch.cat([batch.images_l, batch.images_u]))
@@ -74,16 +64,14 @@ class McNetPlus(Method):
         loss = self.settings.dice_weight * dice + weight * consistency
 
         unlabelled = probabilities[0][len(batch.images_l) :]
-        terms = {
-            "labelled_dice": dice.detach(),
-            "consistency": consistency.detach(),
-            "weight": loss.new_tensor(weight),
-        }
-        return StepOutput(loss, terms, {"pseudo_labels": most_probable(unlabelled.detach())})
+        observed = {"pseudo_labels": most_probable(unlabelled)}
+        return StepOutput.of(
+            loss, observed, labelled_dice=dice, consistency=consistency, weight=weight
+        )
 
     def weight(self, iteration: int) -> float:
         """w(t)."""
-        return self.settings.consistency_weight * ramp_up(iteration, self.run)
+        return self.settings.consistency_weight * self.rampup(iteration)
 
     def probabilities(self, images: Tensor) -> list[Tensor]:
         """p_1, p_2, p_3: (B, 1, X, Y, Z) -> three (B, 2, X, Y, Z) float32.
@@ -95,7 +83,7 @@ class McNetPlus(Method):
     def predict(self, images: Tensor) -> Tensor:
         """Foreground probability of the first decoder, or the mean of the three."""
         if self.settings.prediction == "first":
-            return torch.softmax(self.network.first(images).float(), dim=1)[:, 1]
+            return foreground(self.network.first(images))
         return torch.stack(self.probabilities(images)).mean(dim=0)[:, 1]
 
 

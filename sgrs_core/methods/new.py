@@ -12,9 +12,7 @@ def new_method(run: Run) -> Method:
     """The run's method at its first weights, which depend on the seed alone."""
     seed_everything(run.seed, 0)
     kind = METHODS[run.method]
-    method = kind(run.training, kind.Settings(**run.settings))
-    method.labelled_scans = len(run.labelled)
-    return method
+    return kind(run.training, kind.Settings(**run.settings), len(run.labelled))
 
 
 def seed_everything(seed: int, iteration: int) -> None:

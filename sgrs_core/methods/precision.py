@@ -3,25 +3,18 @@
 What is computed stands in the methods; nothing here changes it but for rounding.
 """
 
-import ctypes
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from sgrs_core.experiment.settings import Precision, TrainingSettings
-from sgrs_core.methods.base import Method
+from sgrs_core.methods.cpu_tuning import guard_bfloat16_convolutions
 
 logger = logging.getLogger(__name__)
-
-# Of glibc's mallopt: number, value that keeps memory, glibc's own. M_MMAP_MAX: blocks of pages of
-# their own; M_TRIM_THRESHOLD: free bytes from which on memory is given back; M_TOP_PAD: bytes that
-# are asked for at once, beyond what is needed.
-GLIBC = ((-4, 0, 65_536), (-1, 2**31 - 1, 2**17), (-2, 2**29, 2**17))
 
 
 def choose_device(name: str) -> torch.device:
@@ -37,7 +30,7 @@ def choose_device(name: str) -> torch.device:
 
 
 @contextmanager
-def arithmetic(precision: Precision) -> Iterator[None]:
+def precision_context(precision: Precision) -> Iterator[None]:
     """Everything torch keeps globally about a precision, forward and backward; restored at the end.
 
     strict: deterministic algorithms alone; torch raises RuntimeError, naming the operation, where
@@ -69,26 +62,6 @@ def _set_globally(matmul_tf32: bool, cudnn_tf32: bool, benchmark: bool, strict: 
     torch.use_deterministic_algorithms(strict)
 
 
-@contextmanager
-def freed_memory_kept() -> Iterator[None]:
-    """Inside, the process keeps the memory that it frees, and fills it again; glibc alone.
-
-    Otherwise each large tensor on the CPU is made of new pages, which the system has to clear: a
-    sixth of a step's time, against a fifth more memory (docs/performance.md). No number changes.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:
-        yield
-        return
-    for parameter, kept, _ in GLIBC:
-        mallopt(parameter, kept)
-    try:
-        yield
-    finally:
-        for parameter, _, usual in GLIBC:
-            mallopt(parameter, usual)
-
-
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:
     """For forward passes: bfloat16 where that is the precision; losses see to their own float32."""
     low = precision == "bfloat16"
@@ -102,9 +75,7 @@ def place(method: nn.Module, device: torch.device, settings: TrainingSettings) -
         if settings.channels_last and not _has_instance_norm(network):
             network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     if settings.precision == "bfloat16" and device.type == "cpu":
-        for module in method.modules():
-            if isinstance(module, nn.Conv3d):
-                module.forward = partial(_convolve, module.forward, module.kernel_size)  # type: ignore[method-assign]
+        guard_bfloat16_convolutions(method)
 
 
 def _has_instance_norm(network: nn.Module) -> bool:
@@ -115,29 +86,6 @@ def _has_instance_norm(network: nn.Module) -> bool:
     return any(isinstance(module, nn.InstanceNorm3d) for module in network.modules())
 
 
-def _convolve(convolution: Callable[[Tensor], Tensor], kernel: Sequence[int], x: Tensor) -> Tensor:
-    """A convolution under autocast on a CPU; in float32 where its input is smaller than its kernel.
-
-    Such inputs oneDNN (as of PyTorch 2.13) gets wrong in bfloat16: weight gradients that hold what
-    was in memory before, NaN among it, some wrong outputs, and with 4x4x4 kernels the process ends.
-    """
-    if all(side >= length for side, length in zip(x.shape[2:], kernel, strict=True)):
-        return convolution(x)
-    with torch.autocast("cpu", enabled=False):
-        return convolution(x.float())
-
-
-def compile_parts(method: Method) -> None:
-    """Compile a method's networks, and what it calls `fused`, at their first call.
-
-    For each shape and mode apart. The names in the method's state stay as they are.
-    """
-    for network in method.children():
-        network.compile(dynamic=False)
-    for name in method.fused:
-        setattr(method, name, torch.compile(getattr(method, name), dynamic=False))
-
-
-def as_written() -> AbstractContextManager[None]:
+def uncompiled() -> AbstractContextManager[None]:
     """Inside, compiled networks run as they are written: whole scans need no other compilation."""
     return torch.compiler.set_stance("force_eager")

@@ -1,25 +1,14 @@
-"""The warm-up of the pseudo-label weight."""
+"""How weights rise and learning rates fall over a run."""
 
 import math
-
-from sgrs_core.experiment.settings import TrainingSettings
-
-
-def ramp_up(iteration: int, run: TrainingSettings) -> float:
-    """w(t) = exp(-5 (1 - min(t, T) / T)^2), eq. 20, in [exp(-5), 1], as public codes count.
-
-    iteration: the counter where the public code reads it, which is before or after the counter's
-    increase. t in whole blocks of `ramp_block` iterations, T = t_warm = `ramp_iterations` in the
-    same blocks.
-    """
-    return weight_at((iteration // run.ramp_block) / (run.ramp_iterations // run.ramp_block))
+from collections.abc import Iterable
 
 
-def smooth_ramp_up(iteration: int, run: TrainingSettings) -> float:
-    """The same as printed: t moves with each iteration."""
-    return weight_at(iteration / run.ramp_iterations)
+def sigmoid_rampup(current: float, length: float) -> float:
+    """w = exp(-5 (1 - min(current / length, 1))^2): from exp(-5) to 1, and 1 from `length` on."""
+    return math.exp(-5 * (1 - min(current / length, 1.0)) ** 2)
 
 
-def weight_at(elapsed: float) -> float:
-    """exp(-5 (1 - elapsed)^2), elapsed the share of the warm-up that is over, at most 1."""
-    return math.exp(-5 * (1 - min(elapsed, 1.0)) ** 2)
+def step_decay(iteration: int, falls: Iterable[int], factor: float) -> float:
+    """factor^(number of falls that lie before the iteration): 1 up to the first of them."""
+    return float(factor ** sum(iteration > fall for fall in falls))

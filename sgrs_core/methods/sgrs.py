@@ -17,96 +17,96 @@ and the head (c99025f, 2025).
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from functools import partial
+from typing import Annotated, Literal, NamedTuple
 
 import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.experiment.settings import TrainingSettings
+from sgrs_core.experiment.settings import CONFIG, PUBLISHED_TAU, Factor, Positive
 from sgrs_core.losses import sgrs as losses
 from sgrs_core.losses.common import most_probable
 from sgrs_core.methods.base import Method, StepOutput
-from sgrs_core.methods.schedules import ramp_up, smooth_ramp_up
+from sgrs_core.methods.schedules import sigmoid_rampup
 from sgrs_core.networks.ema import average_into, shrink
 
 Form = Literal["paper", "released"]
 RegionLoss = Literal["con", "nr", "none"]
 
-PUBLISHED_TAU = 0.296
 # The background probability above which a voxel is uncertain (below 1 minus it). Base-10 entropies:
 # 0.29613, which the paper prints as 0.296, and 0.29396.
 RELEASED_PROBABILITY = {"released": 0.425, "released_2024": 0.410}
 FLIPPED_AXIS = {"flip_h": -3, "flip_v": -2}  # x is the image's horizontal axis, y its vertical
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CONFIG)
 class SgrsSettings:
     """Every choice of the method; the defaults are those of the released code of 2025.
 
-    The first group are the ablations of Tables 5-7 and Figure 4.
-
-    teacher: where pseudo labels come from. augmentation: what makes D_M from D_U. omega, theta,
-    delta: the loss of each region, regularised as consistent, as noise-robust, or not at all. tau:
-    the threshold, a base-10 entropy.
-
-    The second are constants.
-
-    noise_limit: where the noise is cut. beta: of the mixing coefficient's Beta distribution.
-    epsilon: label smoothing. eta: of the noise-robust Dice loss. teacher_mode: `train` (active
-    dropout, batch statistics) or `eval`. shared_start: the student's first weights are the
-    teacher's.
-
-    The third are the numbered differences between paper and released code.
-
-    labelled_dice, consistent_dice, noise_robust_dice, consistent_cross_entropy,
-    noise_robust_cross_entropy, loss_weights, teacher_update, student_decay, cross_entropy, ramp:
-    each as printed or as released. disregarded: the threshold, as printed (`tau`) or as a
-    probability, 0.425 (`released`) or 0.410 (`released_2024`). uncertain_views: a voxel is
-    uncertain where either of P_U and P_M is (`both`), or where P_U is (`unmixed`, the code of
-    2024). noise: deviation of the noise on the images that the teacher sees and that are mixed; 0:
-    none, as in the text.
+    First the ablations of Tables 5-7 and Figure 4, then constants, then the numbered differences
+    between paper and released code.
     """
 
     teacher: Literal["ema", "student"] = "ema"
+    """where pseudo labels come from"""
     augmentation: Literal["mix", "flip_h", "flip_v", "none"] = "mix"
+    """what makes D_M from D_U"""
     omega: RegionLoss = "con"
+    """Omega's loss: regularised as consistent, as noise-robust, or not at all"""
     theta: RegionLoss = "nr"
+    """Theta's loss: likewise"""
     delta: RegionLoss = "none"
-    tau: float = PUBLISHED_TAU
+    """Delta's loss: likewise"""
+    tau: Annotated[float, Field(gt=0, lt=0.302)] = PUBLISHED_TAU
+    """the threshold, a base-10 entropy"""
 
-    noise_limit: float = 0.2
-    beta: float = 0.75
-    epsilon: float = 0.2
-    eta: float = 20.0
+    noise_limit: Factor = 0.2
+    """where the noise is cut"""
+    beta: Positive = 0.75
+    """of the mixing coefficient's Beta distribution"""
+    epsilon: Annotated[float, Field(ge=0, le=1)] = 0.2
+    """label smoothing"""
+    eta: Factor = 20.0
+    """of the noise-robust Dice loss"""
     teacher_mode: Literal["train", "eval"] = "train"
-    shared_start: bool = True  # 9
+    """`train` (active dropout, batch statistics) or `eval`"""
 
-    labelled_dice: Form = "released"  # 1
-    consistent_dice: Form = "released"  # 2
-    noise_robust_dice: Form = "released"  # 3
-    consistent_cross_entropy: Form = "released"  # 4
-    noise_robust_cross_entropy: Form = "released"  # 5
-    loss_weights: Form = "released"  # 6
-    teacher_update: Form = "released"  # 7
-    student_decay: Form = "released"  # 8
-    disregarded: Literal["paper", "released", "released_2024"] = "released"  # 11
-    uncertain_views: Literal["both", "unmixed"] = "both"  # 12
-    cross_entropy: Form = "released"  # 13
-    ramp: Form = "released"  # 14
-    noise: float = 0.1  # 15
+    labelled_dice: Form = "released"
+    """1: the Dice loss of labelled patches, as printed or as released"""
+    consistent_dice: Form = "released"
+    """2: the Dice loss of what is consistent, as printed or as released"""
+    noise_robust_dice: Form = "released"
+    """3: the noise-robust Dice loss, as printed or as released"""
+    consistent_cross_entropy: Form = "released"
+    """4: the cross-entropy of what is consistent, as printed or as released"""
+    noise_robust_cross_entropy: Form = "released"
+    """5: the noise-robust cross-entropy, as printed or as released"""
+    loss_weights: Form = "released"
+    """6: the terms' weights in the sum, as printed or as released"""
+    teacher_update: Form = "released"
+    """7: the teacher's moving average, as printed or as released, twice"""
+    student_decay: Form = "released"
+    """8: as released, the student shrinks after each step"""
+    shared_start: bool = True
+    """9: the student's first weights are the teacher's"""
+    disregarded: Literal["paper", "released", "released_2024"] = "released"
+    """11: the threshold as printed (`tau`), or as a probability, 0.425 (`released`) or 0.410
+    (`released_2024`)"""
+    uncertain_views: Literal["both", "unmixed"] = "both"
+    """12: a voxel is uncertain where either of P_U and P_M is (`both`), or where P_U is (`unmixed`,
+    the code of 2024)"""
+    cross_entropy: Form = "released"
+    """13: as printed, a sum over voxels, or as released, their mean"""
+    ramp: Form = "released"
+    """14: w(t) as printed, moving with each iteration, or as released, in blocks"""
+    noise: Factor = 0.1
+    """15: deviation of the noise on the images that the teacher sees and that are mixed; 0: none,
+    as in the text"""
 
     def __post_init__(self) -> None:
-        if not 0 < self.tau < 0.302:
-            raise ValueError(f"tau = {self.tau}: allowed are base-10 entropies from 0 to 0.302")
-        for name in ("noise", "noise_limit", "eta"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} = {getattr(self, name)}: allowed are numbers from 0")
-        if not 0 < self.beta < math.inf:
-            raise ValueError(f"beta = {self.beta}: allowed are numbers above 0")
-        if not 0 <= self.epsilon <= 1:
-            raise ValueError(f"epsilon = {self.epsilon}: allowed are numbers from 0 to 1")
         if self.disregarded != "paper" and self.tau != PUBLISHED_TAU:
             raise ValueError(
                 f"tau = {self.tau}: allowed is {PUBLISHED_TAU} while disregarded = "
@@ -136,11 +136,9 @@ class SynergyGuidedRegionalSupervision(Method):
     """Student (`network`, which predicts) and its moving average, the teacher."""
 
     Settings = SgrsSettings
-    fused = ("split", "labelled_loss", "regional_loss")
     settings: SgrsSettings
 
-    def __init__(self, run: TrainingSettings, settings: SgrsSettings | None = None) -> None:
-        super().__init__(run, settings)
+    def build(self) -> None:
         self.network = self.new_vnet()
         if self.settings.teacher == "ema":
             self.teacher = self.new_vnet().requires_grad_(False)
@@ -157,14 +155,21 @@ class SynergyGuidedRegionalSupervision(Method):
         weight = self.weight(iteration)  # eq. 20
         loss = supervised + weight * unsupervised  # eq. 19
 
-        terms = terms | more_terms | {"weight": loss.new_tensor(weight)}
         observed = {
             "pseudo_labels": pseudo_labels,
             "region_omega": regions.omega,
             "region_theta": regions.theta,
             "region_delta": regions.delta,
         }
-        return StepOutput(loss, {name: term.detach() for name, term in terms.items()}, observed)
+        return StepOutput.of(loss, observed, **terms, **more_terms, weight=weight)
+
+    def compile_parts(self) -> None:
+        """Besides the network, fuse the losses, which pass over the voxels many times."""
+        super().compile_parts()
+        compiled = partial(torch.compile, dynamic=False)
+        self.split = compiled(self.split)  # type: ignore[method-assign]
+        self.labelled_loss = compiled(self.labelled_loss)  # type: ignore[method-assign]
+        self.regional_loss = compiled(self.regional_loss)  # type: ignore[method-assign]
 
     def add_noise(self, images: Tensor) -> Tensor:
         """D' = D + n, n ~ N(0, noise) cut at +-noise_limit."""
@@ -299,8 +304,8 @@ class SynergyGuidedRegionalSupervision(Method):
     def weight(self, iteration: int) -> float:
         """w(t), eq. 20; difference 14: the released code moves it in blocks, counted from 0."""
         if self.settings.ramp == "paper":
-            return smooth_ramp_up(iteration, self.run)
-        return ramp_up(iteration - 1, self.run)
+            return sigmoid_rampup(iteration, self.training_settings.ramp_iterations)
+        return self.rampup(iteration - 1)
 
     def after_step(self, iteration: int) -> None:
         """The teacher follows: theta_T = a theta_T + (1 - a) theta_S, a = min(1 - 1/(t+1), 0.99).

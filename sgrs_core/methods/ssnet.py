@@ -13,16 +13,17 @@ Segmentation", and the authors' public code (ycwu1997/SS-Net), which differs fro
 numbered in docs/methods/ssnet.md.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.experiment.settings import TrainingSettings
-from sgrs_core.losses.common import binary_dice_loss, most_probable
+from sgrs_core.experiment.settings import CONFIG, Count, Factor, Positive
+from sgrs_core.losses.common import binary_dice_loss, foreground, most_probable
 from sgrs_core.losses.ssnet import (
     adversarial_dice_loss,
     cosine_distances,
@@ -30,54 +31,40 @@ from sgrs_core.losses.ssnet import (
     weighted_mean_distance,
 )
 from sgrs_core.methods.base import Method, StepOutput
-from sgrs_core.methods.schedules import ramp_up
+from sgrs_core.methods.settings import Decay
 from sgrs_core.networks.memory import ClassMemory
 from sgrs_core.networks.ssnet import EMBEDDING, SeparatingVNet, score
 
 CLASSES = 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CONFIG)
 class SsnetSettings:
     """Every choice of the method; the defaults are the public code's.
 
-    xi, epsilon: lengths of the perturbation that probes and of the one that is trained on.
-    contrast_weight: of both contrast losses beside the smoothness. consistency_weight: w(t) when
-    the ramp is over. memory_size: vectors per class.
-    memory_ranking, memory_weights, memory_classes: the numbered differences between idea and public
-    code. rate_levels, rate_factor: the run has so many parts of one length, and from one to the
-    next the learning rate is multiplied by the factor.
+    Numbered: the differences between idea and public code.
     """
 
-    xi: float = 10.0
-    epsilon: float = 10.0
-    contrast_weight: float = 0.1
-    consistency_weight: float = 1.0
-    memory_size: int = 32
-    memory_ranking: Literal["lowest", "highest"] = "lowest"  # 1
-    memory_weights: Literal["ones", "learned"] = "ones"  # 2
-    memory_classes: Literal["foreground", "all"] = "foreground"  # 3
-    rate_levels: int = 6
-    rate_factor: float = 0.1
-
-    def __post_init__(self) -> None:
-        for name in ("xi", "epsilon"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} = {getattr(self, name)}: allowed are lengths above 0")
-        for name in ("contrast_weight", "consistency_weight"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} = {getattr(self, name)}: allowed are numbers from 0")
-        if self.memory_size < 2:
-            raise ValueError(
-                f"memory_size = {self.memory_size}: allowed are whole numbers from 2, because a "
-                "class with a single vector is left out of the contrast"
-            )
-        if self.rate_levels < 1:
-            raise ValueError(f"rate_levels = {self.rate_levels}: allowed are whole numbers from 1")
-        if not 0 < self.rate_factor <= 1:
-            raise ValueError(
-                f"rate_factor = {self.rate_factor}: allowed are numbers above 0, up to 1"
-            )
+    xi: Positive = 10.0
+    """length of the perturbation that probes"""
+    epsilon: Positive = 10.0
+    """length of the perturbation that is trained on"""
+    contrast_weight: Factor = 0.1
+    """of both contrast losses beside the smoothness"""
+    consistency_weight: Factor = 1.0
+    """w(t) when the ramp is over"""
+    memory_size: Annotated[int, Field(ge=2)] = 32
+    """vectors per class; a class with a single one is left out of the contrast"""
+    memory_ranking: Literal["lowest", "highest"] = "lowest"
+    """1: which scores enter the memory"""
+    memory_weights: Literal["ones", "learned"] = "ones"
+    """2: how the memory's vectors are weighed"""
+    memory_classes: Literal["foreground", "all"] = "foreground"
+    """3: which classes have a memory"""
+    rate_levels: Count = 6
+    """the run has so many parts of one length"""
+    rate_factor: Decay = 0.1
+    """from one part to the next the learning rate is multiplied by it"""
 
 
 class SmoothnessAndSeparation(Method):
@@ -87,9 +74,8 @@ class SmoothnessAndSeparation(Method):
     settings: SsnetSettings
     network: SeparatingVNet
 
-    def __init__(self, run: TrainingSettings, settings: SsnetSettings | None = None) -> None:
-        super().__init__(run, settings)
-        self.network = SeparatingVNet(CLASSES, run.base_filters, run.dropout)
+    def build(self) -> None:
+        self.network = self.new_network(SeparatingVNet, classes=CLASSES)
         self.memory = ClassMemory(CLASSES, self.settings.memory_size, EMBEDDING)
         for c in set(range(CLASSES)) - set(self.remembered):  # no loss reaches their selectors
             self.network.selectors[c].requires_grad_(False)
@@ -108,7 +94,7 @@ class SmoothnessAndSeparation(Method):
         features_l, features_u = features.split(sizes)
         pseudo_labels = most_probable(logits_u)
 
-        supervised = binary_dice_loss(torch.softmax(logits_l, dim=1)[:, 1], labels_l)
+        supervised = binary_dice_loss(foreground(logits_l), labels_l)
         smoothness = self.smoothness_loss(images)
         self.remember(features_l, most_probable(logits_l), labels_l)
         contrast_l = self.contrast_loss(features_l, labels_l)
@@ -117,16 +103,16 @@ class SmoothnessAndSeparation(Method):
         contrast = self.settings.contrast_weight * (contrast_l + contrast_u)
         loss = supervised + weight * (smoothness + contrast)
 
-        terms = {
-            "dice": supervised,
-            "smoothness": smoothness,
-            "contrast_labelled": contrast_l,
-            "contrast_unlabelled": contrast_u,
-            "weight": loss.new_tensor(weight),
-            "learning_rate": loss.new_tensor(self.learning_rate(iteration)),
-        }
-        detached = {name: term.detach() for name, term in terms.items()}
-        return StepOutput(loss, detached, {"pseudo_labels": pseudo_labels})
+        return StepOutput.of(
+            loss,
+            {"pseudo_labels": pseudo_labels},
+            dice=supervised,
+            smoothness=smoothness,
+            contrast_labelled=contrast_l,
+            contrast_unlabelled=contrast_u,
+            weight=weight,
+            learning_rate=self.learning_rate(iteration),
+        )
 
     def smoothness_loss(self, images: Tensor) -> Tensor:
         """L_vat on all patches; the first direction is uniform in [-0.5, 0.5]."""
@@ -146,7 +132,7 @@ class SmoothnessAndSeparation(Method):
             for c in self.remembered:
                 vectors = features.movedim(1, -1)[correct & (label == c)].float()
                 if len(vectors):
-                    self.memory.store(c, self.select(c, self.network.project_for_memory(vectors)))
+                    self.memory.store(c, self.select(c, self.network.projection.evaluate(vectors)))
 
     def select(self, c: int, vectors: Tensor) -> Tensor:
         """At most `memory_size` of (N, 32), ranked by the class's selector: difference 1."""
@@ -184,9 +170,10 @@ class SmoothnessAndSeparation(Method):
 
     def weight(self, iteration: int) -> float:
         """w(t)."""
-        return self.settings.consistency_weight * ramp_up(iteration, self.run)
+        return self.settings.consistency_weight * self.rampup(iteration)
 
     def learning_rate(self, iteration: int) -> float:
         """Of the step of an iteration: the run's, times the factor for each part that is over."""
-        part = max(1, round(self.run.iterations / self.settings.rate_levels))
-        return self.run.learning_rate * self.settings.rate_factor ** ((iteration - 1) // part)
+        run = self.training_settings
+        part = max(1, round(run.iterations / self.settings.rate_levels))
+        return run.learning_rate * self.settings.rate_factor ** ((iteration - 1) // part)

@@ -13,56 +13,47 @@ the points numbered in docs/methods/urpc.md.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
+from pydantic.dataclasses import dataclass
 from torch import Tensor
-from torch.optim import SGD, Optimizer
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.experiment.settings import TrainingSettings
+from sgrs_core.experiment.settings import CONFIG, Count, Positive
 from sgrs_core.losses import urpc as losses
-from sgrs_core.losses.common import cross_entropy_map, most_probable
+from sgrs_core.losses.common import cross_entropy_map, foreground, most_probable
 from sgrs_core.methods.base import Method, StepOutput
-from sgrs_core.methods.schedules import ramp_up
 from sgrs_core.networks.urpc import PyramidUNet, PyramidVNet
 
 Form = Literal["paper", "released"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CONFIG)
 class UrpcSettings:
     """Every choice of the method; the defaults are the public code's.
 
-    network: `unet`, the public code's, or `vnet`, our own, for a comparison on one backbone.
-    base_rate: SGD's first learning rate, in place of the training settings'. weight: the largest
-    lambda. ramp_blocks: of the training settings' ramp_block iterations each, until lambda is
-    largest; None: as many as the run has, as in the public scripts.
-
-    divergence, distance, uncertainty: the numbered differences 1 to 3. rate_lag: how many
-    iterations the learning rate lags behind its formula (public code 1: iterations t = 0 and t = 1
-    both use base_rate).
+    Numbered: the differences between papers and public code.
     """
 
     network: Literal["unet", "vnet"] = "unet"
-    base_rate: float = 0.1
-    weight: float = 0.1
-    ramp_blocks: int | None = None
-
-    divergence: Form = "released"  # 1
-    distance: Form = "released"  # 2
-    uncertainty: Form = "released"  # 3
-    rate_lag: Literal[0, 1] = 1  # 4
-
-    def __post_init__(self) -> None:
-        for name in ("base_rate", "weight"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} = {getattr(self, name)}: allowed are numbers above 0")
-        if self.ramp_blocks is not None and self.ramp_blocks < 1:
-            raise ValueError(
-                f"ramp_blocks = {self.ramp_blocks}: allowed are whole numbers from 1, or null"
-            )
+    """`unet`, the public code's, or `vnet`, our own, for a comparison on one backbone"""
+    base_rate: Positive = 0.1
+    """SGD's first learning rate, in place of the training settings'"""
+    weight: Positive = 0.1
+    """the largest lambda"""
+    ramp_blocks: Count | None = None
+    """of the training settings' ramp_block iterations each, until lambda is largest; None: as many
+    as the run has, as in the public scripts"""
+    divergence: Form = "released"
+    """1: of which of the two distributions from the other"""
+    distance: Form = "released"
+    """2: the classes' mean, or their sum"""
+    uncertainty: Form = "released"
+    """3: the mean of D_k, or its norm"""
+    rate_lag: Literal[0, 1] = 1
+    """4: how many iterations the learning rate lags behind its formula (public code 1: iterations
+    t = 0 and t = 1 both use base_rate)"""
 
 
 class UncertaintyRectifiedPyramidConsistency(Method):
@@ -71,12 +62,9 @@ class UncertaintyRectifiedPyramidConsistency(Method):
     Settings = UrpcSettings
     settings: UrpcSettings
 
-    def __init__(self, run: TrainingSettings, settings: UrpcSettings | None = None) -> None:
-        super().__init__(run, settings)
+    def build(self) -> None:
         kind = PyramidUNet if self.settings.network == "unet" else PyramidVNet
-        self.network = kind(base_filters=run.base_filters, dropout=run.dropout)
-        blocks = self.settings.ramp_blocks or max(run.iterations // run.ramp_block, 1)
-        self.ramp = replace(run, ramp_iterations=blocks * run.ramp_block)
+        self.network = self.new_network(kind)
 
     def step(self, batch: Batch, iteration: int) -> StepOutput:
         outputs = self.network(torch.cat([batch.images_l, batch.images_u]))  # o_1, ..., o_4
@@ -87,9 +75,8 @@ class UncertaintyRectifiedPyramidConsistency(Method):
         weight = self.weight(iteration)  # lambda(t)
         loss = supervised + weight * consistency
 
-        terms = terms | more_terms | {"weight": loss.new_tensor(weight)}
-        terms = {name: term.detach() for name, term in terms.items()}
-        return StepOutput(loss, terms, {"pseudo_labels": most_probable(m)})
+        observed = {"pseudo_labels": most_probable(m)}
+        return StepOutput.of(loss, observed, **terms, **more_terms, weight=weight)
 
     def supervised_loss(
         self, outputs: Sequence[Tensor], label: Tensor
@@ -122,18 +109,16 @@ class UncertaintyRectifiedPyramidConsistency(Method):
 
     def weight(self, iteration: int) -> float:
         """lambda(t) = weight exp(-5 (1 - min(t, T) / T)^2), t and T in whole ramp blocks."""
-        return self.settings.weight * ramp_up(iteration - 1, self.ramp)
-
-    def optimizers(self) -> list[Optimizer]:
-        """One SGD, with a rate of its own."""
-        run, rate = self.run, self.settings.base_rate
-        return [SGD(self.parameters(), rate, run.momentum, weight_decay=run.weight_decay)]
+        whole_run = max(1, self.training_settings.iterations // self.training_settings.ramp_block)
+        return self.settings.weight * self.rampup(
+            iteration - 1, self.settings.ramp_blocks or whole_run
+        )
 
     def learning_rate(self, iteration: int) -> float:
         """base_rate (1 - max(t - lag, 0) / N)^0.9: the rate that this iteration's step uses."""
-        passed = max(iteration - 1 - self.settings.rate_lag, 0) / self.run.iterations
+        passed = max(iteration - 1 - self.settings.rate_lag, 0) / self.training_settings.iterations
         return self.settings.base_rate * max(1 - passed, 0.0) ** 0.9
 
     def predict(self, images: Tensor) -> Tensor:
         """Foreground probability of o_1 alone: (B, 1, X, Y, Z) -> (B, X, Y, Z) in [0, 1]."""
-        return torch.softmax(self.network(images)[0].float(), dim=1)[:, 1]
+        return foreground(self.network(images)[0])

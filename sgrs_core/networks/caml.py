@@ -6,13 +6,12 @@ segmentation", MICCAI 2023, in the form that its public code computes.
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from sgrs_core.networks.attention import CrossSampleAttention
 from sgrs_core.networks.mcnet_plus import TRILINEAR
-from sgrs_core.networks.vector_norm import VectorNorm
 from sgrs_core.networks.vnet import Decoder, VNet
+from sgrs_core.networks.voxelwise import Head
 
 
 class View(NamedTuple):
@@ -35,29 +34,20 @@ class AuxiliaryVNet(VNet):
 
     def __init__(
         self,
-        in_channels: int = 1,
         classes: int = 2,
         base_filters: int = 16,
         dropout: float = 0.5,
         attention_dropout: float = 0.5,
     ) -> None:
-        super().__init__(in_channels, classes, base_filters, dropout)
+        super().__init__(classes, base_filters, dropout)
         self.encoder.stage4.append(CrossSampleAttention(8 * base_filters, attention_dropout))
         self.decoder = Decoder(classes, base_filters, dropout, TRILINEAR)
 
 
 def view(network: VNet, images: Tensor) -> View:
     """Logits and voxel features of a V-Net in one pass, in float32."""
-    decoder = network.decoder
-    features = decoder.dropout(decoder.features(network.encoder(images)))
-    return View(decoder.output(features).float(), features.float())
-
-
-class Head(nn.Sequential):
-    """Linear, batch norm, ReLU, linear: (n, cin) -> (n, cout). In train mode n is at least 2."""
-
-    def __init__(self, cin: int, cout: int) -> None:
-        super().__init__(nn.Linear(cin, cout), VectorNorm(cout), nn.ReLU(), nn.Linear(cout, cout))
+    logits, features = network.with_features(images)
+    return View(logits.float(), features.float())
 
 
 class Heads(nn.Module):
@@ -69,11 +59,3 @@ class Heads(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         return self.prediction(self.projection(features))
-
-    @torch.no_grad()
-    def project(self, features: Tensor) -> Tensor:
-        """The projection alone, in eval mode: it uses the running statistics, and leaves them."""
-        mode = self.projection.training
-        projected: Tensor = self.projection.eval()(features)
-        self.projection.train(mode)
-        return projected

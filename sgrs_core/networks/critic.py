@@ -10,25 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from sgrs_core.networks.voxelwise import Linear, Voxelwise
+
 WIDTHS = (1, 16, 32, 64, 1)
 
 
-class Mixing(nn.Linear):
-    """A linear layer across channels, without bias: (1, C, N) -> (1, C', N).
-
-    Channels before voxels, because on a CPU PyTorch's batch norm sums (N, C) in plain float32: with
-    hundreds of thousands of voxels, verdicts come out wrong in the third digit. Its state is
-    `nn.Linear`'s.
-    """
-
-    def __init__(self, cin: int, cout: int) -> None:
-        super().__init__(cin, cout, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.weight @ x
-
-
-class Critic(nn.Sequential):
+class Critic(Voxelwise):
     """Four times linear layer without bias, batch norm and leaky ReLU, the last one too.
 
     The same layers for every voxel: the public code's 1x1x1 convolutions, as the matrix products
@@ -40,23 +27,23 @@ class Critic(nn.Sequential):
         layers: list[nn.Module] = []
         for cin, cout in pairwise(WIDTHS):
             layers += [
-                Mixing(cin, cout),
+                Linear(cin, cout, bias=False),
                 nn.BatchNorm1d(cout),
                 nn.LeakyReLU(0.2, inplace=True),
             ]
         super().__init__(*layers)
 
     def forward(self, probability: Tensor) -> Tensor:
-        logits: Tensor = super().forward(probability.reshape(1, 1, -1))
+        logits: Tensor = super().forward(probability.reshape(-1, 1))
         return logits.view(probability.shape)
 
 
-def verdict(critic: nn.Module, probability: Tensor) -> Tensor:
+def critic_probability(critic: nn.Module, probability: Tensor) -> Tensor:
     """sigmoid(critic(p)), voxel by voxel: (B, X, Y, Z) in [0, 1] -> the same, float32."""
     return torch.sigmoid(critic(probability).float())
 
 
-def constant_verdict(critic: nn.Module, probability: Tensor) -> Tensor:
+def frozen_critic_probability(critic: nn.Module, probability: Tensor) -> Tensor:
     """The same, with a gradient for the probability and none for the critic's parameters."""
     constants = {name: value.detach() for name, value in critic.named_parameters()}
     logits: Tensor = functional_call(critic, constants, (probability,))

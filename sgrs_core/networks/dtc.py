@@ -26,13 +26,13 @@ class DualOutput(NamedTuple):
 class DualTaskVNet(nn.Module):
     """Encoder, decoder and two heads of one channel each, on the same dropped-out features.
 
-    forward: (N, in_channels, X, Y, Z) float, each side divisible by 16 -> `DualOutput`. `dropout`
+    forward: (N, 1, X, Y, Z) float, each side divisible by 16 -> `DualOutput`. `dropout`
     is the rate of both channel dropouts, as in `VNet`.
     """
 
-    def __init__(self, in_channels: int = 1, base_filters: int = 16, dropout: float = 0.5) -> None:
+    def __init__(self, base_filters: int = 16, dropout: float = 0.5) -> None:
         super().__init__()
-        self.encoder = Encoder(in_channels, base_filters, dropout)
+        self.encoder = Encoder(base_filters, dropout)
         self.decoder = FeatureDecoder(base_filters, dropout)
         self.distance = nn.Conv3d(base_filters, 1, 1)
         self.mask = nn.Conv3d(base_filters, 1, 1)

@@ -36,20 +36,14 @@ NEAREST = partial(InterpolatingUp, mode="nearest")
 class ThreeDecoderVNet(nn.Module):
     """One encoder, three decoders: transposed convolution, trilinear, nearest.
 
-    forward: (N, in_channels, X, Y, Z) float, each side divisible by 16 -> three logits
+    forward: (N, 1, X, Y, Z) float, each side divisible by 16 -> three logits
     (N, classes, X, Y, Z). `dropout` is the rate at the bottleneck (one draw for all decoders) and
     before each decoder's output convolution.
     """
 
-    def __init__(
-        self,
-        in_channels: int = 1,
-        classes: int = 2,
-        base_filters: int = 16,
-        dropout: float = 0.5,
-    ) -> None:
+    def __init__(self, classes: int = 2, base_filters: int = 16, dropout: float = 0.5) -> None:
         super().__init__()
-        self.encoder = Encoder(in_channels, base_filters, dropout)
+        self.encoder = Encoder(base_filters, dropout)
         self.decoders = nn.ModuleList(
             Decoder(classes, base_filters, dropout, up) for up in (Up, TRILINEAR, NEAREST)
         )

@@ -57,7 +57,7 @@ class ScanMemory(nn.Module):
         places = mask.nonzero()[:, 0]
         if len(places) <= self.capacity:
             return places
-        return places[distinct(self.capacity, len(places)).to(places.device)]
+        return places[sample_without_replacement(self.capacity, len(places)).to(places.device)]
 
     @torch.no_grad()
     def store(self, scan: int, label: int, vectors: Tensor, count: int) -> None:
@@ -86,7 +86,9 @@ class ScanMemory(nn.Module):
         ends = counts.cumsum(0)
         if counts.sum() < number:
             return None
-        positions = distinct(number, int(counts.sum()))  # in all scans' vectors, one after another
+        positions = sample_without_replacement(
+            number, int(counts.sum())
+        )  # in all scans' vectors, one after another
         scans = torch.searchsorted(ends, positions, right=True)
         places = positions - (ends - counts)[scans]
         for scan in scans.unique():
@@ -115,7 +117,7 @@ class ScanMemory(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
-def distinct(number: int, total: int) -> Tensor:
+def sample_without_replacement(number: int, total: int) -> Tensor:
     """`number` different whole numbers below `total`, any of them as likely: (number,) int64.
 
     Far below `total` it does not shuffle them all. number <= total.

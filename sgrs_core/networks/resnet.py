@@ -41,14 +41,14 @@ class BasicBlock(nn.Module):
 class ResNet34Encoder(nn.Module):
     """A 7x7x7 convolution that keeps the sides, and four stages that halve them.
 
-    forward: (N, in_channels, X, Y, Z) -> five tensors (N, f 2^k, X/2^k, Y/2^k, Z/2^k), k = 0..4, as
+    forward: (N, 1, X, Y, Z) -> five tensors (N, f 2^k, X/2^k, Y/2^k, Z/2^k), k = 0..4, as
     the V-Net's encoder gives them. No pooling, no dropout.
     """
 
-    def __init__(self, in_channels: int, base_filters: int) -> None:
+    def __init__(self, base_filters: int) -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv3d(in_channels, base_filters, 7, padding=3, bias=False),
+            nn.Conv3d(1, base_filters, 7, padding=3, bias=False),
             nn.BatchNorm3d(base_filters),
             nn.ReLU(inplace=True),
         )
@@ -68,20 +68,14 @@ class ResNet34Encoder(nn.Module):
 class ResNet34VNet(nn.Module):
     """ResNet-34 encoder and V-Net decoder.
 
-    forward: (N, in_channels, X, Y, Z) float, each side divisible by 16 -> logits
+    forward: (N, 1, X, Y, Z) float, each side divisible by 16 -> logits
     (N, classes, X, Y, Z). `dropout` is the rate of the only channel dropout, before the output
     convolution.
     """
 
-    def __init__(
-        self,
-        in_channels: int = 1,
-        classes: int = 2,
-        base_filters: int = 16,
-        dropout: float = 0.5,
-    ) -> None:
+    def __init__(self, classes: int = 2, base_filters: int = 16, dropout: float = 0.5) -> None:
         super().__init__()
-        self.encoder = ResNet34Encoder(in_channels, base_filters)
+        self.encoder = ResNet34Encoder(base_filters)
         self.decoder = Decoder(classes, base_filters, dropout)
 
     def forward(self, images: Tensor) -> Tensor:

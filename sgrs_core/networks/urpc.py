@@ -48,25 +48,17 @@ class Block(nn.Sequential):
 class PyramidUNet(nn.Module):
     """3D U-Net: max-pooling, trilinear up-sampling, concatenated skips, a head on each level.
 
-    forward: (N, in_channels, X, Y, Z) float, each side divisible by 16 -> [o_1, o_2, o_3, o_4],
+    forward: (N, 1, X, Y, Z) float, each side divisible by 16 -> [o_1, o_2, o_3, o_4],
     each (N, classes, X, Y, Z). `dropout`: channel dropout after the deepest decoder level; the
     finer ones drop 0.6, 0.4 and 0.2 of that. With sides of 16 only one voxel is left at the bottom,
     which the norm sets to 0: patches should be larger.
     """
 
-    def __init__(
-        self,
-        in_channels: int = 1,
-        classes: int = 2,
-        base_filters: int = 16,
-        dropout: float = 0.5,
-    ) -> None:
+    def __init__(self, classes: int = 2, base_filters: int = 16, dropout: float = 0.5) -> None:
         super().__init__()
         f = [base_filters * 2**level for level in range(SCALES + 1)]
         deepest_first = range(SCALES - 1, -1, -1)
-        self.encoder = nn.ModuleList(
-            Block(f[k - 1] if k else in_channels, f[k]) for k in range(SCALES)
-        )
+        self.encoder = nn.ModuleList(Block(f[k - 1] if k else 1, f[k]) for k in range(SCALES))
         self.centre = Block(f[SCALES - 1], f[SCALES])
         self.decoder = nn.ModuleList(Block(f[k] + f[k + 1], f[k]) for k in deepest_first)
         self.heads = nn.ModuleList(nn.Conv3d(f[k], classes, 1) for k in deepest_first)
@@ -93,15 +85,9 @@ class PyramidVNet(nn.Module):
     forward as `PyramidUNet`; o_1 is the V-Net's own output. 9,449,320 parameters with 16 filters.
     """
 
-    def __init__(
-        self,
-        in_channels: int = 1,
-        classes: int = 2,
-        base_filters: int = 16,
-        dropout: float = 0.5,
-    ) -> None:
+    def __init__(self, classes: int = 2, base_filters: int = 16, dropout: float = 0.5) -> None:
         super().__init__()
-        self.vnet = VNet(in_channels, classes, base_filters, dropout)
+        self.vnet = VNet(classes, base_filters, dropout)
         filters = [base_filters * 2**level for level in range(1, SCALES)]
         self.heads = nn.ModuleList(nn.Conv3d(f, classes, 1) for f in filters)
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
+NewUp = Callable[[int, int], nn.Module]  # from input and output channels
+
 
 class ConvBlock(nn.Sequential):
     """`n` times 3x3x3 convolution, batch norm, ReLU: (N, cin, X, Y, Z) -> (N, cout, X, Y, Z)."""
@@ -45,13 +47,13 @@ class Up(nn.Sequential):
 class Encoder(nn.Module):
     """The contracting half: an image to its features at five resolutions.
 
-    forward: (N, in_channels, X, Y, Z) -> five tensors (N, f 2^k, X/2^k, Y/2^k, Z/2^k), k = 0..4.
+    forward: (N, 1, X, Y, Z) -> five tensors (N, f 2^k, X/2^k, Y/2^k, Z/2^k), k = 0..4.
     """
 
-    def __init__(self, in_channels: int, base_filters: int, dropout: float) -> None:
+    def __init__(self, base_filters: int, dropout: float) -> None:
         super().__init__()
         f = base_filters
-        self.stage1, self.down1 = ConvBlock(1, in_channels, f), Down(f, 2 * f)
+        self.stage1, self.down1 = ConvBlock(1, 1, f), Down(f, 2 * f)
         self.stage2, self.down2 = ConvBlock(2, 2 * f, 2 * f), Down(2 * f, 4 * f)
         self.stage3, self.down3 = ConvBlock(3, 4 * f, 4 * f), Down(4 * f, 8 * f)
         self.stage4, self.down4 = ConvBlock(3, 8 * f, 8 * f), Down(8 * f, 16 * f)
@@ -74,9 +76,7 @@ class FeatureDecoder(nn.Module):
     makes the four modules that double the sides, from their input and output channels.
     """
 
-    def __init__(
-        self, base_filters: int, dropout: float, up: Callable[[int, int], nn.Module] = Up
-    ) -> None:
+    def __init__(self, base_filters: int, dropout: float, up: NewUp = Up) -> None:
         super().__init__()
         f = base_filters
         self.up5, self.stage6 = up(16 * f, 8 * f), ConvBlock(3, 8 * f, 8 * f)
@@ -121,21 +121,20 @@ class Decoder(FeatureDecoder):
 class VNet(nn.Module):
     """Encoder and decoder.
 
-    forward: (N, in_channels, X, Y, Z) float, each side divisible by 16 -> logits
+    forward: (N, 1, X, Y, Z) float, each side divisible by 16 -> logits
     (N, classes, X, Y, Z). `dropout` is the rate of the two channel dropouts (at the bottleneck
     and before the output convolution); 0 switches both off.
     """
 
-    def __init__(
-        self,
-        in_channels: int = 1,
-        classes: int = 2,
-        base_filters: int = 16,
-        dropout: float = 0.5,
-    ) -> None:
+    def __init__(self, classes: int = 2, base_filters: int = 16, dropout: float = 0.5) -> None:
         super().__init__()
-        self.encoder = Encoder(in_channels, base_filters, dropout)
+        self.encoder = Encoder(base_filters, dropout)
         self.decoder = Decoder(classes, base_filters, dropout)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.decoder(self.encoder(images))
+
+    def with_features(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits, and the features they are made of, after the dropout: (N, f, X, Y, Z)."""
+        features = self.decoder.dropout(self.decoder.features(self.encoder(images)))
+        return self.decoder.output(features), features

@@ -1,19 +1,22 @@
 """The abdomen of the Pancreas-CT phantoms: what lies where, and how bright it is.
 
 Body coordinates as in DICOM: x from the patient's right (-1) to the left, y from front (-1) to
-back, z from the feet (-0.6) to the head; about 200 mm a unit in a scan of full size.
+back, z from the feet (-0.6) to the head; about 200 mm a unit in a scan of full size. The organs
+that every patient has are listed in abdomen.toml.
 """
 
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from importlib.resources import files
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sgrs_core.data.masks import Mask
 from sgrs_core.phantoms.shapes import (
     Field,
-    Mask,
+    Path,
     Point,
     Points,
     ellipsoid,
@@ -21,27 +24,17 @@ from sgrs_core.phantoms.shapes import (
     path_level,
 )
 
-AIR = -1000.0  # HU, as all numbers named `hu` or `..._hu`
-LUNG = -850.0
-GAS = -950.0
-BONE = 400.0
-BLADDER = 8.0  # bile
+TABLES: Mapping[str, Any] = tomllib.loads(
+    files("sgrs_core.phantoms").joinpath("abdomen.toml").read_text("utf-8")
+)
+AIR, GAS, BONE = -1000.0, -950.0, 400.0  # HU, as all numbers named `hu` or `..._hu`
+COUCH = 0.71  # y of its top, in the scan's own coordinates
+BODY = (0.90, 0.66)  # radii along x and y
 
 Hounsfield = Mapping[str, float]
 
-PANCREAS = (  # uncinate process, head, head, neck, body, tail
-    ((-0.20, -0.06, -0.12), 0.064),
-    ((-0.30, -0.10, -0.06), 0.110),
-    ((-0.27, -0.13, 0.05), 0.125),
-    ((-0.08, -0.22, 0.13), 0.085),
-    ((0.14, -0.18, 0.20), 0.096),
-    ((0.36, -0.02, 0.25), 0.100),
-    ((0.54, 0.10, 0.30), 0.076),
-)
 
-
-@dataclass(frozen=True)
-class Organ:
+class Organ(NamedTuple):
     """An ellipsoid, or a tube along a path: its wall and its content, in HU.
 
     path: one point (an ellipsoid) or several (a tube). radii: of the ellipsoid along x, y, z, or
@@ -50,8 +43,8 @@ class Organ:
     from place to place, HU.
     """
 
-    path: Sequence[Point]
-    radii: Sequence[float]
+    path: Path
+    radii: Point
     hu: float
     wall: float = 0.0
     wall_hu: float = 0.0
@@ -74,13 +67,12 @@ class Organ:
         return not (below | above).any()
 
 
-@dataclass(frozen=True)
-class Abdomen:
+class Abdomen(NamedTuple):
     """One patient: everything drawn by chance, so that painting draws nothing.
 
     organs: in the order of painting, inside the muscles. vessels: painted after the fat around the
-    pancreas. table: y of its top, in the scan's own coordinates. rim, muscle: shares of the body's
-    radius that are fat below the skin and muscle below the fat.
+    pancreas. rim, muscle: shares of the body's radius that are fat below the skin and muscle below
+    the fat.
     """
 
     hu: Hounsfield
@@ -91,18 +83,19 @@ class Abdomen:
     muscle: float
     fat_margin: float
     lobes: float
-    table: float = 0.71
-    body: Point = (0.90, 0.66)  # radii along x and y
 
 
 def draw_abdomen(generator: np.random.Generator) -> Abdomen:
     """A patient of chance proportions and contrasts."""
-    hu = draw_contrast(generator)
-    path, radii = zip(*PANCREAS, strict=True)
-    pancreas = jittered(Organ(path, radii, hu["pancreas"], uneven=9.0), generator, move=0.02)
-    organs = [jittered(organ, generator) for organ in upper_organs(hu, generator)]
+    hu = {name: generator.uniform(*ends) for name, ends in TABLES["contrast"].items()}
+    vessel = hu["vessel"]
+    hu |= {"lung": -850.0, "bile": 8.0, "cava": vessel - 15, "mesenteric vein": vessel - 5}
+    organ = Organ(**TABLES["pancreas"], hu=hu["pancreas"], uneven=9.0)
+    pancreas = jittered(organ, generator, move=0.02)
+    upper = [*listed("upper", hu), stomach(hu, generator)]
+    organs = [jittered(organ, generator) for organ in upper]
     organs += [jittered(organ, generator) for organ in bowel(hu, generator)]
-    organs += [jittered(organ, generator, move=0.01) for organ in behind(hu)]
+    organs += [jittered(organ, generator, move=0.01) for organ in listed("behind", hu)]
     return Abdomen(
         hu,
         organs,
@@ -115,129 +108,76 @@ def draw_abdomen(generator: np.random.Generator) -> Abdomen:
     )
 
 
-def draw_contrast(generator: np.random.Generator) -> dict[str, float]:
-    """Each tissue's HU in the portal-venous phase; the pancreas lies among its neighbours'."""
-    ranges = {
-        "fat": (-112, -98),
-        "visceral": (-100, -84),  # fat between the organs
-        "muscle": (50, 66),
-        "pancreas": (78, 108),
-        "liver": (92, 125),
-        "spleen": (105, 130),
-        "kidney": (150, 190),
-        "vessel": (130, 180),
-        "bowel": (75, 105),  # its wall
-        "marrow": (110, 170),
-    }
-    return {name: generator.uniform(*ends) for name, ends in ranges.items()}
+def listed(name: str, hu: Hounsfield) -> list[Organ]:
+    """A table's organs in one patient's contrast."""
+    return [solid(hu, **row) for row in TABLES["organs"][name]]
+
+
+def solid(hu: Hounsfield, tissue: str, path: Path, radii: Point) -> Organ:
+    """An organ of one tissue."""
+    return Organ(path, radii, hu[tissue], uneven=TABLES["uneven"].get(tissue, 5.0))
 
 
 def jittered(organ: Organ, generator: np.random.Generator, move: float = 0.03) -> Organ:
     """The organ a little elsewhere, and up to 8 % thicker or thinner."""
     shift = generator.uniform(-move, move, 3)
     wobble = generator.uniform(-move, move, (len(organ.path), 3)) / 2
-    path = (np.asarray(organ.path) + shift + wobble).tolist()
     size = generator.uniform(0.92, 1.08)
-    return replace(organ, path=path, radii=[size * radius for radius in organ.radii])
+    return organ._replace(
+        path=np.asarray(organ.path) + shift + wobble, radii=np.multiply(organ.radii, size)
+    )
 
 
-def upper_organs(hu: Hounsfield, generator: np.random.Generator) -> list[Organ]:
-    """Lungs' bases, liver with its veins, gall bladder, spleen and stomach."""
-    liver, vessel = hu["liver"], hu["vessel"]
-    return [
-        Organ([(-0.45, 0.10, 0.80)], (0.42, 0.50, 0.36), LUNG, uneven=30),
-        Organ([(0.48, 0.15, 0.82)], (0.36, 0.45, 0.36), LUNG, uneven=30),
-        Organ([(-0.52, 0.0, 0.20)], (0.36, 0.46, 0.40), liver),
-        Organ([(-0.16, -0.34, 0.40)], (0.42, 0.20, 0.20), liver),
-        Organ([(-0.30, 0.05, 0.35), (-0.55, -0.10, 0.30), (-0.70, 0.0, 0.18)], (0.03,) * 3, vessel),
-        Organ([(-0.20, 0.10, 0.50), (-0.50, 0.18, 0.42)], (0.03, 0.02), vessel),
-        Organ([(-0.20, 0.02, 0.52), (-0.45, -0.22, 0.45)], (0.03, 0.02), vessel),
-        Organ([(-0.40, -0.34, 0.02), (-0.36, -0.26, 0.14)], (0.085, 0.05), BLADDER),
-        Organ([(0.66, 0.16, 0.36)], (0.17, 0.28, 0.20), hu["spleen"]),
-        Organ(
-            [(0.42, -0.02, 0.56), (0.40, -0.22, 0.44), (0.24, -0.36, 0.30), (0.0, -0.34, 0.20)],
-            (0.14, 0.16, 0.13, 0.06),
-            generator.uniform(10, 60),
-            wall=0.18,
-            wall_hu=hu["bowel"],
-            gas=generator.uniform(-0.38, -0.28),
-            uneven=20,
-        ),
-    ]
+def stomach(hu: Hounsfield, generator: np.random.Generator) -> Organ:
+    """The stomach with something in it, and gas above that."""
+    content, gas = generator.uniform(10, 60), generator.uniform(-0.38, -0.28)
+    shape = TABLES["walled"]["stomach"]
+    return Organ(**shape, hu=content, wall=0.18, wall_hu=hu["bowel"], gas=gas, uneven=20)
 
 
 def bowel(hu: Hounsfield, generator: np.random.Generator) -> Iterator[Organ]:
     """Colon (gas and stool), jejunum (like the pancreas) and small bowel in front and below."""
-    colon: list[tuple[list[Point], float]] = [
-        ([(-0.60, 0.02, -0.65), (-0.62, 0.04, -0.35), (-0.58, -0.10, -0.20)], -0.02),
-        ([(-0.55, -0.22, -0.22), (-0.15, -0.42, -0.26), (0.30, -0.40, -0.14)], -0.40),
-        ([(0.30, -0.40, -0.14), (0.60, -0.12, 0.08), (0.68, 0.16, -0.10)], -0.20),
-        ([(0.68, 0.16, -0.10), (0.66, 0.20, -0.40), (0.62, 0.12, -0.65)], 0.12),
-    ]
-    for path, gas in colon:
-        radii = generator.uniform(0.065, 0.095, 3).tolist()
-        yield Organ(path, radii, 25, 0.16, hu["bowel"], gas=gas, uneven=70)
+    wall = hu["bowel"]
+    for part in TABLES["walled"]["colon"]:
+        radii = generator.uniform(0.065, 0.095, 3)
+        yield Organ(**part, radii=radii, hu=25, wall=0.16, wall_hu=wall, uneven=70)
     for _ in range(3):  # beside the pancreas' body, empty: its own brightness
         start = generator.uniform((0.25, -0.30, -0.06), (0.50, -0.16, 0.06))
-        yield loop(start, generator, hu=hu["bowel"] - 5, wall_hu=hu["bowel"])
+        yield loop(start, generator, wall - 5, wall)
     for _ in range(12):
         start = generator.uniform((-0.42, -0.36, -0.62), (0.48, 0.0, -0.26))
-        content = generator.choice([15.0, 40.0, hu["bowel"], 260.0])  # 260: swallowed contrast
-        yield loop(start, generator, hu=float(content), wall_hu=hu["bowel"])
+        content = generator.choice([15.0, 40.0, wall, 260.0])  # 260: swallowed contrast
+        yield loop(start, generator, float(content), wall)
     for _ in range(8):  # vessels of the mesentery
-        start, end = generator.uniform((-0.3, -0.3, -0.55), (0.4, -0.1, -0.05), (2, 3)).tolist()
-        yield Organ([start, end], (0.014, 0.012), hu["vessel"] - 20)
+        ends = generator.uniform((-0.3, -0.3, -0.55), (0.4, -0.1, -0.05), (2, 3))
+        yield Organ(ends, (0.014, 0.012), hu["vessel"] - 20)
     for _ in range(6):  # lymph nodes
-        center = generator.uniform((-0.3, -0.3, -0.3), (0.45, 0.0, 0.4)).tolist()
-        yield Organ([center], generator.uniform(0.02, 0.04, 3).tolist(), hu["pancreas"] - 8)
+        center = generator.uniform((-0.3, -0.3, -0.3), (0.45, 0.0, 0.4))
+        yield Organ([center], generator.uniform(0.02, 0.04, 3), hu["pancreas"] - 8)
 
 
-def loop(start: Any, generator: np.random.Generator, hu: float, wall_hu: float) -> Organ:
+def loop(start: Point, generator: np.random.Generator, hu: float, wall_hu: float) -> Organ:
     """A loop of small bowel that starts somewhere and winds twice."""
     steps = generator.uniform(-0.2, 0.2, (3, 3)) * (1, 0.5, 0.6)
     path = np.clip(start + np.cumsum(steps, axis=0), (-0.5, -0.42, -0.7), (0.6, 0.02, 0.08))
-    radii = generator.uniform(0.05, 0.068, 3).tolist()
-    return Organ(path.tolist(), radii, hu, wall=0.3, wall_hu=wall_hu, uneven=12)
-
-
-def behind(hu: Hounsfield) -> list[Organ]:
-    """Kidneys, great vessels, psoas and back muscles, adrenals, spine."""
-    vessel, muscle = hu["vessel"], hu["muscle"]
-    return [
-        Organ([(-0.22, 0.34, -0.70), (-0.15, 0.28, 0.10)], (0.12, 0.05), muscle),
-        Organ([(0.24, 0.34, -0.70), (0.17, 0.28, 0.10)], (0.12, 0.05), muscle),
-        Organ([(-0.20, 0.47, -0.9), (-0.20, 0.47, 0.9)], (0.13, 0.13), muscle),
-        Organ([(0.20, 0.47, -0.9), (0.20, 0.47, 0.9)], (0.13, 0.13), muscle),
-        Organ([(-0.42, 0.27, -0.10)], (0.13, 0.15, 0.25), hu["kidney"], uneven=12),
-        Organ([(-0.36, 0.22, -0.10)], (0.06, 0.07, 0.10), hu["visceral"]),
-        Organ([(0.44, 0.28, 0.0)], (0.13, 0.15, 0.25), hu["kidney"], uneven=12),
-        Organ([(0.38, 0.23, 0.0)], (0.06, 0.07, 0.10), hu["visceral"]),
-        Organ([(-0.36, 0.22, -0.10), (-0.12, 0.10, -0.06)], (0.03, 0.03), vessel),
-        Organ([(0.38, 0.23, 0.0), (0.05, 0.03, -0.02), (-0.10, 0.09, -0.02)], (0.028,) * 3, vessel),
-        Organ([(0.28, 0.16, 0.22), (0.24, 0.24, 0.34)], (0.022, 0.022), hu["pancreas"]),
-        Organ([(0.07, 0.14, -0.8), (0.05, 0.13, 0.8)], (0.055, 0.065), vessel),
-        Organ([(-0.12, 0.12, -0.8), (-0.14, 0.08, 0.8)], (0.065, 0.075), vessel - 15),
-    ]
+    return Organ(path, generator.uniform(0.05, 0.068, 3), hu, 0.3, wall_hu, uneven=12)
 
 
 def beside_pancreas(hu: Hounsfield, pancreas: Organ) -> list[Organ]:
     """Duodenum round the head; splenic, portal and superior mesenteric vessels behind the body."""
     path = np.asarray(pancreas.path)
-    back = np.add(path[3:], (0.0, 0.115, 0.02)).tolist()
-    neck = back[0]
+    back = np.add(path[3:], (0.0, 0.115, 0.02))
+    neck, tail = back[0], back[-1]
     around = [(-0.14, 0.0, 0.06), (-0.21, 0.0, 0.0), (-0.18, 0.0, -0.10), (0.0, 0.0, -0.14)]
-    duodenum = np.add(path[[3, 2, 1, 0]], around).tolist()
+    portal = [neck, (-0.25, -0.06, 0.28), (-0.42, -0.06, 0.34)]
+    artery = [(0.05, 0.09, 0.10), (0.05, -0.06, -0.04), (0.04, -0.08, -0.7)]
     return [
-        Organ(duodenum, (0.06,) * 4, 35, wall=0.3, wall_hu=hu["bowel"], uneven=15),
-        Organ(back, (0.04, 0.028, 0.028, 0.025), hu["vessel"]),
-        Organ([back[-1], (0.66, 0.16, 0.34)], (0.025, 0.03), hu["vessel"]),
-        Organ([neck, (-0.25, -0.06, 0.28), (-0.42, -0.06, 0.34)], (0.045,) * 3, hu["vessel"]),
-        Organ([neck, (-0.05, -0.10, -0.7)], (0.04, 0.03), hu["vessel"] - 5),
-        Organ(
-            [(0.05, 0.09, 0.10), (0.05, -0.06, -0.04), (0.04, -0.08, -0.7)],
-            (0.028,) * 3,
-            hu["vessel"],
-        ),
+        Organ(path[[3, 2, 1, 0]] + around, (0.06,) * 4, 35, 0.3, hu["bowel"], uneven=15),
+        solid(hu, "vessel", back, (0.04, 0.028, 0.028, 0.025)),
+        solid(hu, "vessel", [tail, (0.66, 0.16, 0.34)], (0.025, 0.03)),
+        solid(hu, "vessel", portal, (0.045,) * 3),
+        solid(hu, "mesenteric vein", [neck, (-0.05, -0.10, -0.7)], (0.04, 0.03)),
+        solid(hu, "vessel", artery, (0.028,) * 3),
     ]
 
 
@@ -246,7 +186,7 @@ def paint(
 ) -> tuple[NDArray[np.float32], Mask]:
     """HU before blur and noise, and the pancreas, of one box of voxels.
 
-    points: body coordinates. scan_y: the scan's own y, which the table follows. coarse, fine:
+    points: body coordinates. scan_y: the scan's own y, which the couch follows. coarse, fine:
     random fields of the box.
     """
     hu, pancreas = abdomen.hu, abdomen.pancreas
@@ -257,7 +197,7 @@ def paint(
     inside = np.zeros(image.shape, bool)
     margin = abdomen.fat_margin
     if pancreas.reaches(points, margin):
-        near = replace(pancreas, radii=[radius + margin for radius in pancreas.radii])
+        near = pancreas._replace(radii=np.add(pancreas.radii, margin))
         image[near.level(points) <= 1 + abdomen.lobes * coarse] = hu["visceral"]
     for organ in abdomen.vessels:
         paint_organ(image, cavity, points, organ, fine)
@@ -270,14 +210,14 @@ def paint(
 def paint_body(
     points: Points, scan_y: Field, coarse: Field, abdomen: Abdomen
 ) -> tuple[NDArray[np.float32], Mask]:
-    """Air, table, skin, fat, muscles and ribs; and where organs may lie."""
+    """Air, couch, skin, fat, muscles and ribs; and where organs may lie."""
     x, y, z = points
     hu = abdomen.hu
-    u, v = x / abdomen.body[0], y / abdomen.body[1]
+    u, v = x / BODY[0], y / BODY[1]
     radius = np.sqrt(u**2 + v**2 - 0.3 * u**2 * v**2)
     image = np.full(x.shape, AIR, np.float32)
-    image[(scan_y > abdomen.table) & (scan_y < abdomen.table + 0.1)] = -940
-    for top in (abdomen.table, abdomen.table + 0.08):
+    image[(scan_y > COUCH) & (scan_y < COUCH + 0.1)] = -940
+    for top in (COUCH, COUCH + 0.08):
         image[(scan_y > top) & (scan_y < top + 0.02)] = 60
     image[radius <= 1] = 0
     image[radius <= 0.985] = hu["fat"]

@@ -57,19 +57,16 @@ def draw_head(generator: np.random.Generator) -> Head:
     side = generator.choice(SIDES)
     middle = generator.uniform((0.18, -0.38, 0.0), (0.34, 0.34, 0.30)) * (side, 1, 1)
     aside = middle + generator.uniform(-0.06, 0.06, 3)
-    lesions = [
-        (place.tolist(), radii.tolist())
-        for place, radii in zip(
-            generator.uniform((-0.36, -0.45, 0.0), (0.36, 0.45, 0.36), (24, 3)),
-            generator.uniform(0.03, 0.08, (24, 3)),
-            strict=True,
-        )
-    ]
+    lesions = zip(
+        generator.uniform((-0.36, -0.45, 0.0), (0.36, 0.45, 0.36), (24, 3)),
+        generator.uniform(0.03, 0.08, (24, 3)),
+        strict=True,
+    )
     return Head(
         generator.uniform(0.04, 0.07),
-        lesions,
-        (middle.tolist(), generator.uniform(0.8, 1.25, 3).tolist()),
-        (aside.tolist(), generator.uniform(0.85, 1.2, 3).tolist()),
+        list(lesions),
+        (middle, generator.uniform(0.8, 1.25, 3)),
+        (aside, generator.uniform(0.85, 1.2, 3)),
     )
 
 

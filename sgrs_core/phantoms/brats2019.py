@@ -10,23 +10,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import SimpleITK
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from sgrs_core.data.formats.image_files import write_image
+from sgrs_core.data.formats.images import to_image
+from sgrs_core.data.masks import Mask
 from sgrs_core.experiment.settings import Triple
-from sgrs_core.files import atomic
 from sgrs_core.phantoms.brain import Tissue, draw_head, paint, tumour_levels
-from sgrs_core.phantoms.shapes import (
-    Field,
-    Mask,
-    blocks,
-    coordinates,
-    draw_pose,
-    scan_axes,
-    seeded,
-    texture,
-)
+from sgrs_core.phantoms.shapes import Field, boxes, draw_pose, seeded, texture
 
 ORIGIN = (0.0, -239.0, 0.0)  # mm, as BraTS's own files; voxels are 1 mm
 HALF = (1.0, 1.0, 0.65)  # of the scan's sides, in body coordinates
@@ -59,10 +51,8 @@ def write_phantom_brats2019(
     """Write root/<grade>/<name>/<name>_{flair,t1,t1ce,t2,seg}.nii.gz; grade: HGG or LGG."""
     modalities, segmentation = phantom_brats2019(name, shape, seed)
     for part, array in (modalities | {"seg": segmentation.astype(np.int16)}).items():
-        picture = SimpleITK.GetImageFromArray(array.transpose(2, 1, 0))
-        picture.SetOrigin(ORIGIN)
-        with atomic(root / grade / name / f"{name}_{part}.nii.gz") as temporary:
-            SimpleITK.WriteImage(picture, str(temporary), imageIO="NiftiImageIO")
+        image = to_image(array, origin=ORIGIN)
+        write_image(root / grade / name / f"{name}_{part}.nii.gz", image)
 
 
 def phantom_brats2019(name: str, shape: Triple, seed: int) -> tuple[Modalities, NDArray[np.uint8]]:
@@ -90,13 +80,10 @@ def draw_anatomy(shape: Triple, generator: np.random.Generator) -> Anatomy:
     fine = texture(shape, (26, 26, 17), generator)
     healthy = np.empty(shape, np.uint8)
     whole, core = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    axes = [axis.astype(np.float32) for axis in scan_axes(shape, HALF)]
-    for block in blocks(shape):
-        sides = [axis[side] for axis, side in zip(axes, block, strict=True)]
-        points = coordinates(sides, pose)
-        boxes = coarse[block], fine[block]
-        healthy[block] = paint(points, *boxes, head)
-        whole[block], core[block] = tumour_levels(points, healthy[block], *boxes, head)
+    for box, points, _ in boxes(shape, HALF, pose):
+        fields = coarse[box], fine[box]
+        healthy[box] = paint(points, *fields, head)
+        whole[box], core[box] = tumour_levels(points, healthy[box], *fields, head)
     brain = healthy != Tissue.BACKGROUND
     healthy[least(-fine, brain, BRIGHT)] = Tissue.VESSEL
     tissue = healthy.copy()
@@ -106,8 +93,8 @@ def draw_anatomy(shape: Triple, generator: np.random.Generator) -> Anatomy:
     tissue[rim] = Tissue.ENHANCING
     tissue[least(core + 0.02 * fine, rim, generator.uniform(0.3, 0.55))] = Tissue.NECROSIS
     faded = tumour * (1 - 0.5 * whole / whole[tumour].max())  # oedema thins out
-    blur = np.multiply(SOFT, shape)
-    return Anatomy(healthy, tissue, gaussian_filter(faded.astype(np.float32), blur))
+    share = gaussian_filter(faded.astype(np.float32), np.multiply(SOFT, shape))
+    return Anatomy(healthy, tissue, share)
 
 
 def least(level: Field, mask: Mask, share: float) -> Mask:

@@ -13,8 +13,20 @@ import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 
-CT_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
-AXIAL = r"1\0\0\0\-1\0"  # rows run to the patient's left, columns to the front, as in Pancreas-CT
+from sgrs_core.data.formats.images import to_image
+
+# Rows run to the patient's left, columns to the front, as in Pancreas-CT.
+AXIAL = r"1\0\0\0\-1\0"
+FIXED_FIELDS = {
+    "0008|0005": "ISO_IR 192",  # text is UTF-8
+    "0008|0016": "1.2.840.10008.5.1.4.1.1.2",  # CT image storage
+    "0008|0020": "20000101",  # study date
+    "0008|0030": "120000",  # study time
+    "0008|0060": "CT",
+    "0020|0011": "1",  # series number
+    "0020|0037": AXIAL,
+    "0028|1054": "HU",
+}
 
 
 class Series(NamedTuple):
@@ -41,11 +53,9 @@ def write_series(folder: Path, hu: NDArray[np.int16], series: Series) -> None:
     left, back and head.
     """
     count = hu.shape[2]
-    numbers = np.arange(1, count + 1)
-    names = numbers
+    numbers = names = np.arange(1, count + 1)
     if series.against:
-        numbers = numbers[::-1]
-        names = np.random.default_rng(count).permutation(names)
+        numbers, names = numbers[::-1], np.random.default_rng(count).permutation(names)
     writer = SimpleITK.ImageFileWriter()
     writer.SetImageIO("GDCMImageIO")
     writer.KeepOriginalImageUIDOn()
@@ -53,14 +63,12 @@ def write_series(folder: Path, hu: NDArray[np.int16], series: Series) -> None:
     last = (hu.shape[1] - 1) * series.spacing[1]  # mm, to the row that is stored first
     with whole_folder(folder) as temporary, locale_kept():
         for index, (number, name) in enumerate(zip(numbers, names, strict=True)):
-            stored = hu[:, ::-1, index : index + 1]
-            picture = SimpleITK.GetImageFromArray(stored.transpose(2, 1, 0))
-            picture.SetSpacing(series.spacing)
-            picture.SetOrigin((x, y + last, z + index * series.spacing[2]))
+            origin = (x, y + last, z + index * series.spacing[2])
+            image = to_image(hu[:, ::-1, index : index + 1], series.spacing, origin)
             for tag, value in header(series, int(number)).items():
-                picture.SetMetaData(tag, value)
+                image.SetMetaData(tag, value)
             writer.SetFileName(str(temporary / f"1-{name:03d}.dcm"))
-            writer.Execute(picture)
+            writer.Execute(image)
 
 
 @contextmanager
@@ -78,27 +86,18 @@ def locale_kept() -> Iterator[None]:
 
 def header(series: Series, number: int) -> dict[str, str]:
     """The fields of one slice that SimpleITK does not fill in from the image itself."""
-    thickness = f"{series.spacing[2]:g}"
-    return {
-        "0008|0005": "ISO_IR 192",  # text is UTF-8
-        "0008|0016": CT_STORAGE,
+    return FIXED_FIELDS | {
         "0008|0018": identifier(f"{series.key} instance {number}"),
-        "0008|0020": "20000101",  # study date
-        "0008|0030": "120000",  # study time
-        "0008|0060": "CT",
         "0010|0010": series.patient,
         "0010|0020": series.patient,
-        "0018|0050": thickness,
-        "0018|0088": thickness,  # distance of slices
+        "0018|0050": f"{series.spacing[2]:g}",  # thickness
+        "0018|0088": f"{series.spacing[2]:g}",  # distance of slices
         "0020|000d": identifier(f"{series.key} study"),
         "0020|000e": identifier(f"{series.key} series"),
-        "0020|0011": "1",  # series number
         "0020|0013": str(number),
-        "0020|0037": AXIAL,
         "0020|0052": identifier(f"{series.key} frame of reference"),
         "0028|1052": str(series.intercept),
         "0028|1053": str(series.slope),
-        "0028|1054": "HU",
     }
 
 

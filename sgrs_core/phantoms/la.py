@@ -6,26 +6,19 @@ and noise. Pose, size, shape, contrast and noise differ from scan to scan, so th
 scans do not show everything. Every number follows from the seed and the scan's name.
 """
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
-import SimpleITK
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from sgrs_core.data.formats.image_files import write_image
+from sgrs_core.data.formats.images import to_image
+from sgrs_core.data.masks import Mask
 from sgrs_core.experiment.settings import Triple
-from sgrs_core.files import atomic
-from sgrs_core.phantoms.shapes import (
-    Mask,
-    Points,
-    coordinates,
-    draw_pose,
-    ellipsoid,
-    scan_axes,
-    seeded,
-    smooth_noise,
-    tube,
-)
+from sgrs_core.phantoms import shapes
+from sgrs_core.phantoms.shapes import Points, ellipsoid, smooth_noise, tube
 
 SPACING = (0.625, 0.625, 0.625)  # mm, as the challenge's
 
@@ -33,19 +26,15 @@ SPACING = (0.625, 0.625, 0.625)  # mm, as the challenge's
 def write_phantom_la(root: Path, name: str, shape: Triple, seed: int) -> None:
     """Write root/name/lgemri.nrrd (uint8) and root/name/laendo.nrrd (0 or 255)."""
     image, label = phantom_la(name, shape, seed)
-    arrays = {"lgemri.nrrd": image, "laendo.nrrd": label.astype(np.uint8) * 255}
-    for file_name, array in arrays.items():
-        picture = SimpleITK.GetImageFromArray(array.transpose(2, 1, 0))
-        picture.SetSpacing(SPACING)
-        with atomic(root / name / file_name) as temporary:
-            SimpleITK.WriteImage(picture, str(temporary), useCompression=True)
+    write_image(root / name / "lgemri.nrrd", to_image(image, SPACING))
+    write_image(root / name / "laendo.nrrd", to_image(label.astype(np.uint8) * 255, SPACING))
 
 
 def phantom_la(name: str, shape: Triple, seed: int) -> tuple[NDArray[np.uint8], Mask]:
     """One scan: image (X, Y, Z) uint8, left atrium (X, Y, Z) bool."""
-    generator = seeded(seed, name)
-    pose = draw_pose(generator, degrees=20, move=0.12, stretch=0.2, bend=0.06)
-    points = coordinates(scan_axes(shape), pose)
+    generator = shapes.seeded(seed, name)
+    pose = shapes.draw_pose(generator, degrees=20, move=0.12, stretch=0.2, bend=0.06)
+    points = shapes.coordinates(shapes.scan_axes(shape), pose)
     atrium = left_atrium(points, generator)
     return paint(points, atrium, generator), atrium
 
@@ -53,14 +42,12 @@ def phantom_la(name: str, shape: Triple, seed: int) -> tuple[NDArray[np.uint8], 
 def left_atrium(points: Points, generator: np.random.Generator) -> Mask:
     """Body, four pulmonary veins of random direction and calibre, and an appendage."""
     body = ellipsoid(points, (0.0, 0.0, 0.0), (0.48, 0.36, 0.46))
-    for side in (-1, 1):
-        for level in (-1, 1):
-            wobble = generator.uniform(-0.12, 0.12, 3)
-            start = (0.34 * side, 0.05, 0.22 * level)
-            end = np.array([0.80 * side, 0.25, 0.38 * level]) + wobble
-            body |= tube(points, start, end.tolist(), generator.uniform(0.08, 0.13))
-    tip = np.array([-0.52, -0.44, 0.14]) + generator.uniform(-0.08, 0.08, 3)
-    return body | tube(points, (-0.30, -0.18, 0.1), tip.tolist(), generator.uniform(0.10, 0.16))
+    for side, level in product((-1, 1), repeat=2):
+        start = (0.34 * side, 0.05, 0.22 * level)
+        end = np.add((0.80 * side, 0.25, 0.38 * level), generator.uniform(-0.12, 0.12, 3))
+        body |= tube(points, start, end, generator.uniform(0.08, 0.13))
+    tip = np.add((-0.52, -0.44, 0.14), generator.uniform(-0.08, 0.08, 3))
+    return body | tube(points, (-0.30, -0.18, 0.1), tip, generator.uniform(0.10, 0.16))
 
 
 def paint(points: Points, atrium: Mask, generator: np.random.Generator) -> NDArray[np.uint8]:

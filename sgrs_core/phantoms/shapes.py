@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
+from sgrs_core.data.masks import Mask
 from sgrs_core.experiment.settings import Triple
 
 BLOCK = 64  # voxels a side: small enough for the processor's cache
 
-Point = Sequence[float]
+Point = Sequence[float] | NDArray[np.float64]  # along x, y, z; also radii along a path
+Path = Sequence[Point] | NDArray[np.float64]  # (N, 3)
 Points = NDArray[Any]  # (3, X, Y, Z), float32 or float64
 Field = NDArray[Any]  # (X, Y, Z), float32 or float64
-Mask = NDArray[np.bool_]
-Block = tuple[slice, slice, slice]
+Box = tuple[slice, slice, slice]
 
 
 def seeded(seed: int, name: str) -> np.random.Generator:
@@ -54,11 +55,6 @@ def draw_pose(
     )
 
 
-def scan_axes(shape: Triple, half: Point = (1, 1, 1)) -> list[NDArray[np.float64]]:
-    """The voxels' coordinates along each axis, from -half to half."""
-    return [np.linspace(-end, end, side) for side, end in zip(shape, half, strict=True)]
-
-
 def coordinates(axes: Sequence[NDArray[Any]], pose: Pose) -> Points:
     """Each voxel's place in the posed body's own frame, (3, X, Y, Z), in the axes' number type."""
     x, y, z = np.ix_(*(axis - move for axis, move in zip(axes, pose.move, strict=True)))
@@ -73,11 +69,25 @@ def coordinates(axes: Sequence[NDArray[Any]], pose: Pose) -> Points:
     return np.stack(bent)
 
 
-def blocks(shape: Triple) -> Iterator[Block]:
-    """The scan in boxes of at most BLOCK voxels a side, for work voxel by voxel."""
-    starts = (range(0, side, BLOCK) for side in shape)
-    for x, y, z in product(*starts):
-        yield slice(x, x + BLOCK), slice(y, y + BLOCK), slice(z, z + BLOCK)
+def boxes(
+    shape: Triple, half: Point, pose: Pose, sink: float = 0.0
+) -> Iterator[tuple[Box, Points, Field]]:
+    """The scan in boxes small enough for work voxel by voxel: slices, points, the scan's own y.
+
+    half: of the scan's sides, in body coordinates. sink: how far behind its middle the body lies.
+    """
+    axes = [axis.astype(np.float32) for axis in scan_axes(shape, half)]
+    axes[1] -= sink
+    for x, y, z in product(*(range(0, side, BLOCK) for side in shape)):
+        box = slice(x, x + BLOCK), slice(y, y + BLOCK), slice(z, z + BLOCK)
+        sides = [axis[part] for axis, part in zip(axes, box, strict=True)]
+        points = coordinates(sides, pose)
+        yield box, points, np.broadcast_to(sides[1][:, None], points.shape[1:])
+
+
+def scan_axes(shape: Triple, half: Point = (1, 1, 1)) -> list[NDArray[np.float64]]:
+    """The voxels' coordinates along each axis, from -half to half."""
+    return [np.linspace(-end, end, side) for side, end in zip(shape, half, strict=True)]
 
 
 def ellipsoid(points: Points, center: Point, radii: Point) -> Mask:
@@ -102,13 +112,14 @@ def tube(points: Points, start: Point, end: Point, radius: float) -> Mask:
     return near
 
 
-def path_level(points: Points, path: Sequence[Point], radii: Sequence[float]) -> Field:
+def path_level(points: Points, path: Path, radii: Point) -> Field:
     """Squared distance from a path of several segments in units of its radius: 1 on the surface.
 
     radii: one for each point of the path; between two points the radius changes evenly.
     """
     level: Field = np.full(points.shape[1:], np.inf, points.dtype)
-    for (start, end), (first, last) in zip(pairwise(path), pairwise(radii), strict=True):
+    widths = pairwise(map(float, radii))  # NumPy's own scalars would make float32 float64
+    for (start, end), (first, last) in zip(pairwise(path), widths, strict=True):
         squared, along = segment(points, start, end)
         np.minimum(level, squared / (first + (last - first) * along) ** 2, out=level)
     return level
@@ -144,10 +155,9 @@ def texture(shape: Triple, waves: Triple, generator: np.random.Generator) -> NDA
         knot = place.astype(int)
         shares = cubic_shares((place - knot).astype(np.float32))
         column = [-1 if other == axis else 1 for other in range(3)]
-        mixed: Field = np.zeros(1, np.float32)
-        for step, share in enumerate(shares):
-            mixed = mixed + np.take(field, knot + step, axis) * share.reshape(column)
-        field = mixed
+        columns = (share.reshape(column) for share in shares)
+        mixed = (np.take(field, knot + step, axis) * each for step, each in enumerate(columns))
+        field = sum(mixed, start=np.zeros(1, np.float32))
     field -= field.mean()
     field /= field.std()
     return field

@@ -13,11 +13,9 @@ from typing import Any, NamedTuple
 import pandas
 from pandas import DataFrame
 
+KEYS = ("table", "method", "recipe", "labelled")
 COLUMNS = [
-    "table",
-    "method",
-    "recipe",
-    "labelled",
+    *KEYS,
     "runs",
     "training_hours_mean",
     "training_hours",
@@ -27,44 +25,6 @@ COLUMNS = [
 ]
 SECONDS_PER_HOUR = 3600
 DIGITS = 4  # of an hour: a third of a second
-
-
-class Cost(NamedTuple):
-    """Of one run, or the sum of some. Seconds; NaN where a file does not tell."""
-
-    training: float = 0.0
-    gpu: float = 0.0
-    evaluation: float = 0.0
-    starts: float = 0.0
-
-
-def cost_table(lines: Sequence[Mapping[str, Any]]) -> DataFrame:
-    """One row per line of a table.
-
-    lines: each with `table`, `method`, `recipe`, `labelled` and `runs`, one per seed: the file of
-    the `record`, and `evaluations`, the benchmark files of its evaluations. Columns: those four,
-    runs, training_hours_mean (over seeds), training_hours, gpu_hours (of training),
-    evaluation_hours, starts; NaN where a file is missing or older than what it is asked for.
-    """
-    table = DataFrame([_row(line) for line in lines], columns=COLUMNS)
-    return table.astype({"starts": "Int64"})  # whole numbers, some of them not known
-
-
-def to_markdown(lines: Sequence[Mapping[str, Any]], note: str) -> str:
-    """The table as Markdown, with the sum beneath that counts each run once."""
-    table = cost_table(lines).map(_shown)
-    runs = {run["record"]: run for line in lines for run in line["runs"]}
-    total = total_of([cost_of_run(run) for run in runs.values()])
-    once = (
-        f"Each run counted once: {len(runs)} runs, {_hours(total.training)} hours of training, "
-        f"{_hours(total.gpu)} GPU hours, {_hours(total.evaluation)} hours of evaluation, "
-        f"{_shown(total.starts)} starts."
-    )
-    readable = table.to_markdown(index=False, disable_numparse=True)
-    parts = ["# What the tables cost", *([note] if note else []), LEGEND, readable, once]
-    return "\n\n".join(parts) + "\n"
-
-
 LEGEND = (
     "Hours of training: of the iterations that led to the weights, checkpoint selection included. "
     "GPU hours: of training on a CUDA device, without what a killed run lost after its last "
@@ -74,12 +34,62 @@ LEGEND = (
 )
 
 
+class Cost(NamedTuple):
+    """Of one run, or the sum of some. Hours, but for starts; NaN where a file does not tell."""
+
+    training: float
+    gpu: float
+    evaluation: float
+    starts: float
+
+
+def cost_table(rows: Sequence[Mapping[str, Any]]) -> DataFrame:
+    """One row per row of a table.
+
+    rows: each with the KEYS and `runs`, one per seed: the file of the `record`, and `evaluations`,
+    the benchmark files of its evaluations. Columns: the KEYS, runs, training_hours_mean (over
+    seeds), training_hours, gpu_hours (of training), evaluation_hours, starts; NaN where a file is
+    missing or older than what it is asked for.
+    """
+    table = DataFrame([_row(row) for row in rows], columns=COLUMNS)
+    return table.astype({"starts": "Int64"})  # whole numbers, some of them not known
+
+
+def to_markdown(rows: Sequence[Mapping[str, Any]], note: str) -> str:
+    """The table as Markdown, with the sum beneath that counts each run once."""
+    table = cost_table(rows).map(_shown)
+    runs = {run["record"]: run for row in rows for run in row["runs"]}
+    training, gpu, evaluation, starts = map(_shown, total_of(list(runs.values())))
+    once = (
+        f"Each run counted once: {len(runs)} runs, {training} hours of training, {gpu} GPU hours, "
+        f"{evaluation} hours of evaluation, {starts} starts."
+    )
+    readable = table.to_markdown(index=False, disable_numparse=True)
+    parts = ["# What the tables cost", *([note] if note else []), LEGEND, readable, once]
+    return "\n\n".join(parts) + "\n"
+
+
+def training_hours(record: Mapping[str, Any]) -> float:
+    """How long the training took that a run's record is of."""
+    return float(record["training"]["seconds"]) / SECONDS_PER_HOUR
+
+
+def total_of(runs: Sequence[Mapping[str, Any]]) -> Cost:
+    """The sum; a part that is not known of one run is not known of all."""
+    costs = DataFrame([cost_of_run(run) for run in runs], columns=list(Cost._fields))
+    return Cost(*costs.sum(skipna=False).astype(float))
+
+
 def cost_of_run(run: Mapping[str, Any]) -> Cost:
     """What one run's files say: its `record`, and the benchmarks of its `evaluations`."""
-    training = json.loads(Path(run["record"]).read_text(encoding="utf-8"))["training"]
-    known = [training.get(key) for key in ("seconds", "gpu_seconds", "starts")]
-    seconds, gpu, starts = (math.nan if value is None else float(value) for value in known)
-    return Cost(seconds, gpu, sum(map(benchmark_seconds, run["evaluations"])), starts)
+    record = json.loads(Path(run["record"]).read_text(encoding="utf-8"))
+    gpu, starts = (record["training"].get(key) for key in ("gpu_seconds", "starts"))
+    return Cost(
+        training_hours(record),
+        math.nan if gpu is None else gpu / SECONDS_PER_HOUR,
+        sum(map(benchmark_seconds, run["evaluations"])) / SECONDS_PER_HOUR,
+        math.nan if starts is None else starts,
+    )
 
 
 def benchmark_seconds(path: str) -> float:
@@ -90,28 +100,18 @@ def benchmark_seconds(path: str) -> float:
         return float(next(csv.DictReader(file, delimiter="\t"))["s"])
 
 
-def total_of(costs: Sequence[Cost]) -> Cost:
-    """The sum; a part that is not known of one run is not known of all."""
-    return Cost(*map(sum, zip(*costs, strict=True))) if costs else Cost()
-
-
-def _row(line: Mapping[str, Any]) -> dict[str, Any]:
-    runs = line["runs"]
-    total = total_of([cost_of_run(run) for run in runs])
-    training = total.training / SECONDS_PER_HOUR
+def _row(row: Mapping[str, Any]) -> dict[str, Any]:
+    runs = row["runs"]
+    total = total_of(runs)
     return {
-        **{key: line[key] for key in ("table", "method", "recipe", "labelled")},
+        **{key: row[key] for key in KEYS},
         "runs": len(runs),
-        "training_hours_mean": round(training / len(runs), DIGITS),
-        "training_hours": round(training, DIGITS),
-        "gpu_hours": round(total.gpu / SECONDS_PER_HOUR, DIGITS),
-        "evaluation_hours": round(total.evaluation / SECONDS_PER_HOUR, DIGITS),
+        "training_hours_mean": round(total.training / len(runs), DIGITS),
+        "training_hours": round(total.training, DIGITS),
+        "gpu_hours": round(total.gpu, DIGITS),
+        "evaluation_hours": round(total.evaluation, DIGITS),
         "starts": total.starts,
     }
-
-
-def _hours(seconds: float) -> str:
-    return _shown(seconds / SECONDS_PER_HOUR)
 
 
 def _shown(value: Any) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 import pandas
 from pandas import DataFrame
 
+from sgrs_core.reporting.scores import METRICS, NAMES, check_same_scans, gather, read_scores
 from sgrs_core.reporting.statistics import CONFIDENCE, mean_interval
-from sgrs_core.reporting.tables import METRICS, NAMES, check_same_scans, gather, read_scores
 from sgrs_core.reporting.typeset import interval, number
 
 SCORING = "strict"
@@ -22,15 +22,15 @@ LEGEND = (
 )
 
 
-def build_selection_gain(lines: Sequence[Mapping[str, Any]]) -> DataFrame:
-    """One row per line; columns dataset, labelled, method, seeds, and for each metric five.
+def build_selection_gain(rows: Sequence[Mapping[str, Any]]) -> DataFrame:
+    """One row per row spec; columns dataset, labelled, method, seeds, and for each metric five.
 
-    lines: each with `dataset`, `labelled`, `method`, and the score files, one per seed, under
+    rows: each with `dataset`, `labelled`, `method`, and the score files, one per seed, under
     `last` and `best_on_test`. Of each metric: last, best_on_test, gain (means over scans and
     seeds) and low, high, Student's 95% interval of the scans' gains. Raises ValueError where score
-    files of a line are not of the same scans.
+    files of a row are not of the same scans.
     """
-    return DataFrame([_row(line) for line in lines])
+    return DataFrame([_row(row) for row in rows])
 
 
 def to_markdown(table: DataFrame) -> str:
@@ -43,11 +43,11 @@ def to_markdown(table: DataFrame) -> str:
     return f"# {TITLE}\n\n{LEGEND}\n\n{body}\n"
 
 
-def _row(line: Mapping[str, Any]) -> dict[str, Any]:
-    row = {name: line[name] for name in ("dataset", "labelled", "method")}
-    row["seeds"] = len(line["last"])
+def _row(given: Mapping[str, Any]) -> dict[str, Any]:
+    row = {name: given[name] for name in ("dataset", "labelled", "method")}
+    row["seeds"] = len(given["last"])
     last, best = (
-        gather([read_scores(file) for file in line[selection]], SCORING)
+        gather([read_scores(file) for file in given[selection]], SCORING)
         for selection in ("last", "best_on_test")
     )
     check_same_scans(last.scans, best.scans)

@@ -9,7 +9,8 @@ import hashlib
 import io
 import logging
 import re
-from dataclasses import dataclass, field
+import time
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,44 @@ class Best:
 
 
 @dataclass
+class Costs:
+    """What a run took, over all its starts; of a killed one, what its last checkpoint knew.
+
+    starts: how many; one that was killed before its first checkpoint is not among them.
+    first_start: in seconds since 1970. work_seconds, gpu_seconds: at work, and that on a GPU. Time
+    is never part of the training itself: it changes no weight.
+    """
+
+    starts: int = 0
+    first_start: float = 0.0
+    work_seconds: float = 0.0
+    gpu_seconds: float = 0.0
+
+    def begin(self) -> None:
+        """Count a start."""
+        self.starts += 1
+        self.first_start = self.first_start or time.time()
+        self._noted = time.monotonic()
+
+    def note_work(self, on_gpu: bool) -> None:
+        """Add the time since the start or since this was called last."""
+        before, self._noted = self._noted, time.monotonic()
+        self.work_seconds += self._noted - before
+        if on_gpu:
+            self.gpu_seconds += self._noted - before
+
+    def facts(self) -> dict[str, int | float]:
+        """What the record says. wall_seconds: from the first start until now, pauses included."""
+        # A clock that was set back must not make the run shorter than its work.
+        wall = max(time.time() - self.first_start, self.work_seconds)
+        return {
+            "starts": self.starts,
+            "wall_seconds": round(wall, 1),
+            "gpu_seconds": round(self.gpu_seconds, 1),
+        }
+
+
+@dataclass
 class Progress:
     """How far a run is. rows: the log's, one per logged iteration. seconds: spent training."""
 
@@ -39,8 +78,10 @@ class Progress:
     seconds: float = 0.0
     rows: list[dict[str, float]] = field(default_factory=list)
     best: dict[str, Best] = field(default_factory=dict)
+    costs: Costs = field(default_factory=Costs)
 
 
+FORMAT = 2  # of the files; one of another format is not gone on from
 KEPT = 2  # the newest, and the one before
 NAME = re.compile(r"checkpoint-(\d+)-([0-9a-f]+)\.pt")
 
@@ -64,13 +105,12 @@ def save(
                 f"the last good checkpoint is kept in {folder}"
             )
     state = {
-        "description": description,
+        "description": {**description, "checkpoint_format": FORMAT},
         "method": method.state_dict(),
         "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-        "iteration": progress.iteration,
-        "seconds": progress.seconds,
-        "rows": progress.rows,
+        **vars(progress),
         "best": {name: vars(best) for name, best in progress.best.items()},
+        "costs": asdict(progress.costs),
     }
     buffer = io.BytesIO()
     torch.save(state, buffer)
@@ -92,8 +132,9 @@ def resume(
 
     A damaged one is removed, with a warning in the log, and the one before it is taken. Checkpoints
     of another description (some setting was changed since) are removed too, and the run starts
-    anew: mixing two settings in one run would make its record a lie.
+    anew: its record could not describe a run of two settings.
     """
+    wanted = {**description, "checkpoint_format": FORMAT}
     for path in newest_first(folder):
         content = path.read_bytes()
         if f"-{_digest(content)}." not in path.name:
@@ -102,8 +143,8 @@ def resume(
             continue
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         made_with = state["description"]
-        if made_with != description:
-            changed = [key for key in description if made_with.get(key) != description[key]]
+        if made_with != wanted:
+            changed = [key for key in wanted if made_with.get(key) != wanted[key]]
             logger.warning("%s was made with another %s: starting anew", path, ", ".join(changed))
             break
         method.load_state_dict(state["method"])
@@ -111,7 +152,8 @@ def resume(
             optimizer.load_state_dict(saved)
         logger.info("going on after iteration %d of %s", state["iteration"], path)
         best = {name: Best(**saved) for name, saved in state["best"].items()}
-        return Progress(state["iteration"], state["seconds"], state["rows"], best)
+        costs = Costs(**state["costs"])
+        return Progress(state["iteration"], state["seconds"], state["rows"], best, costs)
     for path in newest_first(folder):
         path.unlink()
     return Progress()

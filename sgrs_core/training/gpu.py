@@ -1,7 +1,7 @@
-"""Graphics cards: every job a card of its own.
+"""GPUs: every job one of its own.
 
-A card is held by a lock that the operating system releases when the process ends, however it ends.
-Cards are known by their UUIDs, because numbers depend on who counts.
+A GPU is held by a lock that the operating system releases when the process ends, however it ends.
+GPUs are known by their UUIDs, because numbers depend on who counts.
 """
 
 import logging
@@ -22,34 +22,37 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 SECONDS_BETWEEN_TRIES = 1.0
 
 
-def card_for(device: str, config: Mapping[str, Any]) -> AbstractContextManager[str | None]:
-    """`held_card` for a run whose `device` setting is not `cpu`, in an experiment's `config`.
+def gpu_for(device: str, config: Mapping[str, Any]) -> AbstractContextManager[str | None]:
+    """`hold_gpu` for a run whose `device` setting is not `cpu`, in an experiment's `config`.
 
-    `runs_per_card` is read from there rather than handed on as a rule's parameter, because another
+    `runs_per_gpu` is read from there rather than handed on as a rule's parameter, because another
     value must not train everything anew.
     """
-    return nullcontext() if device == "cpu" else held_card(config.get("runs_per_card", 1))
+    if "runs_per_card" in config:
+        logger.warning("runs_per_card is called runs_per_gpu now; the old name will go")
+    runs_per_gpu = config.get("runs_per_gpu", config.get("runs_per_card", 1))
+    return nullcontext() if device == "cpu" else hold_gpu(runs_per_gpu)
 
 
 @contextmanager
-def held_card(runs_per_card: int = 1) -> Iterator[str | None]:
-    """Hold one of the cards this process may see, and let CUDA see that one alone.
+def hold_gpu(runs_per_gpu: int = 1) -> Iterator[str | None]:
+    """Hold one of the GPUs this process may see, and let CUDA see that one alone.
 
-    Waits, saying so in the log, while each card has `runs_per_card` holders; the card with the
-    fewest is taken. Yields its UUID; None where there is no card, and then nothing is changed. To
+    Waits, saying so in the log, while each GPU has `runs_per_gpu` holders; the GPU with the
+    fewest is taken. Yields its UUID; None where there is no GPU, and then nothing is changed. To
     be entered before CUDA is first used. A restriction from outside (a scheduler's
     CUDA_VISIBLE_DEVICES) is kept to.
     """
-    cards = visible_cards()
-    if not cards:
+    gpus = visible_gpus()
+    if not gpus:
         yield None
         return
-    lock, card = _wait_for_a_slot(cards, runs_per_card)
+    lock, gpu = _wait_for_a_slot(gpus, runs_per_gpu)
     before = os.environ.get(VISIBLE)
-    os.environ[VISIBLE] = card
-    logger.info("card %s", card)
+    os.environ[VISIBLE] = gpu
+    logger.info("GPU %s", gpu)
     try:
-        yield card
+        yield gpu
     finally:
         lock.release()
         if before is None:
@@ -58,9 +61,9 @@ def held_card(runs_per_card: int = 1) -> Iterator[str | None]:
             os.environ[VISIBLE] = before
 
 
-def visible_cards() -> list[str]:
-    """UUIDs of the cards that this process may use, in their order; none without nvidia-smi."""
-    installed = _installed_cards()
+def visible_gpus() -> list[str]:
+    """UUIDs of the GPUs that this process may use, in their order; none without nvidia-smi."""
+    installed = _installed_gpus()
     allowed = os.environ.get(VISIBLE)
     if allowed is None:
         return list(installed.values())
@@ -68,7 +71,7 @@ def visible_cards() -> list[str]:
     return [installed.get(name, name) for name in names]
 
 
-def _installed_cards() -> dict[str, str]:
+def _installed_gpus() -> dict[str, str]:
     """UUID by number, as the driver's tool lists them."""
     question = ["nvidia-smi", "--query-gpu=index,uuid", "--format=csv,noheader"]
     try:
@@ -79,21 +82,21 @@ def _installed_cards() -> dict[str, str]:
     return {index.strip(): uuid.strip() for index, uuid in lines}
 
 
-def _wait_for_a_slot(cards: list[str], runs_per_card: int) -> tuple[FileLock, str]:
-    # First slots of all cards before second slots of any.
-    places = [(slot, card) for slot in range(runs_per_card) for card in cards]
-    folder = Path(tempfile.gettempdir()) / f"sgrs-cards-{os.getuid()}"
+def _wait_for_a_slot(gpus: list[str], runs_per_gpu: int) -> tuple[FileLock, str]:
+    # First slots of all GPUs before second slots of any.
+    places = [(slot, gpu) for slot in range(runs_per_gpu) for gpu in gpus]
+    folder = Path(tempfile.gettempdir()) / f"sgrs-gpus-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     told = False
     while True:
-        for slot, card in places:
-            lock = FileLock(folder / f"{card.replace('/', '-')}.{slot}")
+        for slot, gpu in places:
+            lock = FileLock(folder / f"{gpu.replace('/', '-')}.{slot}")
             try:
                 lock.acquire(timeout=0)
             except Timeout:
                 continue
-            return lock, card
+            return lock, gpu
         if not told:
-            logger.warning("all cards are taken (%s); waiting for one", ", ".join(cards))
+            logger.warning("all GPUs are taken (%s); waiting for one", ", ".join(gpus))
             told = True
         time.sleep(SECONDS_BETWEEN_TRIES)

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -30,21 +29,19 @@ from sgrs_core.experiment.settings import Selection, TrainingSettings
 from sgrs_core.files import atomic
 from sgrs_core.log import follow
 from sgrs_core.methods.base import Method, StepOutput
+from sgrs_core.methods.cpu_tuning import keep_freed_memory
 from sgrs_core.methods.new import new_method, seed_everything
 from sgrs_core.methods.precision import (
-    arithmetic,
-    as_written,
     autocast,
     choose_device,
-    compile_parts,
-    freed_memory_kept,
     place,
+    precision_context,
+    uncompiled,
 )
-from sgrs_core.training.attempts import Attempts
 from sgrs_core.training.checkpoint import Best, Progress, resume, save
 from sgrs_core.training.diagnostics import diagnose
-from sgrs_core.training.signals import StoppedError, never
-from sgrs_core.training.tensorboard import OnRow, nobody
+from sgrs_core.training.signals import StoppedError, no_signal
+from sgrs_core.training.tensorboard import OnRow, ignore_row
 
 logger = logging.getLogger(__name__)
 
@@ -62,9 +59,9 @@ def train(
     run: Run,
     read: Callable[[str], Volume],
     unfinished: Path,
-    asked_to_stop: Callable[[], str | None] = never,
+    asked_to_stop: Callable[[], str | None] = no_signal,
     scans_sha256: str = "",
-    on_row: OnRow = nobody,
+    on_row: OnRow = ignore_row,
 ) -> Trained:
     """Train from the start, or from the newest checkpoint in the folder `unfinished`.
 
@@ -83,41 +80,40 @@ def train(
     progress = resume(unfinished, description, method, optimizers)
     for row in progress.rows:
         on_row(row)
-    attempts = Attempts.begin(unfinished, description, device, progress.iteration > 0)
+    progress.costs.begin()
     sampler = new_sampler(run, method, read, device)
-    judges = {
+    selection_volumes = {
         selection: [read(name) for name in names]
         for selection, names in run.selection_scans.items()
         if names
     }
-    with arithmetic(settings.precision), freed_memory_kept():
+    with precision_context(settings.precision), keep_freed_memory():
         for iteration in follow(progress.iteration, settings.iterations, lambda: summary(progress)):
             started = time.monotonic()
             seed_everything(run.seed, iteration)
             sample = sampler.draw(iteration)
-            chosen = chosen_weights(progress.best)
-            output = take_step(method, optimizers, sample, iteration, settings, chosen)
             if method.starts_stage(iteration):
-                progress.best.clear()  # what was chosen before takes part in no later choice
+                start_stage(method, optimizers, iteration, progress.best)
+            output = take_step(method, optimizers, sample, iteration, settings)
             progress.iteration = iteration
             last = iteration == settings.iterations
             if last or iteration % settings.log_every == 0:
                 progress.rows.append(log_row(iteration, output, sample))
                 on_row(progress.rows[-1])
             if last or is_competing(iteration, settings):
-                update_best(progress, method, judges, run, device)
+                update_best(progress, method, selection_volumes, run, device)
             progress.seconds += time.monotonic() - started
             by = asked_to_stop()
             if last or by or iteration % settings.checkpoint_every == 0:
+                progress.costs.note_work(on_gpu=device.type == "cuda")
                 save(unfinished, description, method, optimizers, progress)
                 write_log(unfinished / "log.csv", progress.rows)
-                attempts.note()
             if by and not last:
                 raise StoppedError(
                     f"{by} after iteration {iteration} of {settings.iterations}: "
                     "a checkpoint is saved, the next start goes on from it"
                 )
-    return finish(run, method, progress, device, attempts)
+    return finish(run, method, progress, device)
 
 
 def first_method(run: Run, device: torch.device) -> Method:
@@ -125,7 +121,7 @@ def first_method(run: Run, device: torch.device) -> Method:
     method = new_method(run)
     place(method, device, run.training)
     if run.training.compile:
-        compile_parts(method)
+        method.compile_parts()
     return method
 
 
@@ -143,20 +139,32 @@ def new_sampler(
     )
 
 
+def start_stage(
+    method: Method, optimizers: list[Optimizer], iteration: int, best: dict[str, Best]
+) -> None:
+    """Let a method begin a stage of training, from what was chosen in the one before if it wants.
+
+    What was chosen there takes part in no later choice: `best` is empty afterwards.
+    """
+    chosen = chosen_weights(best)
+    for selection in method.trained_on(method.settings) - chosen.keys():
+        logger.warning(
+            "iteration %d: the next stage was to start from the weights of %s, but none are chosen "
+            "so far; it starts from the last ones (is selection_from after the first stage?)",
+            iteration, selection,
+        )  # fmt: skip
+    method.start_stage(chosen, optimizers)
+    best.clear()
+
+
 def take_step(
     method: Method,
     optimizers: list[Optimizer],
     sample: Sample,
     iteration: int,
     settings: TrainingSettings,
-    chosen: Mapping[str, Mapping[str, torch.Tensor]] = MappingProxyType({}),
 ) -> StepOutput:
-    """One update: the method's loss, backward, optimisers, then whatever the method does after.
-
-    chosen: each selection's best weights so far, for a stage of training that starts from them.
-    """
-    if method.starts_stage(iteration):
-        method.start_stage(chosen)
+    """One update: the method's loss, backward, optimisers, then whatever the method does after."""
     method.train()
     with autocast(sample.labels_u.device, settings.precision):
         output = method.step(sample.batch, iteration)
@@ -200,9 +208,10 @@ def log_row(iteration: int, output: StepOutput, sample: Sample) -> dict[str, flo
 
 
 def write_log(path: Path, rows: list[dict[str, float]]) -> None:
-    """One line per logged iteration, one column per number."""
+    """One line per logged iteration, one column per number; blank where a row lacks it."""
+    columns = dict.fromkeys(name for row in rows for name in row)  # in the order of appearance
     with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else [])
+        writer = csv.DictWriter(file, fieldnames=list(columns))
         writer.writeheader()
         writer.writerows(rows)
 
@@ -216,7 +225,7 @@ def is_competing(iteration: int, settings: TrainingSettings) -> bool:
 def update_best(
     progress: Progress,
     method: Method,
-    judges: Mapping[Selection, list[Volume]],
+    selection_volumes: Mapping[Selection, list[Volume]],
     run: Run,
     device: torch.device,
 ) -> None:
@@ -225,7 +234,7 @@ def update_best(
     Of a method with several candidates, each one's own weights, by its own Dice.
     """
     method.eval()
-    for selection, volumes in judges.items():
+    for selection, volumes in selection_volumes.items():
         for name, candidate in method.candidates().items():
             value = mean_dice(candidate.predict, volumes, run, device)
             chosen = f"{selection}, {name}" if name else selection
@@ -246,15 +255,13 @@ def chosen_weights(best: Mapping[str, Best]) -> dict[str, dict[str, torch.Tensor
 def mean_dice(predict: Predict, volumes: list[Volume], run: Run, device: torch.device) -> float:
     """Mean Dice of whole-scan predictions, with the stride meant for selection, all components."""
     stride = run.inference.selection_stride
-    with as_written():
+    with uncompiled():
         scores = [predict_score(run, predict, one.image, stride, device) for one in volumes]
     pairs = zip(scores, volumes, strict=True)
     return float(np.mean([dice(segment(score), volume.label == 1) for score, volume in pairs]))
 
 
-def finish(
-    run: Run, method: Method, progress: Progress, device: torch.device, attempts: Attempts
-) -> Trained:
+def finish(run: Run, method: Method, progress: Progress, device: torch.device) -> Trained:
     """Collect the weights of every selection and what the record should say about them.
 
     seconds: of the iterations that led to the weights, work that was lost and done again left out.
@@ -270,7 +277,7 @@ def finish(
         "test_scans_shaped_weights": "best_on_test" in method.trained_on(method.settings),
         "selected": selected,
         "seconds": round(progress.seconds, 1),
-        **attempts.facts(),
+        **progress.costs.facts(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
     }

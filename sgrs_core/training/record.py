@@ -30,12 +30,13 @@ def write_record(path: Path, run: Run, facts: dict[str, Any]) -> None:
     write_text(path, json.dumps(record_of(run, facts), indent=2) + "\n")
 
 
-def is_record_of(run: Run, path: Path) -> bool:
-    """Whether there is a record at `path`, and of this very run."""
+def is_record_of(run: Run, scans_sha256: str, path: Path) -> bool:
+    """Whether there is a record at `path`, and of this very run on these scans."""
     if not path.is_file():
         return False
-    recorded: bool = json.loads(path.read_text(encoding="utf-8"))["run"] == run.description()
-    return recorded
+    record = json.loads(path.read_text(encoding="utf-8"))
+    recorded = (record["run"], record["training"].get("scans_sha256"))
+    return recorded == (run.description(), scans_sha256)
 
 
 def record_of(run: Run, facts: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ class StoppedError(Exception):
 
 
 @contextmanager
-def noting_signals() -> Iterator[Callable[[], str | None]]:
+def defer_signals() -> Iterator[Callable[[], str | None]]:
     """Inside the block the SIGNALS are noted instead of obeyed.
 
     Yields a function that gives the name of the first one that came, or None. Main thread only.
@@ -35,6 +35,6 @@ def noting_signals() -> Iterator[Callable[[], str | None]]:
             signal.signal(number, handler)
 
 
-def never() -> str | None:
-    """Nobody asks."""
+def no_signal() -> str | None:
+    """For runs that are not asked to stop."""
     return None

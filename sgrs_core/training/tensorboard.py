@@ -12,32 +12,23 @@ class OnRow(Protocol):
     def __call__(self, row: Mapping[str, float]) -> None: ...
 
 
-def nobody(row: Mapping[str, float]) -> None:
-    """For runs that nobody watches."""
+def ignore_row(row: Mapping[str, float]) -> None:
+    """For runs whose log is read at the end."""
 
 
 @contextmanager
-def event_files_for(config: Mapping[str, Any], folder: Path) -> Iterator[OnRow]:
-    """What to tell of each row of the log, in an experiment's `config`; see `event_file`.
+def tensorboard_for(config: Mapping[str, Any], folder: Path) -> Iterator[OnRow]:
+    """What to tell of each row of the log, if an experiment's `config` has `tensorboard: true`.
 
     `tensorboard` is read from there rather than being one of a run's settings, because watching a
-    run must not train it anew.
+    run must not train it anew. The new event file in `folder` has a curve for each of the log's
+    columns, on disk row by row. Those of earlier starts are deleted first: what is left of them
+    stands in the checkpoint's rows and is written again, so that no row is there twice. Raises
+    RuntimeError where TensorBoard is not installed.
     """
     if not config.get("tensorboard", False):
-        yield nobody
+        yield ignore_row
         return
-    with event_file(folder) as on_row:
-        yield on_row
-
-
-@contextmanager
-def event_file(folder: Path) -> Iterator[OnRow]:
-    """A new event file in `folder`: a curve for each of the log's columns, on disk row by row.
-
-    Those of earlier starts are deleted first: what is left of them stands in the checkpoint's rows
-    and is written again, so that no row is there twice. Raises RuntimeError where TensorBoard is
-    not installed.
-    """
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:

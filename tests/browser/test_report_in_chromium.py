@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.made_up_results import make_report
+from tests.synthetic_results import make_report
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 
@@ -56,7 +56,7 @@ def page(request, browser, report) -> Iterator:
     context.close()
 
 
-def test_all_pictures_load(page):
+def test_all_images_load(page):
     widths = page.evaluate("Array.from(document.images, (image) => image.naturalWidth)")
     assert len(widths) > 4
     assert all(width > 0 for width in widths)
@@ -149,7 +149,7 @@ def test_the_slider_changes_slice_and_outlines(page):
     assert len(before) == 4
     assert page.locator("#case output").text_content() == "2"
     assert after[0] != before[0]
-    assert after[0] == after[2]  # one picture for both predictions
+    assert after[0] == after[2]  # one image for both predictions
     assert before[1].startswith("M")
     assert after[1] == ""  # the moved box is not in this slice
 
@@ -172,7 +172,7 @@ def test_the_truth_lies_over_the_prediction_and_both_are_explained(page):
     ]  # fmt: skip
 
 
-def test_the_slider_stays_in_sight_beside_the_last_picture(page):
+def test_the_slider_stays_in_sight_beside_the_last_image(page):
     page.set_viewport_size({"width": 360, "height": 200})
     page.evaluate("document.querySelector('#case figcaption').scrollIntoView({block: 'end'})")
     slider = page.locator("#case-slice").bounding_box()

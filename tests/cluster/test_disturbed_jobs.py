@@ -32,7 +32,7 @@ CHANGES = {
 RUNS = ["vnet/seed-0", "vnet/seed-1", "sgrs/seed-0", "sgrs/seed-1"]
 RESULTS = Path("results/quick")
 TEST_SCANS = [RESULTS / f"volumes/la/phantom_test_{number:03d}.h5" for number in range(2)]
-MODELS = {run: RESULTS / "la/labelled-4" / run / "last/model.pt" for run in RUNS}
+MODELS = {run: RESULTS / "la/labelled-4" / run / "model.pt" for run in RUNS}
 # On a real cluster one asks its scheduler less often, and files take longer to be seen elsewhere.
 IMPATIENT = [
     *("--slurm-init-seconds-before-status-checks", "2"),
@@ -226,7 +226,7 @@ def disturbed(undisturbed, tmp_path_factory, command) -> Disturbed:
 @pytest.mark.parametrize("run", RUNS)
 def test_a_disturbed_run_ends_with_the_weights_of_an_undisturbed_one(run, undisturbed, disturbed):
     expected, found = (
-        torch.load(folder / MODELS[run], weights_only=True)["weights"]
+        torch.load(folder / MODELS[run], weights_only=True)["weights"]["last"]
         for folder in (undisturbed, disturbed.folder)
     )
     assert expected.keys() == found.keys()

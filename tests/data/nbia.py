@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.data.server import Fault, Handler, Server, answer_in_chunks
+from tests.data.server import Handler, Server, answer_in_chunks
 
 LABELS = "TCIA_pancreas_labels-02-05-2017"
 COLLECTION = "Pancreas-CT"
@@ -17,14 +17,14 @@ COLLECTION = "Pancreas-CT"
 class Nbia(Server):
     """Serves a folder with `PANCREAS_<number>/*.dcm` and `<LABELS>/label<number>.nii.gz`.
 
-    series: what the list of series says, to be changed by tests. contents, faults and ranges go by
-    patient, and by "getSeries" and "labels". A zip is made for each request and sent in pieces.
+    series: what the list of series says, to be changed by tests. Names are a patient's,
+    "getSeries" and "labels". The list and the labels are stored files, whose length is known;
+    a scan's zip is made for each request and sent in pieces.
     """
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.folder = folder
-        self.usual = answer_by_kind
         scans = (each for each in folder.iterdir() if each.is_dir() and each.name != LABELS)
         self.series = [_entry(number, scan) for number, scan in enumerate(sorted(scans))]
 
@@ -70,23 +70,16 @@ class Nbia(Server):
         images = (self.folder / patient).glob("*.dcm")
         return zipped({"LICENSE": b"CC BY 3.0"} | {each.name: each.read_bytes() for each in images})
 
-    def fails(self, name: str, *faults: Fault) -> None:
-        """Let the next requests for `name` go wrong."""
-        self.faults[name] = list(faults)
-
-    def asked(self, name: str) -> int:
-        """How many requests there were for `name`."""
-        return len(self.ranges.get(name, []))
+    def answer_well(self, handler: Handler, content: bytes) -> None:
+        if "/getImage?" in handler.path:
+            answer_in_chunks(handler, content)
+        else:
+            handler.answer(200, content)
 
 
-def answer_by_kind(handler: Handler, content: bytes) -> None:
-    """The list and the labels are stored files, whose length is known; scans are zipped now."""
-    if "/getImage?" in handler.path:
-        return answer_in_chunks(handler, content)
-    return handler.answer(200, content)
-
-
-def zipped(members: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+def zipped(
+    members: Mapping[str | zipfile.ZipInfo, bytes], method: int = zipfile.ZIP_DEFLATED
+) -> bytes:
     """A zip with these members."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", method) as archive:

@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,41 +13,32 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from sgrs_core.data.download.file import CHUNK, RemoteFile
-from sgrs_core.data.download.retries import Patience
-from sgrs_core.digests import Digest
+from sgrs_core.data.download.http import RetryPolicy
 
-CONTENT = np.random.default_rng(0).bytes(4 * CHUNK + 17)
-OTHER_CONTENT = np.random.default_rng(1).bytes(4 * CHUNK + 17)
-CUT = 2 * CHUNK
+PIECE = 1 << 14
+CONTENT = np.random.default_rng(0).bytes(4 * PIECE + 17)
+OTHER_CONTENT = np.random.default_rng(1).bytes(4 * PIECE + 17)
 PAGE = b"<html>Too many downloads today</html>"
-PATIENT = Patience(retries=3, timeout=5.0, backoff=0.001)
-IMPATIENT = Patience(retries=0, timeout=5.0, backoff=0.001)
-HASTY = Patience(retries=3, timeout=0.1, backoff=0.001)
+PATIENT = RetryPolicy(retries=3, timeout=5.0, backoff=0.001)
+IMPATIENT = RetryPolicy(retries=0, timeout=5.0)
+HASTY = RetryPolicy(retries=9, timeout=0.1, backoff=0.001)
 
 Fault = Callable[["Handler", bytes], None]
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `contents`; each of a name's `faults` is used up by one request for it."""
+    """Serves `contents` by name; each of a name's faults is used up by one request for it."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
         self.contents: dict[str, bytes] = {}
-        self.faults: dict[str, list[Fault]] = {}
-        self.ranges: dict[str, list[str | None]] = {}  # the Range header of every request
-        self.usual: Fault = answer_well
-        self.head: Fault = answer_head
-        self.heads: list[str] = []  # the name in every request for a size
+        self.asked: Counter[str] = Counter()
+        self._faults: dict[str, list[Fault]] = {}
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def holds(self, name: str, content: bytes, *faults: Fault) -> None:
-        self.contents[name] = content
-        self.faults[name] = list(faults)
-        self.ranges[name] = []
+    def fails(self, name: str, *faults: Fault) -> None:
+        """Let the next requests for `name` go wrong."""
+        self._faults[name] = list(faults)
 
     def name_of(self, address: str) -> str:
         """What the path and query of a request's address ask for."""
@@ -54,6 +46,22 @@ class Server(ThreadingHTTPServer):
 
     def content(self, name: str) -> bytes | None:
         return self.contents.get(name)
+
+    def respond(self, handler: "Handler") -> None:
+        """Answer as the fault in turn says, else well."""
+        name = self.name_of(handler.path)
+        self.asked[name] += 1
+        content = self.content(name)
+        faults = self._faults.get(name)
+        if content is None:
+            handler.answer(404, b"no such file")
+        elif faults:
+            faults.pop(0)(handler, content)
+        else:
+            self.answer_well(handler, content)
+
+    def answer_well(self, handler: "Handler", content: bytes) -> None:
+        handler.answer(200, content)
 
     @contextmanager
     def running(self) -> Iterator[Self]:
@@ -67,27 +75,10 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers as the fault in turn says, else as the server usually does."""
-
     server: Server
 
     def do_GET(self) -> None:
-        name = self.server.name_of(self.path)
-        content = self.server.content(name)
-        if content is None:
-            return self.answer(404, b"no such file")
-        self.server.ranges.setdefault(name, []).append(self.headers["Range"])
-        faults = self.server.faults.get(name)
-        fault = faults.pop(0) if faults else self.server.usual
-        return fault(self, content)
-
-    def do_HEAD(self) -> None:
-        name = self.server.name_of(self.path)
-        self.server.heads.append(name)
-        content = self.server.content(name)
-        if content is None:
-            return self.answer(404, b"")
-        return self.server.head(self, content)
+        self.server.respond(self)
 
     def answer(self, status: int, body: bytes, length: int | None = None, **headers: str) -> None:
         self.send_response(status)
@@ -103,27 +94,6 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *arguments: object) -> None:
         """Keep the tests' output free of the server's."""
-
-
-# Answers to GET
-
-
-def answer_well(handler: Handler, content: bytes) -> None:
-    """Whole, or from the first byte of the Range header on."""
-    wanted = handler.headers["Range"]
-    if wanted is None:
-        return handler.answer(200, content)
-    start = int(wanted.removeprefix("bytes=").removesuffix("-"))
-    if start >= len(content):
-        return handler.answer(416, b"")
-    return answer_from(start)(handler, content)
-
-
-def answer_from(start: int) -> Fault:
-    """The bytes from `start` on, whatever was asked for."""
-    return lambda handler, content: handler.answer(
-        206, content[start:], Content_Range=f"bytes {start}-{len(content) - 1}/{len(content)}"
-    )
 
 
 def answer_in_chunks(handler: Handler, content: bytes) -> None:
@@ -152,22 +122,23 @@ def _send_chunks(handler: Handler, content: bytes) -> None:
     handler.send_header("Transfer-Encoding", "chunked")
     handler.send_header("Connection", "close")
     handler.end_headers()
-    for start in range(0, len(content), CHUNK):
-        piece = content[start : start + CHUNK]
+    for start in range(0, len(content), PIECE):
+        piece = content[start : start + PIECE]
         handler.write(b"%x\r\n%b\r\n" % (len(piece), piece))
 
 
 def cut(handler: Handler, content: bytes) -> None:
-    handler.answer(200, content[:CUT], length=len(content))
+    """Half of a body whose length was announced."""
+    handler.answer(200, content[: len(content) // 2], length=len(content))
 
 
 def stall(handler: Handler, content: bytes) -> None:
     cut(handler, content)
-    time.sleep(0.4)
+    time.sleep(0.3)
 
 
 def sleep_first(handler: Handler, content: bytes) -> None:
-    time.sleep(0.4)
+    time.sleep(0.3)
     handler.answer(200, content)
 
 
@@ -175,31 +146,8 @@ def error_page(handler: Handler, content: bytes) -> None:
     handler.answer(200, PAGE)
 
 
-def status(code: int) -> Fault:
-    return lambda handler, content: handler.answer(code, b"sorry")
-
-
-# Answers to HEAD
-
-
-def answer_head(handler: Handler, content: bytes) -> None:
-    handler.answer(200, b"", length=len(content))
-
-
-def refuse_head(handler: Handler, content: bytes) -> None:
-    handler.answer(405, b"")
-
-
-def head_without_length(handler: Handler, content: bytes) -> None:
-    handler.send_response(200)
-    handler.end_headers()
-
-
-# What tests say about files
-
-
-def remote(server: Server, folder: Path, name: str, content: bytes) -> RemoteFile:
-    return RemoteFile(f"{server.url}/{name}", folder / name, Digest(digest(content)))
+def status(code: int, **headers: str) -> Fault:
+    return lambda handler, content: handler.answer(code, b"sorry", **headers)
 
 
 def digest(content: bytes) -> str:

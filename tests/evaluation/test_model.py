@@ -16,11 +16,24 @@ def run(tiny_training, tiny_inference) -> Run:
 
 def test_a_model_file_brings_back_run_weights_and_predictions(run, tmp_path):
     method = new_method(run).eval()
-    save_model(tmp_path / "model.pt", run, method.state_dict())
-    loaded_run, loaded, _ = load_model(tmp_path / "model.pt")
+    other = new_method(replace(run, seed=4)).eval()
+    weights = {"last": method.state_dict(), "best_on_test": other.state_dict()}
+    save_model(tmp_path / "model.pt", run, weights)
     images = torch.randn(1, 1, 16, 16, 16)
-    assert loaded_run == run
-    assert torch.equal(loaded.predict(images), method.predict(images))
+    for selection, saved in (("last", method), ("best_on_test", other)):
+        loaded_run, loaded, _ = load_model(tmp_path / "model.pt", selection)
+        assert loaded_run == run
+        assert torch.equal(loaded.predict(images), saved.predict(images))
+    with pytest.raises(ValueError, match=r"model\.pt: .* has the selections last, best_on_test"):
+        load_model(tmp_path / "model.pt", "best_on_validation")
+
+
+def test_a_model_file_of_one_selection_as_older_versions_wrote_it_is_read(run, tmp_path):
+    method = new_method(run)
+    state = {"run": run.description(), "preparation": None, "weights": method.state_dict()}
+    torch.save(state, tmp_path / "model.pt")
+    found = load_model(tmp_path / "model.pt", "best_on_test").method.state_dict()
+    assert all(torch.equal(found[name], value) for name, value in method.state_dict().items())
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", b"PK\x03\x04 cut off"])

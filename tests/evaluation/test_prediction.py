@@ -11,18 +11,18 @@ import SimpleITK
 import torch
 
 from sgrs_core.data.components import largest_component
-from sgrs_core.data.formats.images import in_patient_axes, placed
-from sgrs_core.data.formats.scans import read_scan, write_mask
+from sgrs_core.data.formats.image_files import read_scan, write_image
+from sgrs_core.data.formats.images import in_patient_axes, to_array
 from sgrs_core.data.preprocessing.common import (
     la_margins,
     prepare_brats,
+    prepare_custom,
     prepare_la,
-    prepare_own,
     prepare_pancreas,
 )
+from sgrs_core.data.preprocessing.input_spec import InputSpec
 from sgrs_core.data.preprocessing.new_scan import NewScan
-from sgrs_core.data.preprocessing.preparation import Preparation
-from sgrs_core.data.preprocessing.prepare import prepare_original
+from sgrs_core.data.preprocessing.to_h5 import prepare_original
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.metrics import dice
 from sgrs_core.evaluation.model import load_model, save_model
@@ -42,9 +42,9 @@ ORIENTATIONS = [
     for order in permutations(("LR", "PA", "SI"))
     for signs in product((0, 1), repeat=3)
 ]
-LA = Preparation("la", "LPS", True, (0.625,) * 3)
-PANCREAS = Preparation("pancreas", "LPS", True, (1.0,) * 3)
-BRATS = Preparation("brats2019", "LPS", True, (1.0,) * 3)
+LA = InputSpec("la", "LPS", True, (0.625,) * 3)
+PANCREAS = InputSpec("pancreas", "LPS", True, (1.0,) * 3)
+BRATS = InputSpec("brats2019", "LPS", True, (1.0,) * 3)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(folder) -> Predictor:
-    return Predictor.from_file(folder / "run/last/model.pt")
+    return Predictor.from_file(folder / "run/model.pt")
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def same_grid(one: SimpleITK.Image, other: SimpleITK.Image) -> bool:
 
 def in_space(mask: SimpleITK.Image) -> np.ndarray:
     """The mask as it lies in the patient, however it is stored."""
-    found = placed(mask)
+    found = to_array(mask)
     return in_patient_axes(found.array, found.spacing, found.direction)[0]
 
 
@@ -113,7 +113,7 @@ def test_a_scan_that_training_would_not_crop_gets_the_workflows_own_prediction(
     volume = read_volume(folder / "prepared.h5")
     assert volume.image.shape == phantom.GetSize()
     expected = predict_mask(trained.run, trained.method, volume, trained.stride, CPU)
-    np.testing.assert_array_equal(placed(trained.predict(phantom)).array, expected)
+    np.testing.assert_array_equal(to_array(trained.predict(phantom)).array, expected)
 
 
 # Orientation
@@ -121,10 +121,10 @@ def test_a_scan_that_training_would_not_crop_gets_the_workflows_own_prediction(
 
 def test_the_trained_network_tells_orientations_apart(trained, phantom):
     """Without this, the tests of orientation below could not fail."""
-    mask = placed(trained.predict(phantom)).array
+    mask = to_array(trained.predict(phantom)).array
     assert 0.02 < mask.mean() < 0.9
-    flipped = picture(placed(phantom).array[::-1], phantom.GetSpacing(), phantom.GetOrigin())
-    assert dice(placed(trained.predict(flipped)).array[::-1], mask) < 0.99
+    flipped = picture(to_array(phantom).array[::-1], phantom.GetSpacing(), phantom.GetOrigin())
+    assert dice(to_array(trained.predict(flipped)).array[::-1], mask) < 0.99
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
@@ -147,7 +147,7 @@ def test_a_tilted_scan_gets_its_mask_on_its_own_grid(trained, phantom):
         other = SimpleITK.DICOMOrient(tilted, code)
         again = SimpleITK.DICOMOrient(trained.predict(other), "LPS")
         np.testing.assert_array_equal(
-            placed(again).array, placed(SimpleITK.DICOMOrient(mask, "LPS")).array
+            to_array(again).array, to_array(SimpleITK.DICOMOrient(mask, "LPS")).array
         )
 
 
@@ -213,7 +213,7 @@ def test_pancreas_has_the_trainings_numbers_once_it_is_found():
         (-30.5, 12.0, 7.25),
         (1.0, 1.0, 1.0),
     )
-    found = placed(whole_label).array > 0
+    found = to_array(whole_label).array > 0
     seen = scan.second_input(found)
     crop = tuple(
         slice(first, first + side)
@@ -228,8 +228,8 @@ def test_pancreas_has_the_trainings_numbers_once_it_is_found():
 def test_own_data_have_the_trainings_numbers_once_the_structure_is_found(window):
     image, label = phantom_la("case", (64, 60, 16), 0)
     settings = NiftiSettings(margin=4, minimum_side=24, window=window)
-    prepared = prepare_own(image, label, (1.0, 1.0, 1.0), settings)
-    own = Preparation("nifti", "LPS", True, None, nifti=vars(settings))
+    prepared = prepare_custom(image, label, (1.0, 1.0, 1.0), settings)
+    own = InputSpec("nifti", "LPS", True, None, nifti=vars(settings))
     seen = NewScan(picture(image), own).second_input(label)
     crop = tuple(
         slice(first, first + side)
@@ -243,8 +243,8 @@ def test_own_data_have_the_trainings_numbers_once_the_structure_is_found(window)
 def test_own_data_that_were_not_cropped_have_the_trainings_numbers_at_once(window, voxel):
     image, label = phantom_la("case", (40, 36, 20), 0)
     settings = NiftiSettings(margin=None, window=window, voxel=voxel)
-    prepared = prepare_own(image, label, (1.0, 1.2, 2.0), settings)
-    own = Preparation("nifti", "LPS", True, None, nifti=vars(settings))
+    prepared = prepare_custom(image, label, (1.0, 1.2, 2.0), settings)
+    own = InputSpec("nifti", "LPS", True, None, nifti=vars(settings))
     scan = NewScan(picture(image, (1.0, 1.2, 2.0)), own)
     np.testing.assert_array_equal(scan.first_input().image, prepared.image)
     assert not scan.needs_a_second_look()
@@ -277,8 +277,8 @@ def test_a_mask_lies_on_the_structure_whatever_the_networks_grid(case, orientati
     predictor = Predictor(run, Threshold(run, 0.9), replace(preparation, downsample=factor), CPU)
     mask = predictor.predict(scan)
     assert same_grid(mask, scan)
-    assert dice(placed(mask).array, placed(truth).array) > 0.93
-    middles = [np.argwhere(placed(one).array).mean(axis=0) for one in (mask, truth)]
+    assert dice(to_array(mask).array, to_array(truth).array) > 0.93
+    middles = [np.argwhere(to_array(one).array).mean(axis=0) for one in (mask, truth)]
     np.testing.assert_allclose(
         *middles, rtol=0, atol=0.5 if case == "HU at 2 mm" else 0.25
     )  # voxels
@@ -289,7 +289,7 @@ def test_structures_at_the_scans_border_are_not_cut_off(run):
     array = np.full((23, 21, 19), 10, np.int16)
     array[12:, 12:, 8:] = 100
     predictor = Predictor(run, Threshold(run, 0.5), replace(LA, downsample=4), CPU)
-    mask = placed(predictor.predict(picture(array, (0.625,) * 3))).array
+    mask = to_array(predictor.predict(picture(array, (0.625,) * 3))).array
     assert mask[-1, -1, -1] == 1
     assert dice(mask, (array == 100).astype(np.uint8)) > 0.98
 
@@ -297,7 +297,7 @@ def test_structures_at_the_scans_border_are_not_cut_off(run):
 def test_outside_the_brains_box_nothing_is_found(run):
     flair = phantom_brats2019("case", (48, 56, 40), 0)[0]["flair"]
     predictor = Predictor(run, Threshold(run, -100.0), BRATS, CPU)
-    mask = placed(predictor.predict(picture(flair))).array.astype(bool)
+    mask = to_array(predictor.predict(picture(flair))).array.astype(bool)
     label_free = np.zeros_like(flair, dtype=np.uint8)
     prepared = prepare_brats(flair, label_free)
     box = np.zeros(flair.shape, bool)
@@ -315,7 +315,7 @@ def test_the_largest_component_is_found_on_the_scans_own_grid(run):
     array = np.random.default_rng(0).integers(0, 99, (20, 20, 20)).astype(np.int16)
     half = replace(LA, downsample=2)
     mask = Predictor(run, Threshold(run, 0.0), half, CPU).predict(picture(array, (0.625,) * 3))
-    found = placed(mask).array == 1
+    found = to_array(mask).array == 1
     assert found.any()
     np.testing.assert_array_equal(found, largest_component(found))
 
@@ -323,7 +323,7 @@ def test_the_largest_component_is_found_on_the_scans_own_grid(run):
 @pytest.mark.slow
 def test_a_stride_wider_than_the_patch_is_refused_before_any_scan(folder):
     with pytest.raises(ValueError, match=r"stride = \[99, 8, 8\]: allowed are at most the sides"):
-        Predictor.from_file(folder / "run/last/model.pt", "cpu", (99, 8, 8))
+        Predictor.from_file(folder / "run/model.pt", "cpu", (99, 8, 8))
 
 
 # What cannot be predicted
@@ -333,8 +333,8 @@ def test_a_scan_of_another_modality_is_refused():
     mri = phantom_la("case", (24, 24, 16), 0)[0]
     flair = phantom_brats2019("c", (24, 24, 24), 0)[0]["flair"]
     hu = phantom_pancreas("case", (40, 36, 20), (0.8, 0.8, 1.2), 0)[0]
-    own = Preparation("nifti", "LPS", True, None, nifti=vars(NiftiSettings(window=(400.0, 900.0))))
-    refusals: list[tuple[np.ndarray, Preparation, str]] = [
+    own = InputSpec("nifti", "LPS", True, None, nifti=vars(NiftiSettings(window=(400.0, 900.0))))
+    refusals: list[tuple[np.ndarray, InputSpec, str]] = [
         (hu, LA, r"run from -\d+ to \d+, but the model was trained on MRI"),
         (hu, BRATS, "is it a CT"),
         (mri + np.uint8(1), BRATS, "strip the skull"),
@@ -361,20 +361,20 @@ def test_scans_of_two_or_four_dimensions_are_refused_by_name(name, shape, tmp_pa
 
 
 def test_an_older_model_says_what_it_lacks(folder, tmp_path):
-    run, method, _ = load_model(folder / "run/last/model.pt")
-    save_model(tmp_path / "model.pt", run, method.state_dict())
+    run, method, _ = load_model(folder / "run/model.pt")
+    save_model(tmp_path / "model.pt", run, {"last": method.state_dict()})
     with pytest.raises(ValueError, match=r"model\.pt: lacks how its training scans were prepared"):
         Predictor.from_file(tmp_path / "model.pt")
 
 
 def test_a_model_file_brings_back_how_its_scans_were_prepared(folder):
-    preparation = load_model(folder / "run/last/model.pt").preparation
-    assert preparation == Preparation("la", "LPS", True, (0.625, 0.625, 0.625))
+    spec = load_model(folder / "run/model.pt").input_spec
+    assert spec == InputSpec("la", "LPS", True, (0.625, 0.625, 0.625))
 
 
 def test_what_a_user_should_know_depends_on_the_preparation(run):
-    def warned(preparation: Preparation) -> list[str]:
-        return Predictor(run, Threshold(run, 0.0), preparation, CPU).warnings()
+    def warned(spec: InputSpec) -> list[str]:
+        return Predictor(run, Threshold(run, 0.0), spec, CPU).warnings()
 
     for centred in (LA, PANCREAS):
         assert [text for text in warned(centred) if "crops centred on the label" in text]
@@ -386,12 +386,12 @@ def test_what_a_user_should_know_depends_on_the_preparation(run):
 # Files
 
 
-def test_a_runs_folder_a_selections_folder_and_a_model_file_mean_the_model(folder):
-    model = folder / "run/last/model.pt"
-    for path in (folder / "run", folder / "run/last", model):
+def test_a_runs_folder_and_a_model_file_mean_the_model(folder):
+    model = folder / "run/model.pt"
+    for path in (folder / "run", model):
         assert model_file(path, "last") == model
-    with pytest.raises(FileNotFoundError, match="there are the selections last"):
-        model_file(folder / "run", "best_on_test")
+    with pytest.raises(ValueError, match=r"model\.pt: .* this run has the selections last"):
+        Predictor.from_file(model, "cpu", selection="best_on_test")
     with pytest.raises(FileNotFoundError, match="give a run's folder"):
         model_file(folder / "raw", "last")
 
@@ -446,9 +446,9 @@ def test_places_that_cannot_hold_the_masks_are_refused(scans, tmp_path):
 def test_a_mask_is_written_with_the_scans_geometry(name, trained, phantom, tmp_path):
     tilted = SimpleITK.DICOMOrient(phantom, "PIR")
     mask = trained.predict(tilted)
-    write_mask(tmp_path / name, mask)
+    write_image(tmp_path / name, mask)
     again = read_scan(tmp_path / name)
-    np.testing.assert_array_equal(placed(again).array, placed(mask).array)
+    np.testing.assert_array_equal(to_array(again).array, to_array(mask).array)
     np.testing.assert_allclose(again.GetOrigin(), tilted.GetOrigin(), atol=1e-4)
     np.testing.assert_allclose(again.GetDirection(), tilted.GetDirection(), atol=1e-6)
     assert [path.name for path in tmp_path.iterdir()] == [name]

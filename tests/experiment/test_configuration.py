@@ -12,7 +12,7 @@ import yaml
 from sgrs_core.experiment.configuration import ConfigError
 from sgrs_core.experiment.layout import Layout
 from sgrs_core.experiment.plan import Point
-from sgrs_core.experiment.planning import check_scans, load_plan
+from sgrs_core.experiment.planning import MOST_CURVES, check_scans, load_plan
 from sgrs_core.methods.check import check_methods
 from tests.places import CONFIG
 
@@ -44,18 +44,33 @@ def changed(place: str, value):
     return values
 
 
+@pytest.mark.parametrize("key", ["runs_per_gpu", "runs_per_card"])
+def test_the_runs_that_share_a_gpu_are_read_under_the_old_name_too(key):
+    plan = load_plan(changed(key, 3), [FILE], CONFIG)
+    assert plan.experiment.runs_per_gpu == 3
+
+
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [
         ("colour", "red", "colour = 'red': unknown key; allowed are data_folder, datasets"),
-        ("experiment", "a/b", "experiment = 'a/b': String should match"),
-        ("seeds", [], r"seeds = \[\]: List should have at least 1 item"),
-        ("seeds", ["1"], "seeds.0 = '1': allowed is a valid integer"),
-        ("selections", ["best"], "selections.0 = 'best': allowed is 'last', 'best_on_test' or"),
+        ("experiment", "a/b", "experiment = 'a/b': allowed are 1 to 100 letters, digits, '_'"),
+        ("seeds", [], r"seeds = \[\]: allowed are one or more of: whole numbers from 0"),
+        ("seeds", ["1"], "seeds.0 = '1': allowed are whole numbers from 0"),
+        (
+            "selections",
+            ["best"],
+            "selections.0 = 'best': allowed are 'last', 'best_on_test', 'best_",
+        ),
         ("headline", ["table9"], "headline = 'table9': allowed are table2, table3"),
         ("datasets.moon", {}, "datasets = 'moon': allowed are brats2019, la, pancreas"),
         ("datasets.la.source", "raw", "datasets.la.folder = None: source = raw needs this key"),
-        ("datasets.la.downsample", 0, "downsample = 0: allowed is greater than"),
+        (
+            "datasets.pancreas.tcia",
+            {"api": "a", "collection": "b", "labels": "c", "labels_sha256": "f00"},
+            r"tcia\.labels_sha256 = 'f00': allowed are 64 hex digits in lower case",
+        ),
+        ("datasets.la.downsample", 0, "downsample = 0: allowed are whole numbers from 1"),
         (
             "datasets.la.methods.bpc",
             {},
@@ -71,16 +86,20 @@ def changed(place: str, value):
             {"pretraining": 2.0},
             r"datasets\.la\.methods\.bcp\.pretraining = 2\.0: allowed are numbers from",
         ),
-        ("datasets.la.training.iterations", "many", "iterations = 'many': allowed is a valid"),
-        ("datasets.la.training.iterations", True, "iterations = True: allowed is a valid integer"),
+        ("datasets.la.training.iterations", "many", "iterations = 'many': allowed are whole"),
+        ("datasets.la.training.iterations", True, "iterations = True: allowed are whole numbers"),
         ("datasets.la.training.iterations", 0, "iterations = 0: allowed are whole numbers from 1"),
         ("datasets.la.training.itrations", 5, "itrations = 5: unknown key; allowed are augment"),
-        ("datasets.la.training.patch", [30, 32, 16], r"patch = \[30, 32, 16\]: allowed are three"),
-        ("datasets.la.training.patch", [32, 32], "patch.2 = .missing.: Field required"),
+        (
+            "datasets.la.training.patch",
+            [30, 32, 16],
+            r"patch.0 = 30: allowed are .*multiples of 16",
+        ),
+        ("datasets.la.training.patch", [32, 32], "patch.2 = .missing.: allowed are whole numbers"),
         (
             "datasets.la.training.precision",
             "fp8",
-            "precision = 'fp8': allowed is 'strict', ",
+            "precision = 'fp8': allowed are 'strict', ",
         ),
         ("seeds", [0, 1, 0], r"seeds = \[0, 1, 0\]: .*0 stands there twice"),
         ("selections", ["last", "last"], "'last' stands there twice"),
@@ -130,14 +149,14 @@ def changed(place: str, value):
         ("datasets.la.methods.sgrs", {"epsilon": 7.0}, "epsilon = 7.0: allowed are numbers from"),
         ("datasets.la.methods.sgrs", {"beta": 0.0}, "beta = 0.0: allowed are numbers above 0"),
         ("datasets.la.training.dropout", 1.0, "dropout = 1.0: allowed are numbers from 0 to"),
-        ("datasets.la.inference.stride", [0, 1, 1], "stride = 0: allowed are whole numbers"),
+        ("datasets.la.inference.stride", [0, 1, 1], "stride.0 = 0: allowed are whole numbers"),
         ("datasets.la.phantom.train_scans", 7, "labelled = 8 .*: allowed are 1 to 7"),
         (
             "datasets.la.phantom.train_scans",
             8,
             "labelled = 8 .row dtc.: allowed are less than all 8",
         ),
-        ("tables.table2.labelled", [5], "tables.table2.labelled = 5: allowed are 4, 8, 80"),
+        ("tables.table2.labelled", [5], "tables.table2.labelled = 5: allowed are 4, 8, 20"),
         ("tables.table2.methods", ["x"], "table2.methods = 'x': allowed are .*sgrs, sgrs_paper"),
         (
             "datasets.brats2019",
@@ -155,7 +174,11 @@ def changed(place: str, value):
             [1.0, 1.0, 1.0],
             "la.phantom.spacing = .*: format = la has a spacing of its own",
         ),
-        ("datasets.la.splits", {"counts": {"train": "x"}}, "splits.counts.train = 'x': allowed is"),
+        (
+            "datasets.la.splits",
+            {"counts": {"train": "x"}},
+            "splits.counts.train = 'x': allowed are",
+        ),
         ("tables.table9", {}, "tables = 'table9': allowed are table2, table3"),
         ("selections", ["best_on_validation"], "validation_scans = 0: allowed are 1 to 3"),
     ],
@@ -206,16 +229,28 @@ def test_a_name_that_is_taken_already_is_refused(place, value, message):
             "phantom_train_000",
             "case = 'phantom_train_000': allowed",
         ),
-        ("figures.figure2.case", 3, "figures.figure2.case = 3: allowed is a valid string"),
+        ("figures.figure2.case", 3, "figures.figure2.case = 3: allowed are texts"),
         (
             "figures.figure2.median_of",
             "nn",
             "median_of = 'nn': allowed are vnet, dtc, .*sgrs",
         ),
-        ("figures.figure2.slices", {"axis": "w"}, "slices.axis = 'w': allowed is 'x', 'y' or 'z'"),
-        ("figures.figure2.slices", {"count": 0}, "figure2.slices.count = 0: allowed are 1 to 6"),
-        ("figures.figure2.slices", {"at": [-1]}, r"slices.at = \[-1\]: allowed are 1 to 6 indices"),
-        ("figures.figure2.slices", {"at": ["a"]}, "slices.at.0 = 'a': allowed is a valid integer"),
+        ("figures.figure2.slices", {"axis": "w"}, "slices.axis = 'w': allowed are 'x', 'y', 'z'"),
+        (
+            "figures.figure2.slices",
+            {"count": 0},
+            "figure2.slices.count = 0: allowed are whole numbers from 1 to 6",
+        ),
+        (
+            "figures.figure2.slices",
+            {"at": [-1]},
+            r"slices.at.0 = -1: allowed are whole numbers from 0$",
+        ),
+        (
+            "figures.figure2.slices",
+            {"at": ["a"]},
+            "slices.at.0 = 'a': allowed are whole numbers from 0$",
+        ),
         (
             "figures.figure2.slices",
             {"to": 1},
@@ -254,6 +289,28 @@ def test_an_experiments_choice_goes_over_the_figures_own(tmp_path):
     assert layout.case_of_figure("error_maps") == {"case": "phantom_test_003", "median_of": None}
     assert layout.slices_of_figure("error_maps") == {"axis": "z", "count": 2, "at": None}
     assert layout.slices_of_figure("figure2") is None
+
+
+@pytest.mark.parametrize("kind", ["training_curves", "threshold"])
+@pytest.mark.parametrize("number", [MOST_CURVES, MOST_CURVES + 1])
+def test_more_curves_than_can_be_told_apart_are_refused_before_anything_is_trained(kind, number):
+    rows = [{"variant": "vnet", "method": "vnet", "labelled": list(range(1, number + 1))}]
+    values = changed("figures.own", {**SHEET, "kind": kind, "rows": rows})
+    if number <= MOST_CURVES:
+        assert len(plan(values).entries("own")) == number
+    else:
+        with pytest.raises(
+            ConfigError, match=r"config.yaml: figures\.own\.labelled = 6 curves, .* 1 to 5"
+        ):
+            plan(values)
+
+
+def test_a_figure_whose_choice_leaves_no_row_is_refused():
+    message = (
+        r"config.yaml: figures\.figure2 = methods \[\], .*nothing to show; allowed are vnet with"
+    )
+    with pytest.raises(ConfigError, match=message):
+        plan(changed("figures.figure2", {"methods": []}))
 
 
 def test_a_row_that_is_not_shown_everywhere_cannot_choose_the_median():
@@ -303,12 +360,14 @@ def test_a_mistake_in_a_data_sets_own_file_names_that_file(tmp_path):
     ("old", "new", "message"),
     [
         (
-            "method: vnet,",
-            "method: wnet,",
+            "  - dtc",
+            "  - wnet",
             r"rows\.method = 'wnet': allowed are .*sgrs, sgrs_paper",
         ),
-        ("[4, 8, 80]", "[4, 8, 81]", r"labelled = 81 \(row vnet\): allowed are 1 to 80"),
-        ("labelled: [4, 8, 80]", "label: [4]", r"rows\.0\.label = \[4\]: unknown key"),
+        ("[4, 8]", "[4, 81]", r"labelled = 81 \(row vnet\): allowed are 1 to 80"),
+        ("all_labelled: true", "all: true", r"rows\.0\.all = True: unknown key"),
+        ("labelled: [4, 8]\n", "", r"rows\.0\.labelled = \(missing\): allowed are one or more"),
+        ("rows:", "rows_of: table9\nrows:", r"rows_of = 'table9': allowed are table2, table3"),
     ],
 )
 def test_a_mistake_in_a_table_names_the_tables_file(old, new, message, tmp_path):
@@ -328,7 +387,7 @@ def test_a_setting_that_the_method_does_not_have_is_found_in_the_row_that_sets_i
     table = root / "tables/table7.yaml"
     table.write_text(table.read_text().replace("augmentation: flip_h", "augmentation: turn"))
     loaded = load_plan(shipped("paper"), [CONFIG / "paper.yaml"], root)
-    message = r"rows\.flip_h\.settings\.augmentation = 'turn': allowed is 'mix'"
+    message = r"rows\.flip_h\.settings\.augmentation = 'turn': allowed are 'mix'"
     with pytest.raises(ConfigError, match=message) as raised:
         check_methods(loaded)
     assert str(raised.value).startswith(str(table))
@@ -404,7 +463,7 @@ def test_every_published_row_of_an_ablation_is_run():
         ({"upper_bound": "nobody"}, "upper_bound = 'nobody': allowed are vnet"),
         ({"margin": {"dice": 0.0}}, "margin.dice = 0.0: allowed are numbers above 0"),
         ({"margin": {"dce": 1.0}}, "margin.dce = 1.0: unknown key; allowed are asd, dice, hd95"),
-        ({"confidence": 1.0}, "confidence = 1.0: allowed is less than 1"),
+        ({"confidence": 1.0}, "confidence = 1.0: allowed are numbers from 0.5 to below 1"),
     ],
 )
 def test_a_wrong_way_of_judging_a_table_is_one_line_too(value, message):
@@ -603,7 +662,7 @@ def test_one_file_may_hold_a_data_set_and_a_table_of_ones_own():
     [
         (
             lambda values: values["tables"]["mine"]["rows"][0].update(labelled=["x"]),
-            r"tables\.mine\.rows\.0\.labelled\.0 = 'x': allowed is a valid integer",
+            r"tables\.mine\.rows\.0\.labelled\.0 = 'x': allowed are whole numbers",
         ),
         (
             lambda values: values["tables"]["mine"]["rows"][0].update(labelled=[3]),
@@ -611,11 +670,11 @@ def test_one_file_may_hold_a_data_set_and_a_table_of_ones_own():
         ),
         (
             lambda values: values["datasets"]["mine"]["nifti"].update(foreground=[0]),
-            r"datasets\.mine\.nifti\.foreground = \[0\]: allowed are one or more label values",
+            r"datasets\.mine\.nifti\.foreground = \[0\]: allowed are label values other than 0",
         ),
         (
             lambda values: values["datasets"].update({"a|b": values["datasets"]["mine"]}),
-            r"datasets\.a\|b\.\[key\] = 'a\|b': String should match pattern",
+            r"datasets\.a\|b\.\[key\] = 'a\|b': allowed are 1 to 100 letters, digits",
         ),
         (
             lambda values: values["datasets"]["mine"].pop("nifti"),
@@ -667,3 +726,22 @@ def test_a_data_sets_settings_of_a_method_go_over_the_methods_file_and_under_a_r
     file = yaml.safe_load((CONFIG / "methods" / "sgrs_paper.yaml").read_text())["settings"]
     assert runs["sgrs_paper"] == {**file, "noise": 0.1, "epsilon": 0.3}
     assert runs["sgrs_paper+noise=0.2"] == {**file, "noise": 0.2, "epsilon": 0.3}
+
+
+def test_a_table_takes_its_rows_from_another_and_its_own_numbers_of_labels():
+    loaded = plan(shipped("paper"))
+    methods = [row.method for row in loaded.tables["table2"].rows]
+    assert [row.method for row in loaded.tables["table3"].rows] == methods
+    assert loaded.tables["table3"].rows[0].labelled == [3, 6, 62]  # V-Net with all labels, too
+    assert {tuple(row.labelled) for row in loaded.tables["table3"].rows[1:]} == {(3, 6)}
+    # A figure shows no run on all labels.
+    assert {tuple(row.labelled) for row in loaded.figures["figure2"].rows} == {(4, 8)}
+
+
+def test_a_table_goes_without_the_methods_that_are_left_out():
+    loaded = plan(changed("tables.table2", {"labelled": [4], "without": ["dtc", "sgrs_paper"]}))
+    methods = {entry.row.method for entry in loaded.entries("table2")}
+    assert "urpc" in methods
+    assert not methods & {"dtc", "sgrs_paper"}
+    with pytest.raises(ConfigError, match=r"tables.table2.without = 'dct': allowed are .*dtc"):
+        plan(changed("tables.table2", {"without": ["dct"]}))

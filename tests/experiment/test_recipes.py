@@ -136,12 +136,15 @@ def test_a_runs_folder_names_all_that_its_row_changes_without_commas():
     ("row", "message"),
     [
         ({"training": {"iteration": 3}}, r"own: rows\.mine\.training\.iteration = 3: unknown key"),
-        ({"training": {"iterations": "a"}}, r"rows\.mine\.training\.iterations = 'a': allowed is"),
+        (
+            {"training": {"iterations": "a"}},
+            r"training\.iterations = 'a': allowed are whole numbers",
+        ),
         (
             {"inference": {"stride": [200, 8, 8]}},
             r"rows\.mine\.inference\.stride = \[200, 8, 8\]: ",
         ),
-        ({"recipe": "mine"}, r"rows\.0\.recipe = 'mine': allowed is 'shared' or 'official'"),
+        ({"recipe": "mine"}, r"rows\.0\.recipe = 'mine': allowed are 'shared', 'official'"),
     ],
 )
 def test_a_rows_own_mistakes_are_named(row, message):

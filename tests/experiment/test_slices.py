@@ -1,152 +1,20 @@
-"""Which scan and which slices a figure shows."""
+"""Slices that cannot be are refused before anything is drawn."""
 
-from pathlib import Path
-
-import numpy as np
-import pandas
 import pytest
 
-from sgrs_core.data.formats.nifti import write_nifti
-from sgrs_core.data.volumes import Volume, write_volume
-from sgrs_core.experiment.slices import Slices, median_case, slices_by_rule
-from sgrs_core.reporting.figures.cases import median_scan, read_cases
-from tests.reporting.figures.made_up_cases import SHAPE, ball, box
-
-# Slices
-
-
-def test_the_slice_with_the_largest_area_is_shown() -> None:
-    label = box(slice(4, 6), slice(4, 6)) | box(slice(4, 12), slice(4, 9), slice(11, 12))
-
-    assert Slices().of(label) == [11]
-    assert Slices("x").of(label) == [4]  # 2 x 16 voxels and 3 of the plate
-    assert Slices("y").of(label) == [4]
-
-
-def test_the_lowest_of_equally_large_slices_is_shown() -> None:
-    assert Slices().of(box(slice(4, 6), slice(4, 6), slice(5, 9))) == [5]
-
-
-def test_several_slices_share_the_volume_out() -> None:
-    label = box(slice(4, 6), slice(4, 6), slice(2, 14))  # 12 slices, all alike
-
-    assert Slices(count=3).of(label) == [3, 7, 11]
-    assert Slices(count=2).of(label) == [4, 10]
-
-
-@pytest.mark.parametrize("direction", [0, 1, 2])
-def test_every_chosen_slice_holds_ground_truth_and_none_comes_twice(direction: int) -> None:
-    for label in (ball(5), box(slice(3, 4), slice(3, 4), slice(3, 4)), ball(1) | ball(9)):
-        chosen = slices_by_rule(label, direction, 5)
-        assert chosen == sorted(set(chosen))
-        assert all(label.take(index, axis=direction).any() for index in chosen)
-
-
-def test_given_slices_are_shown_as_they_are_given() -> None:
-    assert Slices("x", at=(19, 0)).of(ball(5)) == [19, 0]
+from sgrs_core.experiment.slices import Slices
 
 
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"count": 0}, "count = 0: allowed are 1 to 6"),
-        ({"count": 7}, "count = 7: allowed are 1 to 6"),
-        ({"at": ()}, r"at = \[\]: allowed are 1 to 6 indices"),
-        ({"at": (1, -1)}, r"at = \[1, -1\]: allowed are .* whole numbers from 0"),
+        ({"count": 0}, "count\n.*greater than or equal to 1"),
+        ({"count": 7}, "count\n.*less than or equal to 6"),
+        ({"at": ()}, "at\n.*at least 1 item"),
+        ({"at": (1, -1)}, r"at\.1\n.*greater than or equal to 0"),
         ({"at": (1,), "count": 2}, "count = 2: slices.at names the slices; leave count out"),
     ],
 )
 def test_slices_that_cannot_be_are_refused(keys: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Slices(**keys)
-
-
-@pytest.mark.parametrize(("axis", "last"), [("x", 19), ("y", 23), ("z", 15)])
-def test_a_slice_beyond_the_scan_is_refused(axis: str, last: int) -> None:
-    assert Slices(axis, at=(last,)).of(ball(5)) == [last]
-    with pytest.raises(ValueError, match=f"slices.at = {last + 1}: allowed are 0 to {last}"):
-        Slices(axis, at=(0, last + 1)).of(ball(5))
-
-
-# The scan
-
-
-def test_of_an_odd_number_of_scans_the_one_in_the_middle_is_the_median() -> None:
-    assert median_case({"a": 0.9, "b": 0.1, "c": 0.5}) == "c"
-
-
-def test_of_an_even_number_of_scans_the_lower_in_the_middle_is_the_median() -> None:
-    assert median_case({"a": 0.9, "b": 0.1, "c": 0.5, "d": 0.6}) == "c"
-
-
-def test_scans_of_equal_dice_are_ordered_by_name() -> None:
-    assert median_case({"c": 0.5, "b": 0.5, "a": 0.5}) == "b"
-
-
-def test_without_scans_there_is_no_median() -> None:
-    with pytest.raises(ValueError, match="no scan"):
-        median_case({})
-
-
-DICE = {
-    ("vnet", 4): {"a": 0.1, "b": 0.2, "c": 0.9},
-    ("sgrs", 4): {"a": 0.6, "b": 0.9, "c": 0.7},
-    ("vnet", 8): {"a": 0.3, "b": 0.2, "c": 0.1},
-    ("sgrs", 8): {"a": 0.3, "b": 0.2, "c": 0.1},
-}
-
-
-@pytest.fixture
-def lines(tmp_path: Path) -> list[dict]:
-    """The lines of a figure of two methods, with scores and predictions of three scans.
-
-    The scans' axes are turned: what is stored first runs to the head.
-    """
-    lines = []
-    for (method, labelled), dice in DICE.items():
-        folder = tmp_path / f"{method}-{labelled}"
-        folder.mkdir()
-        scores = pandas.DataFrame({"scan": list(dice), "dice": list(dice.values())})
-        scores.to_csv(folder / "scores.csv", index=False)
-        for scan in dice:
-            write_nifti(folder / f"{scan}.nii.gz", ball(4).astype(np.uint8), *TURNED)
-        line = {"variant": method, "title": method.upper(), "labelled": labelled}
-        lines.append(line | {"scores": folder / "scores.csv", "predictions": folder})
-    return lines
-
-
-TURNED = ((2.0, 1.0, 1.5), (0.0, 0.0, 0.0), (0.0, 1, 0, 0, 0, 1, 1, 0, 0))
-
-
-@pytest.fixture
-def volumes(tmp_path: Path) -> list[Path]:
-    paths = [tmp_path / f"{scan}.h5" for scan in "abc"]
-    for path in paths:
-        image = np.zeros(SHAPE, np.float32)
-        write_volume(path, Volume(image, ball(6).astype(np.uint8), *TURNED))
-    return paths
-
-
-def test_the_median_is_of_the_mean_over_the_methods_or_of_one_method(lines: list[dict]) -> None:
-    assert median_scan(lines[:2]) == "b"  # means 0.35, 0.55, 0.8
-    assert median_scan(lines[:2], "sgrs") == "c"
-    assert median_scan(lines[:2], "vnet") == "b"
-
-
-def test_each_number_of_labelled_scans_has_its_own_median(lines: list[dict], volumes) -> None:
-    names = [case.line for case in read_cases(lines, volumes, median_of="sgrs")]
-    assert names == ["4 labelled, c", "8 labelled, b"]
-
-
-def test_a_scan_given_by_name_is_shown_for_each_number(lines: list[dict], volumes) -> None:
-    cases = read_cases(lines, volumes, case="a", median_of="sgrs")
-    assert [case.line for case in cases] == ["4 labelled, a", "8 labelled, a"]
-    for case in cases:
-        assert [panel.title for panel in case.panels] == ["VNET", "SGRS"]
-
-
-def test_a_case_lies_in_the_patients_axes(lines: list[dict], volumes) -> None:
-    (case, _) = read_cases(lines, volumes, case="a")
-    assert case.label.shape == (SHAPE[1], SHAPE[2], SHAPE[0])
-    assert case.spacing == (1.0, 1.5, 2.0)
-    assert case.panels[0].prediction.shape == case.label.shape == case.image.shape

@@ -16,7 +16,7 @@ REMARKS = {
     "bcp/crop_pancreas_*": "of a recipe's own crops; here all methods share theirs",
     "caml/label": "of no stored output",
     "cobionet/input": "no network's output for it is stored",
-    "cobionet_loop/smallest_margin": "how far from the threshold every verdict was",
+    "cobionet_loop/smallest_margin": "how far from the threshold every probability was",
 }
 PASSED: set[str] = set()  # tests of this process
 

@@ -110,7 +110,9 @@ def public_steps(
     optimizers = method.optimizers()
     for step in range(count(arrays, "step", "_images")):
         before(step)
-        output = take_step(method, optimizers, stored_sample(arrays, step), step + 1, method.run)
+        output = take_step(
+            method, optimizers, stored_sample(arrays, step), step + 1, method.training_settings
+        )
         yield step, OUTPUT if step == 0 else LATER, output
 
 

@@ -19,7 +19,7 @@ from sgrs_core.methods.bcp import BcpSettings, BidirectionalCopyPaste
 from sgrs_core.methods.mixing import random_box
 from sgrs_core.networks.bcp import instance_norm_vnet
 from sgrs_core.networks.vnet import VNet
-from sgrs_core.training.loop import take_step
+from sgrs_core.training.loop import start_stage, take_step
 from tests.golden.closeness import close, gradient_close, scan_close, within
 from tests.golden.stored import Factors, Recorded, copy_into, flattened, numbered
 
@@ -182,8 +182,8 @@ def test_crops_and_the_range_of_their_corners(name, arrays):
 @pytest.fixture
 def la_network(arrays) -> VNet:
     parameters = numbered(arrays, "p")
-    base_filters, in_channels = parameters[0].shape[:2]
-    network = VNet(in_channels, len(parameters[-1]), base_filters)
+    base_filters = len(parameters[0])
+    network = VNet(len(parameters[-1]), base_filters)
     copy_into(network.parameters(), parameters)
     copy_into(network.buffers(), numbered(arrays, "b"))
     return network
@@ -192,8 +192,8 @@ def la_network(arrays) -> VNet:
 @pytest.fixture
 def pancreas_network(arrays) -> VNet:
     parameters = numbered(arrays, "pancreas_p")
-    base_filters, in_channels = parameters[0].shape[:2]
-    network = instance_norm_vnet(in_channels, len(parameters[-1]), base_filters)
+    base_filters = len(parameters[0])
+    network = instance_norm_vnet(len(parameters[-1]), base_filters)
     copy_into(network.parameters(), parameters)
     return network
 
@@ -256,7 +256,7 @@ def sample(arrays, prefix: str, swap: bool) -> Sample:
 
 
 class Training:
-    """A method on its way through the stored iterations, by the loop's own `take_step`."""
+    """A method on its way through the stored iterations, by the loop's own functions."""
 
     def __init__(self, arrays, recipe: str, monkeypatch) -> None:
         self.arrays, self.swap = arrays, recipe == "pancreas"
@@ -287,6 +287,8 @@ class Training:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(self.method, "pseudo_label", pseudo_label)
             patches = sample(self.arrays, stored, self.swap)
+            if self.method.starts_stage(number + 1):
+                start_stage(self.method, self.optimizers, number + 1, {})
             output = take_step(self.method, self.optimizers, patches, number + 1, self.run)
         if mine:
             assert (torch.cat(mine) != output.observed["pseudo_labels"]).float().mean() <= 1e-3

@@ -188,7 +188,9 @@ def test_when_the_correlation_is_available(situation, labels, present, arrays):
 def given_draws(monkeypatch, draws) -> None:
     remaining = list(draws)
     monkeypatch.setattr(
-        sgrs_core.networks.memory, "distinct", lambda number, total: remaining.pop(0)
+        sgrs_core.networks.memory,
+        "sample_without_replacement",
+        lambda number, total: remaining.pop(0),
     )
 
 
@@ -272,7 +274,7 @@ def case_step(method, arrays, t: int, monkeypatch):
     monkeypatch.setattr(caml, "correlations", correlations)
     n = len(labels)
     batch = Batch(images[:n], labels, images[n:], arrays[f"case{t}_scan_index"].tolist())
-    output = method.step(batch, method.run.ramp_iterations)
+    output = method.step(batch, method.training_settings.ramp_iterations)
     method.zero_grad()
     output.loss.backward()
     return output, views, seen
@@ -354,7 +356,7 @@ def test_two_training_iterations(small, arrays, monkeypatch):
         n = len(labels)
         method.train()
         output = method.step(
-            Batch(images[:n], labels, images[n:], scans), method.run.ramp_iterations
+            Batch(images[:n], labels, images[n:], scans), method.training_settings.ramp_iterations
         )
         tolerance = (1e-4, 1e-3)[t]
         for name, term in (("s", "labelled_dice"), ("c", "consistency"), ("o", "correlation")):

@@ -8,7 +8,7 @@ from sgrs_core.data.batch import Batch
 from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.losses import cobionet as losses
 from sgrs_core.methods.cobionet import CoBioNet, CoBioNetSettings
-from sgrs_core.networks.critic import Critic, verdict
+from sgrs_core.networks.critic import Critic, critic_probability
 from tests.golden.closeness import close, gradient_close
 from tests.golden.stored import numbered
 
@@ -77,7 +77,7 @@ def test_difference_loss(k, probabilities, half, arrays):
 @BOTH
 def test_masked_cross_supervision(k, probabilities, critics, half, arrays):
     mine, other = probabilities[k - 1][half:], probabilities[2 - k][half:]
-    trusted = verdict(critics[2 - k], other) > CoBioNetSettings().threshold
+    trusted = critic_probability(critics[2 - k], other) > CoBioNetSettings().threshold
     loss = losses.scalar_masked_loss(mine, other, trusted)
     close(loss, arrays[f"loss_mask{k}"])
 
@@ -85,10 +85,10 @@ def test_masked_cross_supervision(k, probabilities, critics, half, arrays):
 @BOTH
 def test_generator_and_critic_loss(k, probabilities, critics, half, arrays):
     outputs, label = probabilities[k - 1], arrays["label"][:half].float()
-    on_outputs = verdict(critics[k - 1], outputs)
+    on_outputs = critic_probability(critics[k - 1], outputs)
     generator = losses.generator_loss(on_outputs)
     close(generator, arrays[f"loss_generator{k}"])
-    critic = losses.critic_loss(verdict(critics[k - 1], label), on_outputs)
+    critic = losses.critic_loss(critic_probability(critics[k - 1], label), on_outputs)
     close(critic, arrays[f"loss_critic{k}"])
 
 
@@ -114,7 +114,7 @@ def numbered_patches(arrays) -> Batch:
 def recorded_method(logits, recorded_critics, **settings) -> CoBioNet:
     """With w(t) = 0.5 at the ramp's end, as for the recorded gradients."""
     run = TrainingSettings(base_filters=2)
-    method = CoBioNet(run, CoBioNetSettings(mutual_weight=0.5, **settings))
+    method = CoBioNet(run, CoBioNetSettings(mutual_weight=0.5, **settings), labelled_scans=4)
     method.networks = nn.ModuleList(Recorded(each) for each in logits)
     for mine, critic in zip(method.critics, recorded_critics, strict=True):
         mine.load_state_dict(critic.state_dict())
@@ -133,7 +133,7 @@ def test_the_step_of_the_method_and_its_gradients(critics_are, logits, critics, 
     One backward pass of both networks' sum gives them; critics that learn change nothing in them.
     """
     method = recorded_method(logits, critics, critics=critics_are)
-    output = method.step(numbered_patches(arrays), method.run.ramp_iterations)
+    output = method.step(numbered_patches(arrays), method.training_settings.ramp_iterations)
     output.loss.backward()
     expected = torch.zeros(())
     for k in (1, 2):
@@ -153,7 +153,7 @@ def test_the_step_of_the_method_and_its_gradients(critics_are, logits, critics, 
 
 def test_a_trained_difference_has_the_recorded_loss_and_other_gradients(logits, critics, arrays):
     method = recorded_method(logits, critics, difference="trained")
-    output = method.step(numbered_patches(arrays), method.run.ramp_iterations)
+    output = method.step(numbered_patches(arrays), method.training_settings.ramp_iterations)
     output.loss.backward()
     close(output.terms["difference1"], arrays["loss_difference1"])
     unlike = (logits[0].grad - arrays["grad_logits1"]).abs().max()

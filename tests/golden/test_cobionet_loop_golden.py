@@ -85,8 +85,8 @@ def new_method(arrays, **settings) -> CoBioNet:
         threshold=float(arrays["threshold"]),
         generator_weight=float(arrays["mu"]),
     )
-    method = CoBioNet(run, CoBioNetSettings(**{**vars(published), **settings}))
-    method.labelled_scans = int(arrays["epoch_length"]) * len(labels)
+    labelled_scans = int(arrays["epoch_length"]) * len(labels)
+    method = CoBioNet(run, CoBioNetSettings(**{**vars(published), **settings}), labelled_scans)
     for k, (network, critic) in enumerate(zip(method.networks, method.critics, strict=True), 1):
         load(network, arrays[f"network{k}_start"], arrays["network_numel"])
         load(critic, arrays[f"critic{k}_start"], arrays["critic_numel"])
@@ -118,7 +118,7 @@ def train(arrays, series: str, **settings) -> list[Iteration]:
         images, labels = arrays[f"images{i}"], arrays[f"labels{i}"]
         count = len(labels)
         sample = Sample(Batch(images[:count], labels, images[count:]), labels)
-        output = take_step(method, optimizers, sample, t, method.run)
+        output = take_step(method, optimizers, sample, t, method.training_settings)
         rate = optimizers[0].param_groups[0]["lr"]
         iterations.append(
             Iteration(
@@ -213,15 +213,14 @@ def test_the_critics_loss_that_nothing_learns_from(series, k, trained, arrays):
 @BOTH
 @SERIES
 def test_the_total_of_each_network(series, k, trained, arrays):
-    method = new_method(arrays)
     totals = []
     for iteration in trained[series]:
         terms = iteration.output.terms
-        mine = {
-            name: terms[f"{name}{k}"]
-            for name in ("supervised", "difference", "masked", "generator")
-        }
-        totals.append(float(method.total(mine, float(terms["weight"]))))
+        supervised, difference, masked, generator = (
+            terms[f"{name}{k}"] for name in ("supervised", "difference", "masked", "generator")
+        )
+        mutual = difference + masked + arrays["mu"] * generator
+        totals.append(float(arrays["lambda"] * supervised + terms["weight"] * mutual))
     close(totals, arrays[f"{series}_total{k}"], floor=0)
 
 
@@ -330,8 +329,8 @@ def test_the_critics_keep_their_parameters_bit_by_bit(k, trained, arrays):
 
 def check_schedule(arrays, name: str, epoch: int, iterations: int, steps: list[int]) -> None:
     run = TrainingSettings(iterations=iterations, base_filters=1)
-    method = CoBioNet(run, CoBioNetSettings(critics="trained"))
-    method.labelled_scans = epoch * run.labelled_patches
+    labelled_scans = epoch * run.labelled_patches
+    method = CoBioNet(run, CoBioNetSettings(critics="trained"), labelled_scans)
     assert method.period == arrays[f"{name}_period"]
     networks, critics = method.optimizers()
     rates = []

@@ -157,7 +157,7 @@ def full_size() -> MutualCorrection:
 
 def test_the_full_size_resnet(arrays):
     classes = arrays["network_output"].shape[1]
-    network = ResNet34VNet(arrays["input"].shape[1], classes, dropout=0).eval()
+    network = ResNet34VNet(classes, dropout=0).eval()
     parameters = list(network.named_parameters())
     assert len(parameters) == arrays["network_n_tensors"]
     assert sum(p.numel() for _, p in parameters) == arrays["network_n_parameters"]

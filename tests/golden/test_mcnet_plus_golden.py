@@ -255,7 +255,7 @@ def test_running_statistics_end_where_the_public_loop_leaves_them(part, networks
 
 def test_weight_and_learning_rate_over_the_published_iterations(arrays):
     method = McNetPlus(published_run(arrays))
-    rates = rates_used(method, method.run.iterations)
+    rates = rates_used(method, method.training_settings.iterations)
     iterations = arrays["schedule_iterations"].tolist()
     weights = [method.weight(iteration) for iteration in iterations]
     close(torch.tensor(weights), arrays["schedule_weight"])

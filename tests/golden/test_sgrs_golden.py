@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from sgrs_core.experiment.settings import TrainingSettings
-from sgrs_core.methods.schedules import ramp_up
 from sgrs_core.methods.sgrs import (
     SgrsSettings,
     SynergyGuidedRegionalSupervision,
@@ -83,7 +82,7 @@ def test_total_loss_and_its_gradients(arrays, logits):
     regions = method.split(softmaxes(logits))
     supervised, _ = method.labelled_loss(logits["labelled"], arrays["label"])
     unsupervised, _ = method.regional_loss(views, arrays["pseudo_label"], regions)
-    weight = ramp_up(1500, method.run)
+    weight = method.rampup(1500)
     total = supervised + weight * unsupervised
     total.backward()
     close(unsupervised, arrays["released_pseudo"])
@@ -110,8 +109,8 @@ def test_the_threshold_moves_the_consistent_cross_entropy_only_as_printed(form, 
 
 
 def test_ramp(arrays):
-    run = TrainingSettings()
-    values = [ramp_up(int(iteration), run) for iteration in arrays["ramp_iterations"]]
+    method = new_method()
+    values = [method.rampup(int(iteration)) for iteration in arrays["ramp_iterations"]]
     close(values, arrays["ramp_values"], floor=0)
 
 

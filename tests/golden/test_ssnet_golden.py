@@ -184,7 +184,7 @@ def test_the_features_are_those_after_the_dropout(small, arrays):
 @torch.no_grad()
 def test_the_projection_head_with_running_and_with_batch_statistics(small, arrays):
     vectors, projection = arrays["head_features"], small.network.projection
-    close(small.network.project_for_memory(vectors), arrays["head_projection_eval"])
+    close(small.network.projection.evaluate(vectors), arrays["head_projection_eval"])
     close(projection(vectors), arrays["head_projection_train"])
 
 
@@ -209,7 +209,7 @@ def remembered(method, c: int) -> Tensor:
 
 def test_the_memory_after_each_of_several_updates(arrays):
     method = small_method(arrays, memory_classes="all")
-    method.network.project_for_memory = lambda vectors: vectors
+    method.network.projection.evaluate = lambda vectors: vectors
     updates = count(arrays, "memory", "_labels")
     assert updates > 0
     for i in range(updates):
@@ -371,7 +371,7 @@ def test_the_backgrounds_selectors_never_move(part, networks):
 
 def test_weight_and_learning_rate_over_the_published_iterations(arrays):
     method = SmoothnessAndSeparation(published_run(arrays))
-    rates = rates_used(method, method.run.iterations)
+    rates = rates_used(method, method.training_settings.iterations)
     iterations = arrays["schedule_iterations"].tolist()
     weights = [method.weight(iteration) for iteration in iterations]
     close(torch.tensor(weights), arrays["schedule_weight"])

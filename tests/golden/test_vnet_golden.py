@@ -17,8 +17,8 @@ def arrays(tensors):
 @pytest.fixture
 def network(arrays) -> VNet:
     parameters = numbered(arrays, "p")
-    base_filters, in_channels = parameters[0].shape[:2]
-    vnet = VNet(in_channels, len(parameters[-1]), base_filters, dropout=0)
+    base_filters = len(parameters[0])
+    vnet = VNet(len(parameters[-1]), base_filters, dropout=0)
     copy_into(vnet.parameters(), parameters)
     copy_into(vnet.buffers(), numbered(arrays, "b"))
     return vnet

@@ -131,11 +131,11 @@ def test_the_auxiliary_network_predicts_each_patch_by_itself():
 def test_projecting_for_the_memory_leaves_the_heads_as_they_are():
     heads = Heads(4, 8)
     before = {key: value.clone() for key, value in heads.state_dict().items()}
-    vectors = heads.project(torch.randn(5, 4, requires_grad=True))
+    vectors = heads.projection.evaluate(torch.randn(5, 4, requires_grad=True))
     assert not vectors.requires_grad
     assert all(torch.equal(value, before[key]) for key, value in heads.state_dict().items())
     assert all(module.training for module in heads.modules())
-    assert heads.project(torch.randn(0, 4)).shape == (0, 8)
+    assert heads.projection.evaluate(torch.randn(0, 4)).shape == (0, 8)
 
 
 def test_the_loss_is_the_weighted_sum(tiny_training):
@@ -239,20 +239,3 @@ def test_losses_stay_in_float32_when_the_networks_do_not(tiny_training):
     assert output.loss.dtype == torch.float32
     assert torch.isfinite(output.loss)
     assert method.memory.vectors.dtype == torch.float32
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"temperature": 0.0}, "temperature = 0.0: allowed are numbers from 0.01 to 1"),
-        ({"correlation_temperature": 0.0}, "correlation_temperature = 0.0: allowed are numbers"),
-        ({"ramp_share": 0.0}, "ramp_share = 0.0: allowed are numbers above 0"),
-        ({"supervised_weight": -1.0}, "supervised_weight = -1.0: allowed are numbers from 0"),
-        ({"correlation_weight": -1.0}, "correlation_weight = -1.0: allowed are numbers from 0"),
-        ({"memory_number": 0}, "memory_number = 0: allowed are whole numbers from 1"),
-        ({"attention_dropout": 1.0}, "attention_dropout = 1.0: allowed are numbers from 0 to"),
-    ],
-)
-def test_settings_out_of_range_are_refused(values, message):
-    with pytest.raises(ValueError, match=message):
-        CamlSettings(**values)

@@ -83,7 +83,7 @@ def sampler(training) -> TwoStreamSampler:
 def test_all_of_a_step_lies_on_one_device_and_the_host_looks_only_where_it_is_said(
     name, training, sampler, looks
 ):
-    method = METHODS[name](training).to(DEVICE).train()
+    method = METHODS[name](training, labelled_scans=2).to(DEVICE).train()
     optimizers = method.optimizers()
     for iteration in (1, 2, ITERATIONS):
         sample = sampler.draw(iteration)
@@ -99,7 +99,7 @@ def test_all_of_a_step_lies_on_one_device_and_the_host_looks_only_where_it_is_sa
 
 @pytest.mark.parametrize("name", METHODS)
 def test_the_windows_of_a_scan_stay_on_the_device_until_the_last_is_added(name, training, looks):
-    method = METHODS[name](training).to(DEVICE).eval()
+    method = METHODS[name](training, labelled_scans=2).to(DEVICE).eval()
     image = torch.zeros(20, 20, 20).numpy()
     foreground_score(method.predict, image, (16, 16, 16), (4, 4, 4), device=DEVICE)
     assert looks == {"cpu": 1}

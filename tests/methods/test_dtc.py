@@ -174,9 +174,3 @@ def test_the_largest_component_is_joined_by_corners_and_the_first_of_equals():
     kept = largest_component(mask)
     assert sorted(map(tuple, np.argwhere(kept).tolist())) == [(1, 3, 3), (2, 4, 4)]
     assert not largest_component(np.zeros((2, 2, 2), np.bool_)).any()
-
-
-@pytest.mark.parametrize("wrong", [{"slope": 0.0}, {"rate_factor": 0.0}, {"rate_factor": 1.5}])
-def test_settings_out_of_range_are_named(wrong):
-    with pytest.raises(ValueError, match=f"{next(iter(wrong))} = .*allowed are"):
-        DtcSettings(**wrong)

@@ -15,7 +15,7 @@ ALL = pytest.mark.parametrize("name", METHODS)
 def new_method(tiny_training):
     def build(name: str) -> Method:
         torch.manual_seed(0)
-        return METHODS[name](tiny_training)
+        return METHODS[name](tiny_training, labelled_scans=2)
 
     return build
 

@@ -1,7 +1,3 @@
-import platform
-import subprocess
-import sys
-
 import pytest
 import torch
 from hypothesis import assume, given, settings
@@ -9,7 +5,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from sgrs_core.experiment.settings import TrainingSettings
-from sgrs_core.methods.precision import arithmetic, autocast, compile_parts, place
+from sgrs_core.methods.base import Method
+from sgrs_core.methods.precision import autocast, place, precision_context
 
 CPU = torch.device("cpu")
 PRECISIONS = ["strict", "float32", "tensorfloat32", "bfloat16"]
@@ -27,7 +24,7 @@ def global_state() -> tuple[bool, ...]:
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_precision_ends_with_its_block_even_when_the_block_fails(precision):
     before = global_state()
-    with pytest.raises(ZeroDivisionError), arithmetic(precision):
+    with pytest.raises(ZeroDivisionError), precision_context(precision):
         raise ZeroDivisionError
     assert global_state() == before
 
@@ -37,7 +34,7 @@ def test_a_precision_ends_with_its_block_even_when_the_block_fails(precision):
     [("strict", False), ("float32", False), ("tensorfloat32", True), ("bfloat16", False)],
 )
 def test_short_mantissas_are_for_convolutions_alone_and_on_request(precision, tf32):
-    with arithmetic(precision):
+    with precision_context(precision):
         assert torch.backends.cuda.matmul.allow_tf32 is False
         assert torch.backends.cudnn.allow_tf32 is tf32
 
@@ -46,9 +43,9 @@ def test_strict_refuses_what_torch_cannot_repeat():
     def put():
         torch.zeros(3).put_(torch.tensor([0, 0]), torch.ones(2))
 
-    with arithmetic("float32"):
+    with precision_context("float32"):
         put()
-    with arithmetic("strict"), pytest.raises(RuntimeError, match="put_"):
+    with precision_context("strict"), pytest.raises(RuntimeError, match="put_"):
         put()
 
 
@@ -70,25 +67,19 @@ class TwoLayers(nn.Module):
         return self.layers(images)
 
 
-class TwoLayersAndALoss(nn.Module):
-    """As much of a method as this file's functions see."""
+class OfTwoLayers(Method):
+    """A method of one small network."""
 
-    fused = ("loss",)
-
-    def __init__(self) -> None:
-        super().__init__()
+    def build(self) -> None:
         torch.manual_seed(0)
         self.network = TwoLayers()
-
-    def loss(self, output: torch.Tensor) -> torch.Tensor:
-        return output.square().sum()
 
 
 @pytest.mark.slow
 def test_what_is_compiled_computes_the_same_under_the_same_names():
     # In double precision, where rounding cannot hide a difference, nor be taken for one.
-    plain, compiled = TwoLayersAndALoss().double(), TwoLayersAndALoss().double()
-    compile_parts(compiled)
+    plain, compiled = (OfTwoLayers(TrainingSettings()).double() for _ in range(2))
+    compiled.compile_parts()
     assert list(compiled.state_dict()) == list(plain.state_dict())
     images = torch.rand(2, 1, 8, 8, 8, dtype=torch.float64)
     torch._dynamo.reset()
@@ -96,9 +87,9 @@ def test_what_is_compiled_computes_the_same_under_the_same_names():
     results = []
     for method in (plain, compiled):
         output = method.network(images)
-        method.loss(output).backward()
+        output.square().sum().backward()
         results.append([output, *(p.grad for p in method.parameters())])
-    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 2  # network and loss, indeed
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1  # the network, indeed
     for one, other in zip(*results, strict=True):
         torch.testing.assert_close(other, one, rtol=1e-9, atol=1e-9)
 
@@ -156,32 +147,3 @@ def test_a_network_with_instance_norms_stays_contiguous_as_they_make_it():
     assert norm(images).is_contiguous()  # the reason; when PyTorch changes this, so may we
     assert convolution.weight.is_contiguous()
     assert not method["other"].weight.is_contiguous()
-
-
-COUNT_NEW_PAGES = """
-import resource
-import torch
-from sgrs_core.methods.precision import freed_memory_kept
-
-def new_pages():
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(10):
-        torch.zeros(2**24)  # 64 MiB, forgotten at once
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-
-usual = new_pages()
-with freed_memory_kept():
-    new_pages()
-    print(usual, new_pages())
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library's memory")
-def test_memory_that_is_kept_is_filled_again_without_new_pages():
-    # In a process of its own, whose memory no other test has shaped.
-    run = subprocess.run(
-        [sys.executable, "-c", COUNT_NEW_PAGES], capture_output=True, text=True, check=True
-    )
-    usual, kept = map(int, run.stdout.split())
-    assert kept < usual / 3

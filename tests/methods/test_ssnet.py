@@ -17,7 +17,6 @@ from sgrs_core.losses.ssnet import (
     unit,
     weighted_mean_distance,
 )
-from sgrs_core.methods.schedules import ramp_up
 from sgrs_core.methods.ssnet import SmoothnessAndSeparation, SsnetSettings
 from sgrs_core.networks.memory import ClassMemory
 from sgrs_core.networks.ssnet import EMBEDDING
@@ -151,7 +150,7 @@ def test_only_correct_voxels_are_remembered_and_the_last_memory_is_kept(new_meth
     method.remember(features, predicted, label)
     correct = features[0].flatten(1).T[[5, 7]]
     remembered = method.memory.recall(1)
-    assert_allclose(remembered, method.network.project_for_memory(correct), atol=1e-6)
+    assert_allclose(remembered, method.network.projection.evaluate(correct), atol=1e-6)
     assert method.memory.recall(0) is None
     method.remember(features, 1 - label, label)  # nothing is correct
     assert torch.equal(method.memory.recall(1), remembered)
@@ -220,7 +219,7 @@ def test_the_total_is_made_of_its_terms(new_method):
     method = new_method(contrast_weight=0.3)
     output = method.step(batch(), 2)
     terms = {name: value.item() for name, value in output.terms.items()}
-    assert terms["weight"] == pytest.approx(ramp_up(2, method.run))
+    assert terms["weight"] == pytest.approx(method.rampup(2))
     assert terms["contrast_labelled"] > 0
     assert terms["contrast_unlabelled"] > 0
     contrast = 0.3 * (terms["contrast_labelled"] + terms["contrast_unlabelled"])
@@ -265,27 +264,9 @@ def test_the_rate_falls_by_its_factor_after_each_part_of_the_run(iterations, lev
 def test_each_step_is_taken_at_its_own_rate(new_method):
     method = new_method()
     (optimizer,) = method.optimizers()
-    for iteration in range(1, method.run.iterations + 1):
+    for iteration in range(1, method.training_settings.iterations + 1):
         set_learning_rates(method, [optimizer], iteration)
         rate = method.learning_rate(iteration)
         assert optimizer.param_groups[0]["lr"] == rate
         logged = method.step(batch(), iteration).terms["learning_rate"]
         assert logged.item() == pytest.approx(rate)
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "allowed"),
-    [
-        ("rate_levels", 0, "whole numbers from 1"),
-        ("rate_factor", 0.0, "numbers above 0, up to 1"),
-        ("rate_factor", 1.5, "numbers above 0, up to 1"),
-        ("contrast_weight", -0.1, "numbers from 0"),
-        ("consistency_weight", -1.0, "numbers from 0"),
-        ("xi", 0.0, "lengths above 0"),
-        ("epsilon", -1.0, "lengths above 0"),
-        ("memory_size", 1, "whole numbers from 2"),
-    ],
-)
-def test_settings_that_mean_nothing_are_refused(name, value, allowed):
-    with pytest.raises(ValueError, match=rf"{name} = {value}: allowed are {allowed}"):
-        SsnetSettings(**{name: value})

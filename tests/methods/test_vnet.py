@@ -15,9 +15,3 @@ def test_the_official_rate_falls_to_a_tenth_after_2500_and_5000_of_6000_iteratio
     assert [rate(t) for t in (1, 2_500, 2_501, 5_000, 5_001, 6_000)] == pytest.approx(
         [1e-2, 1e-2, 1e-3, 1e-3, 1e-4, 1e-4]
     )
-
-
-@pytest.mark.parametrize("share", [0.0, 1.0, 2.0])
-def test_a_share_outside_the_run_is_named(share):
-    with pytest.raises(ValueError, match=r"rate_falls = .*between 0 and 1"):
-        VNetSettings((share,))

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgrs_core.networks.memory import ScanMemory, distinct
+from sgrs_core.networks.memory import ScanMemory, sample_without_replacement
 
 
 def memory_of(counts: list[int], capacity: int) -> ScanMemory:
@@ -23,7 +23,7 @@ def drawn(memory: ScanMemory, number: int) -> list[int]:
 
 @given(st.integers(1, 20), st.integers(0, 400))
 def test_distinct_numbers_are_distinct_and_in_range(number, more):
-    values = distinct(number, number + more)
+    values = sample_without_replacement(number, number + more)
     assert len(values.unique()) == len(values) == number
     assert values.min() >= 0
     assert values.max() < number + more
@@ -32,7 +32,7 @@ def test_distinct_numbers_are_distinct_and_in_range(number, more):
 @pytest.mark.parametrize("total", [10, 100])
 def test_distinct_numbers_are_all_as_likely(total):
     torch.manual_seed(0)
-    counts = Counter(int(n) for _ in range(2000) for n in distinct(5, total))
+    counts = Counter(int(n) for _ in range(2000) for n in sample_without_replacement(5, total))
     expected = 2000 * 5 / total
     assert set(counts) == set(range(total))
     assert all(abs(counts[n] - expected) < 5 * expected**0.5 for n in range(total))

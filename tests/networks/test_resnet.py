@@ -24,7 +24,7 @@ def test_the_published_network_has_the_published_size():
 
 def test_the_encoder_has_34_layers():
     """33 3x3x3 or 7x7x7 convolutions; the 34th, a classifier, is left out."""
-    convolutions = [m for m in ResNet34Encoder(1, 2).modules() if isinstance(m, nn.Conv3d)]
+    convolutions = [m for m in ResNet34Encoder(2).modules() if isinstance(m, nn.Conv3d)]
     assert sum(m.kernel_size != (1, 1, 1) for m in convolutions) == 33
 
 
@@ -32,7 +32,7 @@ def test_the_encoder_gives_what_the_vnets_decoder_takes():
     images = torch.zeros(2, 1, 32, 32, 16)
     shapes = [
         [tuple(features.shape) for features in encoder(images)]
-        for encoder in (ResNet34Encoder(1, 2), Encoder(1, 2, 0.0))
+        for encoder in (ResNet34Encoder(2), Encoder(2, 0.0))
     ]
     assert shapes[0] == shapes[1]
 

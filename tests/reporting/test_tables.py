@@ -4,17 +4,10 @@ import numpy as np
 import pandas
 import pytest
 
+from sgrs_core.reporting.scores import METRICS, gather, summarise
 from sgrs_core.reporting.statistics import compare, holm, mean_interval
-from sgrs_core.reporting.tables import (
-    METRICS,
-    PARTS,
-    Rules,
-    build_table,
-    gather,
-    read_table,
-    summarise,
-)
-from tests.made_up_scores import DIAGONAL, moved, published, scores, write
+from sgrs_core.reporting.tables import PARTS, Rules, build_table, read_table
+from tests.synthetic_scores import DIAGONAL, moved, published, scores, write
 
 NOTHING = published()
 

@@ -14,8 +14,8 @@ from sgrs_core.experiment.layout import Layout
 from sgrs_core.experiment.planning import load_plan
 from sgrs_core.reporting.tables import Rules, build_table
 from sgrs_core.reporting.typeset import to_latex, to_markdown
-from tests.made_up_scores import scores, write
 from tests.places import CONFIG
+from tests.synthetic_scores import scores, write
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +31,7 @@ A4 = r"""\documentclass[11pt,a4paper]{article}
 
 
 def tables_of(folder: Path, experiment: str, changes: dict) -> dict[str, tuple[str, str]]:
-    """Markdown and LaTeX of all tables of an experiment, from made-up scores of each run."""
+    """Markdown and LaTeX of all tables of an experiment, from synthetic scores of each run."""
     file = CONFIG / f"{experiment}.yaml"
     values = {**yaml.safe_load(file.read_text()), **changes}
     plan = load_plan(values, [file], CONFIG)
@@ -46,8 +46,8 @@ def tables_of(folder: Path, experiment: str, changes: dict) -> dict[str, tuple[s
                     scores(85, seed=31 * place + seed, empty=range(place % 3))
                     for seed in range(len(files))
                 ]
-                made_up = write(folder, f"{name}-{place}-{selection}", tables)
-                line["scores"][selection] = made_up
+                synthetic = write(folder, f"{name}-{place}-{selection}", tables)
+                line["scores"][selection] = synthetic
         rules = Rules(vars(sheet.margin), sheet.confidence)
         rows = published[published["table"] == (sheet.published_table or 0)]
         table = build_table(sheet.dataset, lines, rows, rules)
@@ -207,3 +207,15 @@ def test_the_best_of_as_many_labelled_scans_is_bold_and_one_alone_is_not(tmp_pat
 def test_words_are_words_in_both_outputs(tmp_path):
     text = shown([("a|b *c* <i>", 4, 60), ("d", 4, 50)], tmp_path)
     assert r"| a\|b \*c\* \<i\> |" in text
+
+
+@pytest.mark.parametrize("title", ["[strange] title", "* starred", "-1 + 2", "# five"])
+def test_a_title_that_begins_with_a_sign_is_a_title(title, tmp_path):
+    files = write(tmp_path, "one", [scores()])
+    rows = [{"variant": "v", "title": title, "labelled": 4, "scores": {"last": files}}]
+    table = build_table("la", rows, pandas.DataFrame({"variant": [], "labelled": []}))
+    markdown = to_markdown(table, title, "", Rules())
+    assert re.search(r"^# \\\S", markdown)
+    assert re.search(r"^\| \\\S", markdown, re.MULTILINE)
+    escaped = title.replace("#", r"\#")
+    assert f"\n{{{escaped}}} & " in to_latex(table, "name", title, "", Rules())

@@ -11,6 +11,7 @@ import torch
 
 from sgrs_core.methods import METHODS
 from sgrs_core.methods.base import Method
+from sgrs_core.training import checkpoint
 from sgrs_core.training.checkpoint import Progress, newest_first, resume, save
 
 DESCRIPTION = {"method": "vnet", "seed": 0}
@@ -108,6 +109,12 @@ def test_checkpoints_of_other_settings_are_removed_and_the_run_starts_anew(
     assert resumed(saved, new_method(), {"method": "vnet", "seed": 1}) == 0
     assert "made with another seed" in caplog.text
     assert newest_first(saved) == []
+
+
+def test_a_checkpoint_of_another_format_is_not_gone_on_from(saved, new_method, monkeypatch, caplog):
+    monkeypatch.setattr(checkpoint, "FORMAT", checkpoint.FORMAT + 1)
+    assert resumed(saved, new_method()) == 0
+    assert "made with another checkpoint_format: starting anew" in caplog.text
 
 
 def test_files_of_others_in_the_folder_are_left_alone(saved, new_method):

@@ -1,4 +1,4 @@
-"""Every job a card of its own; the cards are those that a stand-in for nvidia-smi lists."""
+"""Every job a GPU of its own; the GPUs are those that a stand-in for nvidia-smi lists."""
 
 import os
 import subprocess
@@ -7,18 +7,18 @@ from collections import Counter
 
 import pytest
 
-from sgrs_core.training.gpu import VISIBLE, held_card, visible_cards
+from sgrs_core.training.gpu import VISIBLE, gpu_for, hold_gpu, visible_gpus
 
 LISTED = "0, GPU-aa\n1, GPU-bb\n"
 HOLD = (
-    "import sys; from sgrs_core.training.gpu import held_card\n"
-    "with held_card(int(sys.argv[1])) as card: print(card, flush=True); sys.stdin.read()"
+    "import sys; from sgrs_core.training.gpu import hold_gpu\n"
+    "with hold_gpu(int(sys.argv[1])) as gpu: print(gpu, flush=True); sys.stdin.read()"
 )
 
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
-    """Two cards, nothing restricted, locks of its own."""
+    """Two GPUs, nothing restricted, locks of its own."""
     tool = tmp_path / "bin" / "nvidia-smi"
     tool.parent.mkdir()
     tool.write_text(f"#!/bin/sh\nprintf '{LISTED}'\n")
@@ -30,15 +30,15 @@ def machine(tmp_path, monkeypatch):
 
 
 class Holder:
-    """Another process that holds a card until it is let go or killed."""
+    """Another process that holds a GPU until it is let go or killed."""
 
-    def __init__(self, runs_per_card: int = 1) -> None:
+    def __init__(self, runs_per_gpu: int = 1) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", HOLD, str(runs_per_card)],
+            [sys.executable, "-c", HOLD, str(runs_per_gpu)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
-    def card(self) -> str:
+    def gpu(self) -> str:
         return self.process.stdout.readline().strip()
 
     def kill(self) -> None:
@@ -59,49 +59,55 @@ def holders():
         holder.kill()
 
 
-def test_two_jobs_get_two_cards_and_cuda_sees_one_only(machine, holders):
-    other = holders().card()
-    with held_card() as mine:
+def test_two_jobs_get_two_gpus_and_cuda_sees_one_only(machine, holders):
+    other = holders().gpu()
+    with hold_gpu() as mine:
         assert {mine, other} == {"GPU-aa", "GPU-bb"}
         assert os.environ[VISIBLE] == mine
     assert VISIBLE not in os.environ
 
 
 @pytest.mark.slow
-def test_a_third_job_waits_for_a_card_and_gets_that_of_a_job_killed_with_9(
-    machine, holders, caplog
-):
+def test_a_third_job_waits_for_a_gpu_and_gets_that_of_a_job_killed_with_9(machine, holders, caplog):
     first, second = holders(), holders()
-    cards = {first.card(), second.card()}
+    gpus = {first.gpu(), second.gpu()}
     third = holders()
     with pytest.raises(subprocess.TimeoutExpired):
         third.process.wait(timeout=2)
     first.kill()
-    assert third.card() in cards
+    assert third.gpu() in gpus
 
 
-def test_cards_are_shared_only_when_asked_and_evenly(machine, holders):
-    cards = [holders(2).card() for _ in range(4)]
-    assert Counter(cards) == {"GPU-aa": 2, "GPU-bb": 2}
-    assert len(set(cards[:2])) == 2
+def test_gpus_are_shared_only_when_asked_and_evenly(machine, holders):
+    gpus = [holders(2).gpu() for _ in range(4)]
+    assert Counter(gpus) == {"GPU-aa": 2, "GPU-bb": 2}
+    assert len(set(gpus[:2])) == 2
 
 
 @pytest.mark.parametrize("allowed", ["1", "GPU-bb"])
 def test_a_schedulers_restriction_is_kept_to(machine, allowed, monkeypatch):
     monkeypatch.setenv(VISIBLE, allowed)
-    with held_card() as card:
-        assert card == "GPU-bb"
+    with hold_gpu() as gpu:
+        assert gpu == "GPU-bb"
     assert os.environ[VISIBLE] == allowed
 
 
-def test_no_card_allowed_is_no_card(machine, monkeypatch):
+def test_no_gpu_allowed_is_no_gpu(machine, monkeypatch):
     monkeypatch.setenv(VISIBLE, "")
-    assert visible_cards() == []
+    assert visible_gpus() == []
 
 
-def test_without_the_drivers_tool_there_is_no_card_and_nothing_changes(tmp_path, monkeypatch):
+def test_without_the_drivers_tool_there_is_no_gpu_and_nothing_changes(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv(VISIBLE, raising=False)
-    with held_card() as card:
-        assert card is None
+    with hold_gpu() as gpu:
+        assert gpu is None
         assert VISIBLE not in os.environ
+
+
+def test_the_old_name_of_the_key_still_shares_a_gpu(machine, holders, monkeypatch, caplog):
+    monkeypatch.setenv(VISIBLE, "1")
+    assert holders().gpu() == "GPU-bb"
+    with gpu_for("auto", {"runs_per_card": 2}) as gpu:
+        assert gpu == "GPU-bb"
+    assert "runs_per_card is called runs_per_gpu now" in caplog.text

@@ -1,5 +1,6 @@
 """The loop: exact resume, the log, selection, and what happens when a loss is not finite."""
 
+import csv
 import logging
 import math
 from dataclasses import replace
@@ -84,8 +85,8 @@ def test_a_run_stopped_anywhere_and_started_again_ends_with_the_same_bits(
 
 @pytest.mark.slow
 def test_what_a_run_cost_includes_the_starts_that_were_killed(run, tmp_path, monkeypatch):
-    train_until(run, tmp_path, 2, monkeypatch)  # before the first checkpoint
-    train_until(run, tmp_path, 5, monkeypatch)
+    train_until(run, tmp_path, 5, monkeypatch)  # after the first checkpoint
+    train_until(run, tmp_path, 8, monkeypatch)
     facts = train(run, read, tmp_path).facts
     assert facts["starts"] == 3
     assert facts["wall_seconds"] >= facts["seconds"] > 0
@@ -126,6 +127,16 @@ def test_a_second_stage_that_starts_from_the_best_is_shaped_by_test_scans(run, t
     stage = run.training.iterations // 2
     assert all(one.facts["selected"]["best_on_test"]["iteration"] > stage
                for one in (honest, shaped))  # fmt: skip
+
+
+def test_a_stage_that_was_to_start_from_the_best_says_where_there_is_none_yet(
+    run, tmp_path, caplog
+):
+    settings = {"pretraining": 1 / 8, "second_stage": "best_on_test"}  # before the first choice
+    train(replace(run, method="bcp", settings=settings), read, tmp_path)
+    assert (
+        "iteration 2: the next stage was to start from the weights of best_on_test" in caplog.text
+    )
 
 
 @pytest.mark.slow
@@ -176,6 +187,18 @@ def test_the_log_holds_terms_and_diagnostics_every_few_iterations(run, tmp_path)
         assert 0 <= row["pseudo_label_dice"] <= 1
     header = (tmp_path / "log.csv").read_text().splitlines()[0]
     assert header.split(",")[:3] == ["iteration", "loss", "labelled_cross_entropy"]
+
+
+def test_what_a_stage_does_not_log_stays_blank_in_its_rows(run, tmp_path):
+    two_stages = replace(run, method="bcp", settings={"pretraining": 4 / 8})
+    trained = train(two_stages, read, tmp_path)
+    with (tmp_path / "log.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["iteration"]) for row in rows] == [2, 4, 6, 8]
+    assert all("pseudo_label_dice" not in row for row in trained.rows[:2])
+    for name, blank in (("pretraining", (2, 3)), ("inward", (0, 1)), ("pseudo_label_dice", (0, 1))):
+        assert [number for number, row in enumerate(rows) if row[name] == ""] == list(blank)
+    assert all(row["loss"] for row in rows)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sgrs_core.training.loop import train
-from sgrs_core.training.signals import SIGNALS, StoppedError, noting_signals
+from sgrs_core.training.signals import SIGNALS, StoppedError, defer_signals
 from tests.training.test_loop import read, same
 from tests.training.test_loop import run as run
 
@@ -15,7 +15,7 @@ from tests.training.test_loop import run as run
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_is_noted_and_obeyed_again_after_the_block(number):
     before = signal.getsignal(number)
-    with noting_signals() as asked:
+    with defer_signals() as asked:
         assert asked() is None
         os.kill(os.getpid(), number)
         assert asked() == number.name

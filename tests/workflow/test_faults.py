@@ -19,7 +19,7 @@ from tests.workflow.conftest import ENVIRONMENT, one_run, with_volumes_of
 pytestmark = pytest.mark.slow
 
 RUN = "results/quick/la/labelled-4/sgrs/seed-0"
-MODEL = f"{RUN}/last/model.pt"
+MODEL = f"{RUN}/model.pt"
 KILLS = 20
 CHANGES = one_run(iterations=200, checkpoint_every=5)
 
@@ -54,7 +54,7 @@ def start(command, folder):
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return torch.load(folder / MODEL, weights_only=True)["weights"]
+    return torch.load(folder / MODEL, weights_only=True)["weights"]["last"]
 
 
 def assert_same_run(one: Path, other: Path) -> None:
@@ -119,8 +119,33 @@ def test_a_run_that_ended_after_its_snakemake_was_killed_is_not_trained_again(
     final = start()
     _, errors = final.communicate()
     assert final.returncode == 0, errors[-3000:]
-    assert "going on after iteration 200 of" in (folder / RUN / "train.log").read_text()
+    assert "this run is finished" in (folder / RUN / "train.log").read_text()
     assert_same_run(undisturbed, folder)
+
+
+def test_a_finished_run_is_not_trained_again_even_where_snakemake_is_told_to(
+    undisturbed, folder, start
+):
+    for options in ((), ("--forcerun", "train")):
+        process = start(*options)
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors[-3000:]
+        assert_same_run(undisturbed, folder)
+    log = (folder / RUN / "train.log").read_text()
+    assert "delete its folder" in log
+    assert "per second" not in log
+
+
+def test_looking_changes_nothing(undisturbed, folder, start):
+    shutil.copytree(undisturbed / "results", folder / "results", dirs_exist_ok=True)
+    for path in (folder / "results").rglob("*"):  # from the future, and one scan is missing
+        os.utime(path, (path.stat().st_mtime + 3600,) * 2)
+    next((folder / "results/quick/volumes/la").glob("*train*.h5")).unlink()
+    before = {path: path.stat().st_mtime_ns for path in (folder / "results").rglob("*")}
+    for options in (("-n",), ("--lint",), ("--summary",), ("--dag",), ("--list-rules",)):
+        process = start(*options)
+        process.communicate()
+    assert {path: path.stat().st_mtime_ns for path in (folder / "results").rglob("*")} == before
 
 
 def test_a_second_snakemake_on_the_same_results_is_refused_and_the_first_one_ends_well(
@@ -200,7 +225,6 @@ def test_a_prepared_scan_that_was_deleted_is_prepared_again_by_who_needs_it(
     process = start()
     _, errors = process.communicate()
     assert process.returncode == 0, errors[-3000:]
-    assert f"la.train.sha256: la/{scan.name} is missing" in errors
     assert scan.read_bytes() == before
     assert_same_run(undisturbed, folder)
     scan.unlink()

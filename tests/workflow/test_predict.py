@@ -6,13 +6,13 @@ import sys
 import numpy as np
 import pytest
 
-from sgrs_core.data.formats.scans import read_scan
-from sgrs_core.data.preprocessing.preparation import Preparation
+from sgrs_core.data.formats.image_files import read_scan
+from sgrs_core.data.preprocessing.input_spec import InputSpec
 from sgrs_core.evaluation.model import load_model
 from tests.workflow.conftest import ENVIRONMENT, PROJECT
 
 RUN = "results/quick/pancreas/labelled-3/vnet/seed-0"
-MODEL = f"{RUN}/last/model.pt"
+MODEL = f"{RUN}/model.pt"
 
 
 @pytest.mark.slow
@@ -20,9 +20,9 @@ def test_a_model_that_the_workflow_trained_predicts_a_dicom_series(snakemake, tm
     changes = {"datasets": {"pancreas": {"downsample": 2}}}
     trained = snakemake(MODEL, folder=tmp_path, changes=changes)
     assert trained.returncode == 0, trained.stderr
-    preparation = load_model(tmp_path / MODEL).preparation
-    assert preparation in [
-        Preparation("pancreas", orientation, True, (1.0, 1.0, 1.0), 2)
+    spec = load_model(tmp_path / MODEL).input_spec
+    assert spec in [
+        InputSpec("pancreas", orientation, True, (1.0, 1.0, 1.0), 2)
         for orientation in ("LPS", "LAI")  # the phantoms have both
     ]
 

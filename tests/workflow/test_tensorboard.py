@@ -16,7 +16,7 @@ from tests.workflow.conftest import ENVIRONMENT, one_run, with_volumes_of
 pytestmark = pytest.mark.slow
 
 RUN = "results/quick/la/labelled-4/sgrs/seed-0"
-MODEL = f"{RUN}/last/model.pt"
+MODEL = f"{RUN}/model.pt"
 PLAIN = one_run(iterations=120, checkpoint_every=7)
 WATCHED = {**PLAIN, "tensorboard": True}
 
@@ -77,7 +77,8 @@ def test_after_a_kill_and_a_resume_the_event_files_hold_the_rows_of_the_log_once
 
 def test_a_watched_run_has_the_weights_of_one_that_is_not(watched, plain):
     expected, found = (
-        torch.load(folder / MODEL, weights_only=True)["weights"] for folder in (plain, watched)
+        torch.load(folder / MODEL, weights_only=True)["weights"]["last"]
+        for folder in (plain, watched)
     )
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[name], found[name]) for name in expected)

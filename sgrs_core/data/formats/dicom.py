@@ -46,19 +46,19 @@ def read_series(folder: Path) -> tuple[SimpleITK.Image, list[Path]]:
     reader.SetFileNames(ordered)
     reader.MetaDataDictionaryArrayUpdateOn()
     try:
-        picture = reader.Execute()
+        image = reader.Execute()
     except RuntimeError as error:
         raise ValueError(
             f"{folder}: the DICOM series cannot be read; a file may be damaged or cut off: fetch "
             f"it again ({error})"
         ) from error
-    normal = np.reshape(picture.GetDirection(), (3, 3))[:, 2]
+    normal = np.reshape(image.GetDirection(), (3, 3))[:, 2]
     places = [
         normal @ np.array(reader.GetMetaData(index, POSITION).split("\\"), float)
         for index in range(len(ordered))
     ]
     check_even(folder, np.array(places))
-    return picture, files
+    return image, files
 
 
 def dicom_files(folder: Path) -> list[Path]:

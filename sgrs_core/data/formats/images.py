@@ -1,21 +1,22 @@
-"""Images with their place in the patient, whatever their file format.
+"""Images in memory and their place in the patient; their files are `image_files.py`'s matter.
 
 Arrays are (X, Y, Z) everywhere; SimpleITK's own are (Z, Y, X).
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 
+from sgrs_core.data.volumes import IDENTITY_DIRECTION
+
 TOLERANCE = 1e-3  # mm and cosines: far below a voxel, above the rounding of a text header
 
 
 class PlacedImage(NamedTuple):
-    """An image as its file holds it; fields in the order of `write_nifti`'s arguments.
+    """An image as its file holds it; fields in the order of `to_image`'s arguments.
 
     array: (X, Y, Z), the file's number type. spacing: mm per voxel along x, y, z. origin: mm,
     position of voxel (0, 0, 0). direction: 3x3 cosines, row-major, as in SimpleITK.
@@ -27,42 +28,46 @@ class PlacedImage(NamedTuple):
     direction: tuple[float, ...]
 
 
-def read_picture(path: Path, reader: str) -> SimpleITK.Image:
-    """Read one 3D single-channel image by one of SimpleITK's readers ("NrrdImageIO", ...).
-
-    Raises FileNotFoundError and ValueError, naming the file.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: image not found; is the folder complete?")
-    try:
-        picture = SimpleITK.ReadImage(str(path), imageIO=reader)
-    except RuntimeError as error:
-        raise ValueError(
-            f"{path}: {reader} cannot read it; it may be damaged or cut off: fetch it again "
-            f"({error})"
-        ) from error
-    if picture.GetDimension() != 3 or picture.GetNumberOfComponentsPerPixel() != 1:
-        raise ValueError(f"{path}: {picture.GetSize()} is not a 3D image of one channel")
-    return picture
-
-
-def placed(picture: SimpleITK.Image) -> PlacedImage:
+def to_array(image: SimpleITK.Image) -> PlacedImage:
     """A SimpleITK image as an array and its geometry.
 
     The array lies in memory as SimpleITK's does, x first: turning it over costs more than most of
     what is done with it.
     """
-    array = SimpleITK.GetArrayFromImage(picture).transpose(2, 1, 0)
-    return PlacedImage(array, picture.GetSpacing(), picture.GetOrigin(), picture.GetDirection())
+    array = SimpleITK.GetArrayFromImage(image).transpose(2, 1, 0)
+    return PlacedImage(array, image.GetSpacing(), image.GetOrigin(), image.GetDirection())
 
 
-def oriented_as(picture: SimpleITK.Image, like: SimpleITK.Image) -> SimpleITK.Image:
+def to_image(
+    array: NDArray[Any],
+    spacing: Sequence[float] = (1.0, 1.0, 1.0),
+    origin: Sequence[float] = (0.0, 0.0, 0.0),
+    direction: Sequence[float] = IDENTITY_DIRECTION,
+) -> SimpleITK.Image:
+    """An array (X, Y, Z) with its geometry as a SimpleITK image; the arguments of PlacedImage."""
+    image = SimpleITK.GetImageFromArray(array.transpose(2, 1, 0))
+    image.SetSpacing([float(step) for step in spacing])
+    image.SetOrigin([float(coordinate) for coordinate in origin])
+    image.SetDirection([float(cosine) for cosine in direction])
+    return image
+
+
+def oriented_as(image: SimpleITK.Image, like: SimpleITK.Image) -> SimpleITK.Image:
     """The same image with its axes in the order and sense of another's.
 
     Every voxel keeps its place in the patient; only where it is stored changes.
     """
-    code = SimpleITK.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(like.GetDirection())
-    return SimpleITK.DICOMOrient(picture, code)
+    return SimpleITK.DICOMOrient(image, orientation_of(like.GetDirection()))
+
+
+def orientation_of(direction: Sequence[float]) -> str:
+    """Where an image's axes run to: LPS (left, back, head) for the identity.
+
+    direction: 3x3 cosines, row-major; oblique axes go with the nearest of the patient's.
+    """
+    cosines = [float(cosine) for cosine in direction]
+    code: str = SimpleITK.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(cosines)
+    return code
 
 
 def in_patient_axes(

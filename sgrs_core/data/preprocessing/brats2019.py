@@ -5,10 +5,10 @@ One folder per patient in HGG or LGG. Only the FLAIR image is used; every class 
 
 from pathlib import Path
 
-from sgrs_core.data.formats.images import check_grids, voxel_position
-from sgrs_core.data.formats.nifti import read_nifti
+from sgrs_core.data.formats.image_files import read_nifti
+from sgrs_core.data.formats.images import check_grids, to_array
 from sgrs_core.data.preprocessing.common import prepare_brats
-from sgrs_core.data.preprocessing.provenance import provenance, with_name
+from sgrs_core.data.preprocessing.reading import provenance, to_volume, with_name
 from sgrs_core.data.volumes import Volume
 from sgrs_core.experiment.originals import brats2019_files
 
@@ -20,18 +20,10 @@ def prepare(root: Path, scan: str) -> Volume:
     the scan, for a missing or damaged file, two grids, no brain, or a constant image.
     """
     files = brats2019_files(root, scan)
-    flair, segmentation = map(read_nifti, files)
+    flair, segmentation = (to_array(read_nifti(file)) for file in files)
     check_grids(flair, segmentation, scan, (files[0].name, files[1].name))
     # The image keeps its file's number type: the histogram that clips it depends on it.
     with with_name(scan):
-        image, label, start = prepare_brats(flair.array, segmentation.array)
-    return Volume(
-        image=image,
-        label=label,
-        spacing=flair.spacing,
-        origin=voxel_position(start, *flair[1:]),
-        direction=flair.direction,
-        provenance=provenance(
-            files, "BraTS2019: crop to the brain, clip at the 0.999 quantile, z-score of voxels > 0"
-        ),
-    )
+        prepared = prepare_brats(flair.array, segmentation.array)
+    done = "BraTS2019: crop to the brain, clip at the 0.999 quantile, z-score of voxels > 0"
+    return to_volume(prepared, flair, provenance(files, done))

@@ -14,6 +14,9 @@ import SimpleITK
 from numpy.typing import NDArray
 from skimage.exposure import cumulative_distribution
 
+from sgrs_core.data import masks
+from sgrs_core.data.formats.images import to_array, to_image
+from sgrs_core.data.masks import Mask
 from sgrs_core.experiment.settings import NiftiSettings
 
 Array = NDArray[Any]  # numbers of any type
@@ -22,9 +25,8 @@ Margins = tuple[int, int, int, int]  # voxels left before and after: x0, x1, y0,
 
 LA_SIDE = 112  # voxels: the patch the published networks are trained on
 LA_MARGINS = (10, 19)  # voxels, least and most
-PANCREAS_SIDE = 96  # voxels of 1 mm
-PANCREAS_MARGINS: Margins = (25, 25, 25, 25)
-PANCREAS_WINDOW = (-125.0, 275.0)  # HU: soft tissue
+# Pancreas-CT: the steps of a custom data set. voxel: mm. window: HU, soft tissue.
+PANCREAS = NiftiSettings(voxel=1.0, window=(-125.0, 275.0), margin=25, minimum_side=96)
 BSPLINE_REACH = 24  # voxels
 BRATS_KEPT = 0.999  # share of the voxels that stay below the clipping intensity
 BRATS_BINS = 256
@@ -70,12 +72,7 @@ def prepare_pancreas(image: Array, label: Array, spacing: Sequence[float]) -> Pr
     image: (X, Y, Z) in HU. label: (X, Y, Z), bool or 0 and 1. spacing: mm along x, y, z.
     Raises ValueError for different shapes, an empty label or a constant crop.
     """
-    check_shapes(image, label)
-    mask = to_voxels(as_mask(label), spacing, SimpleITK.sitkNearestNeighbor)
-    crop = crop_in_plane(mask, PANCREAS_MARGINS, PANCREAS_SIDE)
-    resampled = to_voxels(image, spacing, SimpleITK.sitkBSpline, crop)
-    windowed = to_window(resampled, PANCREAS_WINDOW)
-    return Prepared(z_score(windowed), as_mask(mask[crop]), start(crop))
+    return prepare_custom(image, label, spacing, PANCREAS)
 
 
 def prepare_brats(flair: Array, segmentation: Array) -> Prepared:
@@ -96,27 +93,25 @@ def standardised_brain(brain: Array) -> NDArray[np.float32]:
     return z_score(clipped, reference=clipped[clipped > 0])
 
 
-def prepare_own(
+def prepare_custom(
     image: Array, label: Array, spacing: Sequence[float], settings: NiftiSettings
 ) -> Prepared:
-    """A data set of one's own: each step of the others that its settings ask for.
+    """Each step that the settings ask for: resample, window, crop in x and y, z-score the crop.
 
-    image: (X, Y, Z), any number type. label: (X, Y, Z), bool. spacing: mm along x, y, z.
+    image: (X, Y, Z), any number type. label: (X, Y, Z), bool or 0 and 1. spacing: mm along x, y, z.
     Raises ValueError for different shapes, an empty label or a constant crop.
     """
     check_shapes(image, label)
-    mask = as_mask(label)
-    if settings.voxel is not None:
-        nearest = SimpleITK.sitkNearestNeighbor
-        mask = to_voxels(mask, spacing, nearest, voxel=settings.voxel)
+    mask, voxel = as_mask(label), settings.voxel
+    if voxel is not None:
+        mask = to_voxels(mask, spacing, SimpleITK.sitkNearestNeighbor, voxel=voxel)
     crop = whole(mask)
     if settings.margin is not None:
-        margin = settings.margin
-        crop = crop_in_plane(mask, (margin, margin, margin, margin), settings.minimum_side)
-    if settings.voxel is None:
+        crop = crop_in_plane(mask, (settings.margin,) * 4, settings.minimum_side)
+    if voxel is None:
         resampled = image[crop]
     else:
-        resampled = to_voxels(image, spacing, SimpleITK.sitkBSpline, crop, settings.voxel)
+        resampled = to_voxels(image, spacing, SimpleITK.sitkBSpline, crop, voxel)
     windowed = to_window(resampled, settings.window) if settings.window else resampled
     return Prepared(z_score(windowed), as_mask(mask[crop]), start(crop))
 
@@ -195,16 +190,15 @@ def brain_box(flair: Array) -> Crop:
     return x, y, z
 
 
-def extent(mask: NDArray[np.bool_], axis: int, name: str) -> tuple[int, int]:
+def extent(mask: Mask, axis: int, name: str) -> tuple[int, int]:
     """First and last index along `axis` at which the mask is set; `name` is for the error."""
-    others = tuple(other for other in range(mask.ndim) if other != axis)
-    indices = np.flatnonzero(mask.any(axis=others))
-    if indices.size == 0:
+    if not mask.any():
         raise ValueError(
             f"{name} is zero everywhere, so there is nothing to crop around; "
             "check that it is the right file, or exclude the scan"
         )
-    return int(indices[0]), int(indices[-1])
+    along = masks.extent(mask, axis)
+    return along.start, along.stop - 1
 
 
 def clip_value(image: Array) -> Any:
@@ -232,24 +226,22 @@ def to_voxels(
     x, y, z = (slice(0, int(side * step)) for side, step in zip(array.shape, steps, strict=True))
     wanted = crop or (x, y, z)
     near = neighbourhood(wanted, array.shape, steps)
-    picture = SimpleITK.GetImageFromArray(array[near].transpose(2, 1, 0))
+    origin = [side.start * step for side, step in zip(near, steps, strict=True)]
+    image = to_image(array[near], steps, origin)
     if interpolator == SimpleITK.sitkBSpline:
-        picture = SimpleITK.Cast(picture, SimpleITK.sitkFloat32)
-    picture.SetSpacing(steps)
-    picture.SetOrigin([side.start * step for side, step in zip(near, steps, strict=True)])
+        image = SimpleITK.Cast(image, SimpleITK.sitkFloat32)
     resampled = SimpleITK.Resample(
-        picture,
+        image,
         [side.stop - side.start for side in wanted],
         SimpleITK.Transform(),
         interpolator,
         [float(side.start) for side in wanted],
         (1.0, 1.0, 1.0),
-        picture.GetDirection(),
+        image.GetDirection(),
         0.0,  # beyond the scan, which only slices thicker than 2 mm reach: SimpleITK's default
-        picture.GetPixelID(),
+        image.GetPixelID(),
     )
-    result: Array = SimpleITK.GetArrayFromImage(resampled).transpose(2, 1, 0)
-    return result
+    return to_array(resampled).array
 
 
 def neighbourhood(crop: Crop, shape: Sequence[int], steps: Sequence[float]) -> Crop:
@@ -282,6 +274,12 @@ def block_mean(array: Array, factor: int) -> NDArray[np.float64]:
     blocks = whole.reshape(x, factor, y, factor, z, factor)
     mean: NDArray[np.float64] = blocks.mean(axis=(1, 3, 5), dtype=np.float64)
     return mean
+
+
+def first_middle(factor: int) -> tuple[float, float, float]:
+    """The middle of the first block of factor^3 voxels, in voxels: where its mean lies."""
+    middle = (factor - 1) / 2
+    return middle, middle, middle
 
 
 def as_mask(label: Array) -> NDArray[np.uint8]:

@@ -1,13 +1,13 @@
-"""A data set of one's own: a NIfTI image and a NIfTI label for each scan, in any folders."""
+"""A custom data set: a NIfTI image and a NIfTI label for each scan, in any folders."""
 
 from pathlib import Path
 
 import numpy as np
 
-from sgrs_core.data.formats.images import check_grids, oriented_as, placed, voxel_position
-from sgrs_core.data.formats.nifti import read_nifti_picture
-from sgrs_core.data.preprocessing.common import prepare_own
-from sgrs_core.data.preprocessing.provenance import provenance, with_name
+from sgrs_core.data.formats.image_files import read_nifti
+from sgrs_core.data.formats.images import check_grids, oriented_as, to_array
+from sgrs_core.data.preprocessing.common import prepare_custom
+from sgrs_core.data.preprocessing.reading import provenance, to_volume, with_name
 from sgrs_core.data.volumes import Volume
 from sgrs_core.experiment.settings import NiftiSettings
 
@@ -19,9 +19,8 @@ def prepare(root: Path, scan: str, settings: NiftiSettings) -> Volume:
     file, a label on another grid, a label without foreground, or a constant image.
     """
     files = settings.files(root, scan)
-    picture = read_nifti_picture(files[0])
-    image = placed(picture)
-    label = placed(oriented_as(read_nifti_picture(files[1]), picture))
+    stored = read_nifti(files[0])
+    image, label = to_array(stored), to_array(oriented_as(read_nifti(files[1]), stored))
     check_grids(image, label, scan, (str(files[0]), str(files[1])))
     mask = np.isin(label.array, settings.foreground)
     if not mask.any():
@@ -30,20 +29,13 @@ def prepare(root: Path, scan: str, settings: NiftiSettings) -> Volume:
             f"foreground = {list(settings.foreground)}; correct that setting, or leave the scan out"
         )
     with with_name(scan):
-        prepared = prepare_own(image.array, mask, image.spacing, settings)
-    spacing = (settings.voxel,) * 3 if settings.voxel else image.spacing
-    return Volume(
-        image=prepared.image,
-        label=prepared.label,
-        spacing=spacing,
-        origin=voxel_position(prepared.start, spacing, image.origin, image.direction),
-        direction=image.direction,
-        provenance=provenance(
-            files,
-            "own NIfTI: resampling, window, crop in x and y, z-score of the crop",
-            voxel=settings.voxel,
-            window=settings.window,
-            margin=settings.margin,
-            foreground=" ".join(map(str, settings.foreground)),
-        ),
+        prepared = prepare_custom(image.array, mask, image.spacing, settings)
+    source = provenance(
+        files,
+        "own NIfTI: resampling, window, crop in x and y, z-score of the crop",
+        voxel=settings.voxel,
+        window=settings.window,
+        margin=settings.margin,
+        foreground=" ".join(map(str, settings.foreground)),
     )
+    return to_volume(prepared, image, source, settings.voxel)

@@ -6,17 +6,10 @@ left atrium's cavity: 255, the rest: 0), both on one grid.
 
 from pathlib import Path
 
-import numpy as np
-
-from sgrs_core.data.formats.images import (
-    PlacedImage,
-    check_grids,
-    placed,
-    read_picture,
-    voxel_position,
-)
+from sgrs_core.data.formats.image_files import read_image
+from sgrs_core.data.formats.images import PlacedImage, check_grids, to_array
 from sgrs_core.data.preprocessing.common import la_margins, prepare_la
-from sgrs_core.data.preprocessing.provenance import provenance, with_name
+from sgrs_core.data.preprocessing.reading import binary_mask, provenance, to_volume, with_name
 from sgrs_core.data.volumes import Volume
 from sgrs_core.experiment.originals import la_files
 
@@ -33,27 +26,13 @@ def prepare(root: Path, scan: str) -> Volume:
     files = la_files(root, scan)
     image, label = (read_part(file, scan) for file in files)
     check_grids(image, label, str(root / scan), (files[0].name, files[1].name))
-    values = np.unique(label.array)
-    if not np.isin(values, (0, FOREGROUND)).all():
-        raise ValueError(
-            f"{files[1]}: label values {values[:6].tolist()}, allowed are 0 and {FOREGROUND}; "
-            "is it the challenge's file?"
-        )
+    mask = binary_mask(label.array, FOREGROUND, files[1], "challenge")
     margins = la_margins(scan)
     with with_name(root / scan):
-        prepared = prepare_la(image.array, label.array == FOREGROUND, margins)
-    return Volume(
-        image=prepared.image,
-        label=prepared.label,
-        spacing=image.spacing,
-        origin=voxel_position(prepared.start, *image[1:]),
-        direction=image.direction,
-        provenance=provenance(
-            files,
-            "LA: z-score of the whole scan, crop in x and y",
-            margins=" ".join(map(str, margins)),
-        ),
-    )
+        prepared = prepare_la(image.array, mask, margins)
+    done = "LA: z-score of the whole scan, crop in x and y"
+    source = provenance(files, done, margins=" ".join(map(str, margins)))
+    return to_volume(prepared, image, source)
 
 
 def read_part(file: Path, scan: str) -> PlacedImage:
@@ -62,4 +41,4 @@ def read_part(file: Path, scan: str) -> PlacedImage:
         raise FileNotFoundError(
             f"scan {scan}: {file} not found; each scan's folder must hold the challenge's two files"
         )
-    return placed(read_picture(file, "NrrdImageIO"))
+    return to_array(read_image(file, "NrrdImageIO"))

@@ -1,6 +1,6 @@
-"""A scan without a label, prepared as a run's own scans were: what its network is to see.
+"""A new scan, in memory and without a label, prepared as a run's own: what its network is to see.
 
-The published preparation crops LA, Pancreas-CT and (as set) a data set of one's own around the
+The published preparation crops LA, Pancreas-CT and (as set) a custom data set around the
 label. A new scan has none, so it stays whole. LA's z-score is over the whole scan anyway and
 BraTS2019's crop needs no label: there, the input has the values that training would give it. Where
 training took the z-score over the crop, it is taken over the crop around what a first prediction
@@ -15,15 +15,14 @@ import SimpleITK
 from numpy.typing import NDArray
 
 from sgrs_core.data.components import largest_component
-from sgrs_core.data.formats.images import PlacedImage, placed, voxel_position
+from sgrs_core.data.formats.images import PlacedImage, to_array, voxel_position
+from sgrs_core.data.masks import Mask
 from sgrs_core.data.preprocessing.common import (
-    PANCREAS_MARGINS,
-    PANCREAS_SIDE,
-    PANCREAS_WINDOW,
     Crop,
     block_mean,
     brain_box,
     crop_in_plane,
+    first_middle,
     standardised_brain,
     start,
     to_voxels,
@@ -31,10 +30,9 @@ from sgrs_core.data.preprocessing.common import (
     whole,
     z_score,
 )
-from sgrs_core.data.preprocessing.preparation import SAME_SPACING, Preparation
+from sgrs_core.data.preprocessing.input_spec import SAME_SPACING, InputSpec
 
 Array = NDArray[Any]
-Mask = NDArray[np.bool_]
 
 SWING = 0.1  # of the brightest voxel: how far resampling may have taken an MRI below 0
 LEAST_BACKGROUND = 0.05  # of a skull-stripped scan's voxels: far fewer than any has
@@ -59,69 +57,58 @@ class NewScan:
     Raises ValueError where its intensities cannot be of the training's modality.
     """
 
-    def __init__(self, picture: SimpleITK.Image, preparation: Preparation) -> None:
-        self.preparation = preparation
-        self.oriented = SimpleITK.DICOMOrient(picture, preparation.orientation)
-        image = placed(self.oriented)
-        check_intensities(image.array, preparation)
-        self.image = regridded(image, preparation)
-        window = window_of(preparation)
-        if window:
-            self.image = self.image._replace(array=to_window(self.image.array, window))
+    def __init__(self, image: SimpleITK.Image, spec: InputSpec) -> None:
+        self.spec = spec
+        self.oriented = SimpleITK.DICOMOrient(image, spec.orientation)
+        placed = to_array(self.oriented)
+        check_intensities(placed.array, spec)
+        self.image = regridded(placed, spec)
+        if spec.window:
+            self.image = self.image._replace(array=to_window(self.image.array, spec.window))
 
     def first_input(self) -> Input:
         """The input before anything is known about where the structure lies."""
-        array, form = self.image.array, self.preparation.format
-        if form == "brats2019":
+        array = self.image.array
+        if self.spec.format == "brats2019":
             crop = brain_box(array)
             return self._input(standardised_brain(array[crop]), crop)
-        air_is_left_out = self.needs_a_second_look() and window_of(self.preparation) is not None
+        air_is_left_out = self.needs_a_second_look() and self.spec.window is not None
         reference = array[array > 0] if air_is_left_out else None
         return self._input(z_score(array, reference), whole(array))
 
     def needs_a_second_look(self) -> bool:
         """Whether training's z-score was over a crop around the label."""
-        return self.preparation.is_around_the_label and self.preparation.format != "la"
+        return self.spec.is_scored_around_the_label
 
     def second_input(self, found: Mask) -> Input:
         """The input with the z-score of the box around what was found.
 
         found: of the first input's shape, not empty; its largest component counts.
         """
-        array = self.image.array
-        near = enlarged(largest_component(found), self.preparation.downsample, array.shape)
-        if self.preparation.format == "pancreas":
-            crop = crop_in_plane(near, PANCREAS_MARGINS, PANCREAS_SIDE)
-        else:
-            margin = self.preparation.own.margin or 0
-            sides = (margin, margin, margin, margin)
-            crop = crop_in_plane(near, sides, self.preparation.own.minimum_side)
+        array, steps = self.image.array, self.spec.steps
+        assert steps is not None  # else there is no second look
+        near = enlarged(largest_component(found), self.spec.downsample, array.shape)
+        crop = crop_in_plane(near, (steps.margin or 0,) * 4, steps.minimum_side)
         return self._input(z_score(array, array[crop]), whole(array))
 
     def _input(self, image: NDArray[np.float32], crop: Crop) -> Input:
-        factor = self.preparation.downsample
+        factor = self.spec.downsample
         _, spacing, origin, direction = self.image
         origin = voxel_position(start(crop), spacing, origin, direction)
         if factor > 1:
             if min(image.shape) < factor:
                 raise ValueError(f"{image.shape} voxels are too few to average {factor}^3 of them")
             image = block_mean(image, factor).astype(np.float32)
-            middle = [(factor - 1) / 2] * 3  # of the first block, in voxels
-            origin = voxel_position(middle, spacing, origin, direction)
+            origin = voxel_position(first_middle(factor), spacing, origin, direction)
         coarse = tuple(step * factor for step in spacing)
         return Input(image, coarse, origin, direction, crop == whole(self.image.array))
 
 
-def regridded(image: PlacedImage, preparation: Preparation) -> PlacedImage:
+def regridded(image: PlacedImage, spec: InputSpec) -> PlacedImage:
     """The scan at the training's spacing; as it is where that is its own, or there was no one."""
-    spacing = preparation.spacing
-    fixed: float | None = None  # mm: training resampled every scan, so the same is done here
-    if preparation.format == "pancreas":
-        fixed = 1.0
-    elif preparation.format == "nifti":
-        fixed = preparation.own.voxel
-    if fixed is not None:
-        spacing = (fixed,) * 3
+    spacing = spec.spacing
+    if spec.steps and spec.steps.voxel:  # training resampled every scan, so the same is done here
+        spacing = (spec.steps.voxel,) * 3
     elif spacing is None or np.allclose(image.spacing, spacing, rtol=SAME_SPACING, atol=0):
         return image
     steps = [old / new for old, new in zip(image.spacing, spacing, strict=True)]
@@ -131,20 +118,13 @@ def regridded(image: PlacedImage, preparation: Preparation) -> PlacedImage:
             f"{rounded(spacing)} mm along some axis; is the spacing in the file right?"
         )
     array = to_voxels(image.array, steps, SimpleITK.sitkBSpline)
-    if preparation.format == "brats2019":  # splines swing about the brain's edge; 0 has a meaning
+    if spec.format == "brats2019":  # splines swing about the brain's edge; 0 has a meaning
         brain = (image.array != 0).astype(np.uint8)
         array = np.maximum(array, 0) * to_voxels(brain, steps, SimpleITK.sitkNearestNeighbor)
     return image._replace(array=array, spacing=spacing)
 
 
-def window_of(preparation: Preparation) -> tuple[float, float] | None:
-    """The intensities that are clipped to, if any."""
-    if preparation.format == "pancreas":
-        return PANCREAS_WINDOW
-    return preparation.own.window if preparation.format == "nifti" else None
-
-
-def check_intensities(array: Array, preparation: Preparation) -> None:
+def check_intensities(array: Array, spec: InputSpec) -> None:
     """Raise ValueError where a scan's intensities cannot be of the training's modality."""
     if not np.isfinite(array).all():
         raise ValueError("the scan holds NaN or infinite values; repair it")
@@ -152,7 +132,7 @@ def check_intensities(array: Array, preparation: Preparation) -> None:
     found = f"its intensities run from {lowest:g} to {highest:g}"
     if lowest == highest:
         raise ValueError(f"{found}: the scan is constant")
-    form = preparation.format
+    form = spec.format
     if form in ("la", "brats2019") and lowest < -SWING * highest:
         raise ValueError(
             f"{found}, but the model was trained on MRI, which has none below 0; is it a CT, or "
@@ -163,7 +143,7 @@ def check_intensities(array: Array, preparation: Preparation) -> None:
             f"{(array == 0).mean():.1%} of its voxels are 0, but the model was trained on FLAIR "
             "images without a skull, 0 outside the brain; strip the skull first"
         )
-    window = window_of(preparation)
+    window = spec.window
     if window is None:
         return
     low, high = window

@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from sgrs_core.data.formats.dicom import read_series
-from sgrs_core.data.formats.images import (
-    PlacedImage,
-    check_grids,
-    oriented_as,
-    placed,
-    voxel_position,
-)
-from sgrs_core.data.formats.nifti import read_nifti_picture
-from sgrs_core.data.preprocessing.common import PANCREAS_WINDOW, prepare_pancreas
+from sgrs_core.data.formats.image_files import read_nifti
+from sgrs_core.data.formats.images import PlacedImage, check_grids, oriented_as, to_array
+from sgrs_core.data.preprocessing.common import PANCREAS, prepare_pancreas
 from sgrs_core.data.preprocessing.placement import check_placement
-from sgrs_core.data.preprocessing.provenance import digest_of_all, provenance, with_name
+from sgrs_core.data.preprocessing.reading import (
+    binary_mask,
+    digest_of_all,
+    provenance,
+    to_volume,
+    with_name,
+)
 from sgrs_core.data.volumes import Volume
 from sgrs_core.experiment.originals import LabelOrigin, LabelPlacement, pancreas_files
 
@@ -46,13 +46,13 @@ def prepare(
     """
     folder, label_file = pancreas_files(root, scan)
     series, slices = read_series(folder)
-    label_picture = read_nifti_picture(label_file)
-    image, label = placed(oriented_as(series, label_picture)), placed(label_picture)
+    stored = read_nifti(label_file)
+    image, label = to_array(oriented_as(series, stored)), to_array(stored)
     if label_origin == "checked":
         check_origin(image, label, scan)
     label = label._replace(origin=image.origin)
     check_grids(image, label, scan, (folder.name, label_file.name), ROUNDING)
-    mask = label_mask(label, label_file)
+    mask = binary_mask(label.array, 1, label_file, "collection")
     with with_name(scan):
         try:
             check_placement(image.array, mask, label.spacing)
@@ -62,24 +62,15 @@ def prepare(
             logger.warning("%s: %s", scan, error)
         # As published: the label's own spacing, which DICOM's rounded positions give less exactly.
         prepared = prepare_pancreas(image.array, mask, label.spacing)
-    one_millimetre = (1.0, 1.0, 1.0)
-    return Volume(
-        image=prepared.image,
-        label=prepared.label,
-        spacing=one_millimetre,
-        origin=voxel_position(prepared.start, one_millimetre, image.origin, image.direction),
-        direction=image.direction,
-        provenance={
-            f"sha256 {folder.name}": digest_of_all(slices),
-            **provenance(
-                [label_file],
-                "Pancreas-CT: 1 mm by B-spline, window, crop in x and y, z-score of the crop",
-                window_HU=PANCREAS_WINDOW,
-                label_origin=label_origin,
-                label_placement=label_placement,
-            ),
-        },
+    source = provenance(
+        [label_file],
+        "Pancreas-CT: 1 mm by B-spline, window, crop in x and y, z-score of the crop",
+        window_HU=PANCREAS.window,
+        label_origin=label_origin,
+        label_placement=label_placement,
     )
+    source[f"sha256 {folder.name}"] = digest_of_all(slices)
+    return to_volume(prepared, image, source, PANCREAS.voxel)
 
 
 def check_origin(image: PlacedImage, label: PlacedImage, scan: str) -> None:
@@ -91,15 +82,3 @@ def check_origin(image: PlacedImage, label: PlacedImage, scan: str) -> None:
             "If its voxels are the CT's all the same, set label_origin: ignored for this data set; "
             "the label must still lie on a pancreas then"
         )
-
-
-def label_mask(label: PlacedImage, file: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-    """The pancreas (X, Y, Z); ValueError, naming the file, for values other than 0 and 1."""
-    values = np.unique(label.array)
-    if not np.isin(values, (0, 1)).all():
-        raise ValueError(
-            f"{file}: label values {values[:6].tolist()}, allowed are 0 and 1; "
-            "is it the collection's file?"
-        )
-    mask: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = label.array == 1
-    return mask

@@ -5,22 +5,22 @@ that was flipped or shifted against its CT mixes tissues and stands out from not
 ours and wide; they were set on phantoms, not on the collection.
 """
 
-from collections.abc import Iterator
 from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation
+from scipy.ndimage import maximum_filter
 
+from sgrs_core.data.masks import Mask
 from sgrs_core.data.preprocessing.common import extent
-
-Mask = NDArray[np.bool_]
 
 SOFT_TISSUE = (0.0, 200.0)  # HU
 LEAST_SOFT_TISSUE = 0.7  # share of the label's voxels
 SHELL = 3.0  # mm, the thickness of what is called the surroundings
 CLEARLY_BETTER = 20.0  # HU of contrast that a flipped label must have more to be believed
+# The seven ways of flipping some of three axes.
+FLIPS = [axes for count in (1, 2, 3) for axes in combinations(range(3), count)]
 
 
 class Fit(NamedTuple):
@@ -44,7 +44,7 @@ def check_placement(image: NDArray[Any], mask: Mask, spacing: tuple[float, ...])
         return
     box, shell = surroundings(mask, spacing)
     stored = fit(image[box], mask[box], shell)
-    for axes in flips():
+    for axes in FLIPS:
         # Flipping the CT about its middle is flipping the label, and needs no copy.
         other = fit(np.flip(image, axes)[box], mask[box], shell)
         better = other.contrast > stored.contrast + CLEARLY_BETTER
@@ -89,14 +89,5 @@ def surroundings(mask: Mask, spacing: tuple[float, ...]) -> tuple[tuple[slice, s
         for (first, last), by in zip(ends, reach, strict=True)
     )
     near = mask[x, y, z]
-    grown = near
-    for axis, by in enumerate(reach):  # a box-shaped neighbourhood, one axis after the other
-        line = np.ones([2 * by + 1 if one == axis else 1 for one in range(3)], bool)
-        grown = binary_dilation(grown, line)
+    grown: Mask = maximum_filter(near, [2 * by + 1 for by in reach], mode="constant")
     return (x, y, z), grown & ~near
-
-
-def flips() -> Iterator[tuple[int, ...]]:
-    """The seven ways of flipping some of three axes."""
-    for count in (1, 2, 3):
-        yield from combinations(range(3), count)

@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas
 from numpy.typing import NDArray
 
-from sgrs_core.data.formats.images import in_patient_axes
-from sgrs_core.data.formats.nifti import read_nifti
+from sgrs_core.data.formats.image_files import read_nifti
+from sgrs_core.data.formats.images import in_patient_axes, to_array
+from sgrs_core.data.masks import Mask
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.metrics import dice
-from sgrs_core.experiment.slices import MEDIAN, Mask, Slices, median_case
+from sgrs_core.experiment.slices import MEDIAN, Slices
+from sgrs_core.reporting.figures.choice import indices_of, median_scan
+from sgrs_core.reporting.figures.titles import with_distinct_titles
 
 
 @dataclass(frozen=True)
@@ -51,50 +53,43 @@ class Case:
     def chosen(self, slices: Slices) -> list[int]:
         """The indices of those of its slices; raises ValueError, naming it, without such a one."""
         try:
-            return slices.of(self.label)
+            return indices_of(slices, self.label)
         except ValueError as error:
             raise ValueError(f"{self.line}: {error}") from None
 
 
 def read_cases(
-    lines: Sequence[Mapping[str, Any]],
+    rows: Sequence[Mapping[str, Any]],
     volumes: Sequence[Path],
     case: str = MEDIAN,
     median_of: str | None = None,
 ) -> list[Case]:
     """A scan for each number of labelled scans, with the predictions of all methods shown.
 
-    lines: as `Layout.lines_of_figure` gives them. volumes: the prepared test scans. case: a scan's
+    rows: as `Layout.lines_of_figure` gives them. volumes: the prepared test scans. case: a scan's
     name, or MEDIAN: the scan with the median of the mean Dice of the methods shown, or of the Dice
     of the row `median_of`.
     """
     files = {file.stem: file for file in volumes}
     cases = []
-    for labelled in dict.fromkeys(line["labelled"] for line in lines):
-        shown = [line for line in lines if line["labelled"] == labelled]
+    for labelled in dict.fromkeys(row["labelled"] for row in rows):
+        shown = [row for row in with_distinct_titles(rows) if row["labelled"] == labelled]
         scan = median_scan(shown, median_of) if case == MEDIAN else case
         cases.append(_read_case(f"{labelled} labelled\n{scan}", scan, shown, files[scan]))
     return cases
 
 
-def median_scan(lines: Sequence[Mapping[str, Any]], median_of: str | None = None) -> str:
-    """The scan with the median Dice: of the row of that name, else of the mean of all."""
-    judges = [line for line in lines if median_of in (None, line["variant"])]
-    scores = [pandas.read_csv(line["scores"], index_col="scan")["dice"] for line in judges]
-    return median_case(pandas.concat(scores, axis=1).mean(axis=1).to_dict())
-
-
-def _read_case(name: str, scan: str, lines: Sequence[Mapping[str, Any]], file: Path) -> Case:
+def _read_case(name: str, scan: str, rows: Sequence[Mapping[str, Any]], file: Path) -> Case:
     volume = read_volume(file)
     arrays: list[NDArray[Any]] = [volume.image, volume.label == 1]
     arrays += [
-        read_nifti(Path(line["predictions"]) / f"{scan}.nii.gz").array == 1 for line in lines
+        to_array(read_nifti(Path(row["predictions"]) / f"{scan}.nii.gz")).array == 1 for row in rows
     ]
     upright = [in_patient_axes(array, volume.spacing, volume.direction) for array in arrays]
     (image, spacing), (label, _), *predictions = upright
     panels = [
-        Panel(line["title"], prediction)
-        for line, (prediction, _) in zip(lines, predictions, strict=True)
+        Panel(row["title"], prediction)
+        for row, (prediction, _) in zip(rows, predictions, strict=True)
     ]
     return Case(name, image, label, panels, spacing)
 

@@ -4,7 +4,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pandas import DataFrame
 
-from sgrs_core.reporting.figures.style import FULL_WIDTH, LINES, new_figure, styled
+from sgrs_core.reporting.figures.style import FULL_WIDTH, LETTER, LINES, new_figure, styled
 from sgrs_core.reporting.statistics import mean_interval
 
 
@@ -14,22 +14,23 @@ def draw_paired_scores(scores: dict[int, DataFrame]) -> Figure:
 
     scores: for each number of labelled scans a table of Dice in per cent, one row for each scan
     (the index), one column for each method (its title). A method's mean has Student's 95%
-    interval. Raises ValueError where there is nothing to draw.
+    interval.
     """
-    if not scores or any(table.empty for table in scores.values()):
-        raise ValueError("paired scores: no runs, so there is nothing to draw")
     methods = max(len(table.columns) for table in scores.values())
     figure = new_figure(FULL_WIDTH, 3.2 if methods <= 5 else 4.0)
     panels = figure.subplots(1, len(scores), sharey=True, squeeze=False)[0]
     for axes, (labelled, table) in zip(panels, scores.items(), strict=True):
-        draw_scans(axes, table)
+        draw_scans(axes, table, FULL_WIDTH / len(scores))
         axes.set_title(f"{labelled} labelled scans")
     panels[0].set_ylabel("Dice (%)")
     return figure
 
 
-def draw_scans(axes: Axes, table: DataFrame) -> None:
-    """A line for each scan from method to method, and each method's mean with its interval."""
+def draw_scans(axes: Axes, table: DataFrame, width: float) -> None:
+    """A line for each scan from method to method, and each method's mean with its interval.
+
+    width: of the panel in inches, which the methods' names may need more of than there is.
+    """
     places = range(len(table.columns))
     for _, scan in table.iterrows():
         axes.plot(places, scan, color="0.7", linewidth=0.5, marker=".", markersize=3)
@@ -42,7 +43,8 @@ def draw_scans(axes: Axes, table: DataFrame) -> None:
         axes.annotate(
             f"{mean:.1f}", (place, mean), xytext=(6, 3), textcoords="offset points", color=LINES[0]
         )
-    steep = len(table.columns) > 3
+    longest = max(map(len, table.columns)) * LETTER
+    steep = len(places) > 3 or len(places) * longest > width
     axes.set_xticks(
         list(places), table.columns, rotation=40 if steep else 0, ha="right" if steep else "center"
     )

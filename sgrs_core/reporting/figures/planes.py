@@ -1,4 +1,4 @@
-"""A slice of a scan as a picture: rows downwards, columns to the right.
+"""A slice of a scan as an image: rows downwards, columns to the right.
 
 Slices along z are seen from the feet, the patient's left at the right; along y from the front, and
 along x with the front at the left, both with the head on top.
@@ -11,15 +11,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from sgrs_core.experiment.slices import Mask
+from sgrs_core.data.masks import Mask
 
 PERCENTILES = (1, 99)  # the image's intensities shown as black and as white
 
 
 def plane(array: NDArray[Any], direction: int, index: int) -> NDArray[Any]:
     """The slice of an array (X, Y, Z) at an index along an axis: (rows, columns)."""
-    picture = array.take(index, axis=direction).T
-    return picture if direction == 2 else picture[::-1]
+    image = array.take(index, axis=direction).T
+    return image if direction == 2 else image[::-1]
 
 
 def pixel_of(spacing: Sequence[float], direction: int) -> tuple[float, float]:
@@ -43,16 +43,9 @@ def grey(image: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
     return scaled
 
 
-def extent(mask: Mask, axis: int, margin: int = 0) -> slice:
-    """From the first to the last voxel along an axis, with a margin where the array has one."""
-    others = tuple(one for one in range(3) if one != axis)
-    (found,) = np.nonzero(mask.any(axis=others))
-    return slice(max(0, int(found[0]) - margin), int(found[-1]) + 1 + margin)
-
-
-def draw_picture(axes: Axes, picture: NDArray[Any], pixel: tuple[float, float]) -> None:
-    """A picture in grey (0 to 1) or colours, whose pixels have that height and width in mm."""
-    axes.imshow(picture, cmap="gray", vmin=0, vmax=1, aspect=pixel[0] / pixel[1])
+def draw_image(axes: Axes, image: NDArray[Any], pixel: tuple[float, float]) -> None:
+    """An image in grey (0 to 1) or colours, whose pixels have that height and width in mm."""
+    axes.imshow(image, cmap="gray", vmin=0, vmax=1, aspect=pixel[0] / pixel[1])
     axes.set_axis_off()
     axes.set_autoscale_on(False)  # outlines reach half a voxel beyond the image
 

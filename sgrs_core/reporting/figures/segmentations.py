@@ -16,8 +16,8 @@ from matplotlib.lines import Line2D
 from sgrs_core.experiment.slices import Slices
 from sgrs_core.reporting.figures.cases import Case, check_cases, shortened, verdict
 from sgrs_core.reporting.figures.planes import (
+    draw_image,
     draw_outline,
-    draw_picture,
     grey,
     height_over_width,
     pixel_of,
@@ -27,24 +27,26 @@ from sgrs_core.reporting.figures.style import (
     FULL_WIDTH,
     GROUND_TRUTH,
     LETTER,
+    LINE,
     NORMAL,
     PREDICTION,
-    SMALL,
+    height_of,
     new_figure,
     styled,
+    write_above,
 )
-from sgrs_core.reporting.figures.surfaces import Points, pictures_of, surface_of
+from sgrs_core.reporting.figures.surfaces import Points, images_of, surface_of
 
 ROW_SHAPES = (0.5, 1.2)  # least and greatest height of a row, in column widths
 COLUMN_WIDTH = 1.8  # inches, at most
 MOST_COLUMNS = 6  # side by side: with more, they are too narrow for outlines and titles
 LABEL_WIDTH = 0.4  # inches, for the cases' names
-TITLE_LINE, DICE_HEIGHT, LEGEND_HEIGHT = 0.16, 0.3, 0.3  # inches
+DICE_HEIGHT, LEGEND_HEIGHT, PAD = 0.3, 0.3, 0.08  # inches
 
 
 @dataclass(frozen=True)
 class Rows:
-    """What a case shows: its slices' direction and indices, and a picture of each surface.
+    """What a case shows: its slices' direction and indices, and an image of each surface.
 
     heights: of its rows in inches, slices first.
     """
@@ -74,7 +76,9 @@ def draw_segmentations(cases: Sequence[Case], slices: Slices | None = None) -> F
     # One strip's titles hold for all cases; those of several strips differ.
     named = [place == 0 or len(strips) > 1 for place, _ in parts]
     heights = [
-        sum(rows[place].heights) + DICE_HEIGHT + is_named * height_of(titles, columns)
+        sum(rows[place].heights)
+        + DICE_HEIGHT
+        + is_named * height_of([titles[column] for column in columns])
         for (place, columns), is_named in zip(parts, named, strict=True)
     ]
     figure = new_figure(width * len(strips[0]) + LABEL_WIDTH, sum(heights) + LEGEND_HEIGHT)
@@ -97,17 +101,12 @@ def strips_of(columns: int) -> list[range]:
 def rows_of(case: Case, slices: Slices, width: float) -> Rows:
     """What a case shows in columns that are `width` inches wide."""
     surfaces = [surface_of(mask, case.spacing) for mask in case.masks]
-    pictures = pictures_of(surfaces, tolerance=float(np.linalg.norm(case.spacing)))
+    images = images_of(surfaces, tolerance=float(np.linalg.norm(case.spacing)))
     indices, direction = case.chosen(slices), slices.direction
     shapes = [height_over_width(case.label.shape, case.spacing, direction)] * len(indices)
-    height, across = pictures[0].shape[:2]
+    height, across = images[0].shape[:2]
     heights = width * np.clip([*shapes, height / across], *ROW_SHAPES)
-    return Rows(direction, indices, pictures, heights.tolist())
-
-
-def height_of(titles: Sequence[str], columns: Sequence[int]) -> float:
-    """Inches that the titles of some columns need."""
-    return TITLE_LINE * (1 + max(titles[column].count("\n") for column in columns))
+    return Rows(direction, indices, images, heights.tolist())
 
 
 def draw_strip(
@@ -118,7 +117,7 @@ def draw_strip(
     image = grey(case.image)
     for place, column in enumerate(columns):
         for axes, index in zip(grid[:, place], rows.indices, strict=False):
-            draw_picture(
+            draw_image(
                 axes, plane(image, rows.direction, index), pixel_of(case.spacing, rows.direction)
             )
             draw_outlines(axes, case, column, rows.direction, index)
@@ -143,15 +142,7 @@ def draw_outlines(axes: Axes, case: Case, column: int, direction: int, index: in
 def name_columns(row: Sequence[Axes], titles: Sequence[str]) -> None:
     """Write each column's title above what stands over its first slice already."""
     for axes, title in zip(row, titles, strict=True):
-        axes.annotate(
-            title,
-            xy=(0.5, 1),
-            xycoords="axes fraction",
-            xytext=(0, 2 * SMALL),
-            textcoords="offset points",
-            ha="center",
-            fontsize=NORMAL,
-        )
+        write_above(axes, title, LINE + PAD, x=0.5, ha="center", fontsize=NORMAL)
 
 
 def explain_colours(figure: Figure) -> None:

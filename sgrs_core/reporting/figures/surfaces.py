@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates
 from skimage.measure import marching_cubes
 
-from sgrs_core.experiment.slices import Mask
+from sgrs_core.data.masks import Mask
 from sgrs_core.reporting.figures.style import GROUND_TRUTH, PREDICTION
 
 Points = NDArray[np.float64]
 
-PIXELS = 540  # along the longer side of a surface's picture: 300 to the inch
+PIXELS = 540  # along the longer side of a surface's image: 300 to the inch
 POINTS_PER_PIXEL = 1.5  # along a triangle's side; with 1, some pixels lie between points
 POINTS_AT_ONCE = 1_000_000  # a noisy prediction has millions of triangles
 
@@ -70,8 +70,8 @@ class View(NamedTuple):
     brightness: Points
 
 
-def pictures_of(surfaces: Sequence[Surface], tolerance: float) -> list[Points]:
-    """A picture (H, W, 3), 0 to 1, of each surface; the first is the ground truth's.
+def images_of(surfaces: Sequence[Surface], tolerance: float) -> list[Points]:
+    """An image (H, W, 3), 0 to 1, of each surface; the first is the ground truth's.
 
     It is shown alone, then as a veil before each prediction: where it is at least `tolerance` mm
     nearer to the viewer, or has nothing behind it. Without a tolerance, surfaces that agree would
@@ -80,18 +80,18 @@ def pictures_of(surfaces: Sequence[Surface], tolerance: float) -> list[Points]:
     window = window_of(surfaces)
     truth, *predictions = (view_of(surface, window) for surface in surfaces)
     blank = np.ones((*window.shape, 3))
-    pictures = [painted(blank, truth, GROUND_TRUTH, np.isfinite(truth.depth), 1)]
+    images = [painted(blank, truth, GROUND_TRUTH, np.isfinite(truth.depth), 1)]
     for prediction in predictions:
         below = painted(blank, prediction, PREDICTION, np.isfinite(prediction.depth), 1)
         in_front = truth.depth > prediction.depth + tolerance
-        pictures.append(painted(below, truth, GROUND_TRUTH, in_front, VEIL))
-    return pictures
+        images.append(painted(below, truth, GROUND_TRUTH, in_front, VEIL))
+    return images
 
 
-def painted(picture: Points, view: View, colour: str, where: Mask, opacity: float) -> Points:
-    """A copy of the picture (H, W, 3), 0 to 1, with a view laid over it `where` (H, W) says so."""
+def painted(image: Points, view: View, colour: str, where: Mask, opacity: float) -> Points:
+    """A copy of the image (H, W, 3), 0 to 1, with a view laid over it `where` (H, W) says so."""
     shaded = view.brightness[where][:, None] * to_rgb(colour)
-    copy = picture.copy()
+    copy = image.copy()
     copy[where] = (1 - opacity) * copy[where] + opacity * shaded
     return copy
 

@@ -1,87 +1,148 @@
-"""What a training's log shows over its iterations: loss, pseudo labels, regions."""
+"""What trainings log over their iterations: several runs side by side, or one run in full."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import io
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from typing import Any, Literal, NamedTuple
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from pandas import DataFrame, Series
 
-from sgrs_core.reporting.figures.style import FULL_WIDTH, LINES, new_figure, styled
+from sgrs_core.reporting.figures.style import FULL_WIDTH, LINES, new_figure, settle, styled
 
-REGIONS = {"omega_fraction": "-", "theta_fraction": "--", "delta_fraction": ":"}
-REGION_NAMES = {
-    "omega_fraction": "Ω consistent",
-    "theta_fraction": "Θ inconsistent",
-    "delta_fraction": "Δ disregarded",
-}
 SMOOTHED_SHARE = 0.05  # of the run: what one point of a smoothed line averages
+Dashes = Literal["-", "--", ":"]
+DASHES: tuple[Dashes, ...] = ("-", "--", ":")
+REPORT_HEIGHT = 3.4  # inches, with the legends
+REPORT_POINTS = 100  # of a line, at most
+SHARES = ("weight", "pseudo_label_dice")  # and what ends with _fraction: between 0 and 1
 
 
-@dataclass(frozen=True)
-class Curve:
-    """A run's name for the legend, and its log: `iteration`, `loss`, and what its method logs."""
+class Panel(NamedTuple):
+    """Some columns of logs, each with what a reader calls it, and the factor to their unit."""
 
-    title: str
-    log: DataFrame
+    label: str
+    factor: int
+    names: Mapping[str, str]
+
+
+PANELS = (
+    Panel("loss", 1, {"loss": "loss"}),
+    Panel("pseudo labels' Dice (%)", 100, {"pseudo_label_dice": "pseudo labels' Dice"}),
+    Panel(
+        "share of voxels (%)",
+        100,
+        {
+            "omega_fraction": "Ω consistent",
+            "theta_fraction": "Θ inconsistent",
+            "delta_fraction": "Δ disregarded",
+        },
+    ),
+)
 
 
 @styled
-def draw_training_curves(curves: Sequence[Curve]) -> Figure:
+def draw_training_curves(logs: Mapping[str, DataFrame]) -> Figure:
     """Three panels over iterations: loss, Dice of the pseudo labels, shares of the regions.
 
-    Thin lines are the log, thick ones its running mean. A panel shows the runs that log its
-    quantity: V-Net has no pseudo labels, and only SGRS-Net has its three regions. Raises ValueError
-    for no run, or more than there are colours to tell apart.
+    logs: by the run's title, with `iteration`, `loss`, and what its method logs. Thin lines are the
+    log, thick ones its running mean. A panel shows the runs that log its quantity: V-Net has no
+    pseudo labels, and only SGRS-Net has its three regions.
     """
-    if not 0 < len(curves) <= len(LINES):
-        raise ValueError(f"training curves of {len(curves)} runs: allowed are 1 to {len(LINES)}")
+    colours = dict(zip(logs, cycle(LINES), strict=False))
     figure = new_figure(FULL_WIDTH, 6.0)
-    panels = figure.subplots(3, 1, sharex=True)
-    for curve, colour in zip(curves, LINES, strict=False):
-        draw_line(panels[0], curve, "loss", colour, title=curve.title)
-        draw_line(panels[1], curve, "pseudo_label_dice", colour, factor=100)
-        for region, dashes in REGIONS.items():
-            draw_line(panels[2], curve, region, colour, factor=100, dashes=dashes)
-    panels[0].set_ylabel("loss")
-    panels[1].set_ylabel("pseudo labels' Dice (%)")
-    panels[2].set_ylabel("share of voxels (%)")
-    panels[2].set_xlabel("iteration")
-    for axes in panels:
-        axes.margins(x=0.01)
-    if any(region in curve.log for curve in curves for region in REGIONS):
-        keys = [
-            panels[2].plot([], [], color="0.3", linestyle=dashes, label=REGION_NAMES[region])[0]
-            for region, dashes in REGIONS.items()
-        ]
-        panels[2].legend(handles=keys, loc="center right")
-    for axes, name in ((panels[1], "pseudo_label_dice"), (panels[2], "omega_fraction")):
-        if not any(name in curve.log for curve in curves):
-            axes.text(0.5, 0.5, "no run logs it", transform=axes.transAxes, ha="center")
-    handles, titles = panels[0].get_legend_handles_labels()
-    figure.legend(handles, titles, loc="outside upper center", ncols=len(curves))
+    panels = figure.subplots(len(PANELS), 1, sharex=True)
+    for axes, panel in zip(panels, PANELS, strict=True):
+        _draw_panel(axes, panel, logs, colours)
+    panels[-1].set_xlabel("iteration")
+    handles = [Line2D([], [], color=colour, label=title) for title, colour in colours.items()]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     return figure
 
 
-def draw_line(
-    axes: Axes,
-    curve: Curve,
-    name: str,
-    colour: str,
-    *,
-    factor: float = 1.0,
-    dashes: str = "-",
-    title: str | None = None,
-) -> None:
-    """One quantity of one run, if its log has it: as logged, and smoothed."""
-    if name not in curve.log:
-        return
-    iteration, values = curve.log["iteration"], curve.log[name] * factor
-    axes.plot(iteration, values, color=colour, linestyle=dashes, linewidth=0.4, alpha=0.4)
-    axes.plot(iteration, smoothed(values), color=colour, linestyle=dashes, label=title)
+@styled
+def draw_run(log: DataFrame) -> Figure:
+    """One run for the report: loss terms on the left, shares on the right if it logs any.
+
+    log: with the column `iteration` and one per logged value. Of long logs, each point is the mean
+    of as many neighbours as leave at most REPORT_POINTS.
+    """
+    shown = thinned(log)
+    logged = [str(name) for name in shown if name != "iteration"]
+    shares = [name for name in logged if name in SHARES or name.endswith("_fraction")]
+    terms = [name for name in logged if name not in shares]
+    panels = [(terms, "loss terms"), (shares, "shares, pseudo-label Dice")]
+    panels = [panel for panel in panels if panel[0]]
+    figure = new_figure(FULL_WIDTH, REPORT_HEIGHT)
+    grid = figure.subplots(1, len(panels), squeeze=False)
+    for axes, (names, title) in zip(grid[0], panels, strict=True):
+        _draw_columns(axes, shown, names, title)
+    return figure
+
+
+@styled
+def to_svg(figure: Figure) -> bytes:
+    """The figure as a small SVG file: letters stay letters, and no date is in it."""
+    file = io.BytesIO()
+    settle(figure)
+    with rc_context({"svg.fonttype": "none"}):
+        figure.savefig(file, format="svg", metadata={"Date": None})
+    return file.getvalue()
 
 
 def smoothed(values: "Series[float]") -> "Series[float]":
-    """The centred running mean over 5% of the values; at the ends over those there are."""
+    """The centred running mean over 5% of the values; at the ends over those there are.
+
+    Blank where the log is: a method with two stages logs some quantities in one of them alone.
+    """
     width = max(1, round(SMOOTHED_SHARE * len(values)))
-    return values.rolling(width, center=True, min_periods=1).mean()
+    return values.rolling(width, center=True, min_periods=1).mean().where(values.notna())
+
+
+def thinned(log: DataFrame) -> DataFrame:
+    """The log with at most REPORT_POINTS rows, each the mean of neighbours."""
+    together = -(-len(log) // REPORT_POINTS) or 1
+    rows = log.reset_index(drop=True)
+    return rows.groupby(rows.index // together).mean()
+
+
+def _draw_panel(
+    axes: Axes, panel: Panel, logs: Mapping[str, DataFrame], colours: Mapping[str, str]
+) -> None:
+    """Some quantities of each run that logs them: as logged, and smoothed."""
+    dashes = dict(zip(panel.names, DASHES, strict=False))
+    for title, log in logs.items():
+        for name in panel.names:
+            if name in log:
+                values = log[name] * panel.factor
+                look: dict[str, Any] = {"color": colours[title], "linestyle": dashes[name]}
+                axes.plot(log["iteration"], values, linewidth=0.4, alpha=0.4, **look)
+                axes.plot(log["iteration"], smoothed(values), **look)
+    axes.set_ylabel(panel.label)
+    axes.margins(x=0.01)
+    if not axes.lines:
+        axes.text(0.5, 0.5, "no run logs it", transform=axes.transAxes, ha="center")
+    elif len(panel.names) > 1:
+        handles = [
+            Line2D([], [], color="0.3", linestyle=dashes[name], label=meaning)
+            for name, meaning in panel.names.items()
+        ]
+        axes.legend(handles=handles, loc="center right")
+
+
+def _draw_columns(axes: Axes, log: DataFrame, names: Sequence[str], title: str) -> None:
+    looks = cycle((colour, dashes) for dashes in DASHES for colour in LINES)
+    for name, (colour, dashes) in zip(names, looks, strict=False):
+        axes.plot(
+            log["iteration"],
+            log[name],
+            color=colour,
+            linestyle=dashes,
+            label=name.replace("_", " "),
+        )
+    axes.set_title(title)
+    axes.set_xlabel("iteration")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)

@@ -1,7 +1,15 @@
 """One HTML file that shows an experiment: it needs no network and opens from disk.
 
-contents.py: what goes in, as a plan says; runs.py: what the runs left; sheets.py: sortable tables;
+contents.py: what goes in, as a plan says; runs.py: what the runs left; sortable.py: its tables;
 documents.py: pages of docs/; page.py: the page itself, from templates/.
 """
 
+import base64
+
 GENERAL_PAGES = ("tables.md", "reproducibility.md", "paper.md")  # of docs/, in every report
+IMAGE_TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
+
+
+def as_address(content: bytes, suffix: str) -> str:
+    """An image as an address that holds it, so that the page needs no other file."""
+    return f"data:{IMAGE_TYPES[suffix]};base64,{base64.b64encode(content).decode()}"

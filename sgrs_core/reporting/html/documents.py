@@ -59,7 +59,7 @@ def _sections(lines: Sequence[str], only: re.Pattern[str] | None) -> list[str]:
 
 
 def _inside(tokens: Sequence[Token], linked: Sequence[str]) -> list[Token]:
-    """Without pictures, and with links to pages of the report alone."""
+    """Without images, and with links to pages of the report alone."""
     kept: list[Token] = []
     is_open = False
     for token in tokens:

@@ -5,19 +5,18 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from pandas import DataFrame
 
 from sgrs_core import __version__
-from sgrs_core.reporting.figures.curves import draw_curves, to_svg
 from sgrs_core.reporting.figures.style import GROUND_TRUTH, PREDICTION
-from sgrs_core.reporting.html import GENERAL_PAGES, sheets
-from sgrs_core.reporting.html.addresses import as_address
+from sgrs_core.reporting.figures.training_curves import draw_run, to_svg
+from sgrs_core.reporting.html import GENERAL_PAGES, as_address, sortable
 from sgrs_core.reporting.html.documents import ABOUT_DIFFERENCES, Page, read_page
 from sgrs_core.reporting.html.runs import (
     Finished,
@@ -25,46 +24,14 @@ from sgrs_core.reporting.html.runs import (
     cost_of,
     dates_of,
     environment_of,
+    overview_of,
     read_run,
 )
-from sgrs_core.reporting.html.sheets import Sheet
 from sgrs_core.reporting.selection_gain import TITLE as SELECTION_GAIN
 from sgrs_core.reporting.tables import Rules, read_table
 from sgrs_core.reporting.typeset import meaning_of_marks, reference_of
 
 TEMPLATES = Path(__file__).parent / "templates"
-
-
-@dataclass(frozen=True)
-class Panels:
-    """A table: title, note, what its marks mean, and a sheet for each selection and scoring."""
-
-    id: str
-    title: str
-    note: str
-    marks: Sequence[str]
-    sheets: Mapping[str, Sheet]
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure, with its bytes as an address that holds them."""
-
-    id: str
-    title: str
-    note: str
-    data: str
-
-
-@dataclass(frozen=True)
-class RunPart:
-    """One run: its name, its settings, its course, and its scans' scores by selection."""
-
-    id: str
-    title: str
-    facts: Mapping[str, Any]
-    curves: str
-    scores: Sequence[Sheet]
 
 
 def build_report(
@@ -80,8 +47,11 @@ def build_report(
     the CSV of `build_selection_gain`. cost: a CSV of costs, shown in place of the hours that the
     runs' records hold. case: the JSON file of `slices_of`.
     """
-    runs = [read_run(line) for line in contents["runs"]]
-    tables = {line["name"]: read_table(line["file"]) for line in contents["tables"]}
+    runs = [read_run(run) for run in contents["runs"]]
+    overview = overview_of(runs)
+    tables = [(table, read_table(table["file"])) for table in contents["tables"]]
+    counts = [{"table": table["title"], **count} for table, frame in tables
+              for count in sortable.verdicts(frame)]  # fmt: skip
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -97,18 +67,18 @@ def build_report(
         script=Markup(script),
         script_digest=_digest(script),
         facts=_summary(contents, runs),
-        datasets=sheets.of_dictionaries(contents["datasets"], "Data sets"),
-        verdicts=_verdicts(contents["tables"], tables),
-        tables=[_panels(line, tables[line["name"]]) for line in contents["tables"]],
-        gain=sheets.of_gain(pandas.read_csv(gain), SELECTION_GAIN) if gain else None,
-        figures=[_picture(line) for line in contents["figures"]],
+        datasets=sortable.of_frame(DataFrame(contents["datasets"]), "Data sets"),
+        verdicts=sortable.of_frame(DataFrame(counts), "Published values beside ours"),
+        tables=[_table(table, frame) for table, frame in tables],
+        gain=sortable.of_gain(pandas.read_csv(gain), SELECTION_GAIN) if gain else None,
+        figures=[{**figure, "data": _address_of(figure["file"])} for figure in contents["figures"]],
         case=json.loads(case.read_text(encoding="utf-8")) if case else None,
         colours={"truth": GROUND_TRUTH, "prediction": PREDICTION},
-        overview=_overview(runs),
-        runs=[_run(place, run) for place, run in enumerate(runs)],
-        cost=sheets.of_frame(pandas.read_csv(cost) if cost else cost_of(runs), "Cost"),
-        hours=sum(run.hours for run in runs),
-        environment=sheets.of_dictionaries(environment_of(runs), "Software and machines"),
+        overview=sortable.of_frame(overview.drop(columns="device"), "All runs"),
+        runs=[_run(run) for run in runs],
+        cost=sortable.of_frame(pandas.read_csv(cost) if cost else cost_of(overview), "Cost"),
+        hours=overview["hours"].sum(),
+        environment=sortable.of_frame(environment_of(runs), "Software and machines"),
         pages={page.id: page for page in _pages(pages)},
     )
 
@@ -130,77 +100,43 @@ def _summary(contents: Mapping[str, Any], runs: Sequence[Finished]) -> dict[str,
     }
 
 
-def _verdicts(lines: Sequence[Mapping[str, Any]], tables: Mapping[str, pandas.DataFrame]) -> Sheet:
-    counts = [
-        {"table": line["title"], **count}
-        for line in lines
-        for count in sheets.verdicts(tables[line["name"]])
-    ]
-    return sheets.of_dictionaries(counts, "Published values beside ours")
-
-
-def _panels(line: Mapping[str, Any], table: pandas.DataFrame) -> Panels:
-    rules = Rules(line["margin"], line["confidence"])
-    return Panels(
-        f"table-{line['name']}",
-        line["title"],
-        line["note"],
-        list(meaning_of_marks(rules, reference_of(table)).values()),
-        dict(sheets.of_table(table, rules.confidence)),
-    )
-
-
-def _picture(line: Mapping[str, Any]) -> Picture:
-    path = Path(line["file"])
-    data = as_address(path.read_bytes(), path.suffix)
-    return Picture(f"figure-{line['name']}", line["title"], line["note"], data)
-
-
-def _overview(runs: Sequence[Finished]) -> Sheet:
-    """All runs with their mean Dice under each selection."""
-    selections = list(dict.fromkeys(name for run in runs for name in run.scores))
-    lines = [
-        {
-            "method": run.variant,
-            "labelled": run.labelled,
-            "data_set": run.dataset,
-            "seed": run.seed,
-            **{
-                f"Dice % ({name})": float(run.scores[name]["dice"].mean() * 100)
-                if name in run.scores
-                else float("nan")
-                for name in selections
-            },
-            "hours": run.hours,
-        }
-        for run in runs
-    ]
-    return sheets.of_dictionaries(lines, "All runs")
-
-
-def _run(place: int, run: Finished) -> RunPart:
-    record = run.record
-    facts = {
-        "settings": _settings(record["run"]["settings"]),
-        "finished": record["finished"],
-        "commit": record["commit"],
-        "hours": f"{run.hours:.3f}",
-        "test scans read in training": _yes(record["training"].get("read_test_scans_in_training")),
+def _table(table: Mapping[str, Any], frame: DataFrame) -> dict[str, Any]:
+    """A table with what its marks mean, and a part for each selection and scoring."""
+    rules = Rules(table["margin"], table["confidence"])
+    return {
+        **table,
+        "marks": list(meaning_of_marks(rules, reference_of(frame)).values()),
+        "parts": dict(sortable.of_table(frame, rules.confidence)),
     }
-    scores = [
-        sheets.of_scores(table, f"Scores of the test scans, selection {selection}")
-        for selection, table in run.scores.items()
-    ]
-    curves = as_address(to_svg(draw_curves(run.log)), ".svg")
-    return RunPart(f"run-{place}", run.name, facts, curves, scores)
 
 
-def _settings(settings: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in settings.items()) or "the method's own"
+def _address_of(file: str) -> str:
+    path = Path(file)
+    return as_address(path.read_bytes(), path.suffix)
 
 
-def _yes(value: bool | None) -> str:
-    return {None: "not recorded", True: "yes", False: "no"}[value]
+def _run(run: Finished) -> dict[str, Any]:
+    """One run: its name, its settings, its course, and its scans' scores by selection."""
+    record = run.record
+    settings = ", ".join(f"{key}={value}" for key, value in record["run"]["settings"].items())
+    read_test_scans = record["training"].get("read_test_scans_in_training")
+    return {
+        "title": run.name,
+        "facts": {
+            "settings": settings or "the method's own",
+            "finished": record["finished"],
+            "commit": record["commit"],
+            "hours": f"{run.hours:.3f}",
+            "test scans read in training": {None: "not recorded", True: "yes", False: "no"}[
+                read_test_scans
+            ],
+        },
+        "curves": as_address(to_svg(draw_run(run.log)), ".svg"),
+        "scores": [
+            sortable.of_scores(table, f"Scores of the test scans, selection {selection}")
+            for selection, table in run.scores.items()
+        ],
+    }
 
 
 def _pages(paths: Sequence[Path]) -> list[Page]:

@@ -10,9 +10,12 @@ from typing import Any
 import pandas
 from pandas import DataFrame
 
+from sgrs_core.reporting.costs import training_hours
+
 DIRTY = "+changes"  # ends a commit from which the files differed
 OF_TRAINING = ("device", "threads")  # what a record's training says about the machine
 SHORT = 12  # digits of a commit
+COST_KEYS = ["method", "labelled", "data set", "device"]
 
 
 @dataclass(frozen=True)
@@ -35,48 +38,58 @@ class Finished:
     @property
     def hours(self) -> float:
         """How long its training took."""
-        return float(self.record["training"]["seconds"]) / 3600
+        return training_hours(self.record)
 
 
-def read_run(line: Mapping[str, Any]) -> Finished:
+def read_run(run: Mapping[str, Any]) -> Finished:
     """Read the files of one run, as `Layout.runs` lists it."""
     return Finished(
-        line["dataset"],
-        int(line["labelled"]),
-        line["variant"],
-        int(line["seed"]),
-        json.loads(Path(line["record"]).read_text(encoding="utf-8")),
-        pandas.read_csv(line["log"]),
-        {name: pandas.read_csv(file) for name, file in line["scores"].items()},
+        run["dataset"],
+        int(run["labelled"]),
+        run["variant"],
+        int(run["seed"]),
+        json.loads(Path(run["record"]).read_text(encoding="utf-8")),
+        pandas.read_csv(run["log"]),
+        {name: pandas.read_csv(file) for name, file in run["scores"].items()},
     )
 
 
-def cost_of(runs: Sequence[Finished]) -> DataFrame:
-    """Hours of training by data set, number of labelled scans, method and device."""
-    lines = DataFrame(
+def overview_of(runs: Sequence[Finished]) -> DataFrame:
+    """All runs with their device, their mean Dice under each selection and their hours."""
+    selections = list(dict.fromkeys(name for run in runs for name in run.scores))
+    return DataFrame(
         [
             {
                 "method": run.variant,
                 "labelled": run.labelled,
-                "data_set": run.dataset,
+                "data set": run.dataset,
+                "seed": run.seed,
                 "device": str(run.record["training"].get("device", "unknown")),
+                **{
+                    f"Dice % ({name})": run.scores[name]["dice"].mean() * 100
+                    for name in selections
+                    if name in run.scores
+                },
                 "hours": run.hours,
             }
             for run in runs
         ]
     )
-    grouped = lines.groupby(["method", "labelled", "data_set", "device"], sort=False)["hours"]
-    return grouped.agg(runs="count", hours_per_run="mean", hours="sum").reset_index()
 
 
-def environment_of(runs: Sequence[Finished]) -> list[dict[str, Any]]:
+def cost_of(overview: DataFrame) -> DataFrame:
+    """Hours of training by data set, number of labelled scans, method and device."""
+    hours = overview.groupby(COST_KEYS, sort=False)["hours"]
+    return hours.agg(runs="count", hours_per_run="mean", hours="sum").reset_index()
+
+
+def environment_of(runs: Sequence[Finished]) -> DataFrame:
     """Each fact about software and machine, each value it had, and in how many runs."""
     names = list(dict.fromkeys(name for run in runs for name, _ in _facts(run.record)))
-    counts: Counter[tuple[str, str]] = Counter()
-    for run in runs:
-        counts.update(set(_facts(run.record)))
+    counts = Counter(fact for run in runs for fact in set(_facts(run.record)))
     ordered = sorted(counts, key=lambda fact: (names.index(fact[0]), fact[1]))
-    return [{"fact": name, "value": value, "runs": counts[name, value]} for name, value in ordered]
+    rows = [(name, value, counts[name, value]) for name, value in ordered]
+    return DataFrame(rows, columns=["fact", "value", "runs"])
 
 
 def commits_of(runs: Sequence[Finished]) -> list[str]:

@@ -1,4 +1,4 @@
-"""One scan slice by slice: pictures, and outlines of ground truth and predictions as paths."""
+"""One scan slice by slice: images, and outlines of ground truth and predictions as paths."""
 
 import io
 from typing import Any
@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.measure import find_contours
 
-from sgrs_core.experiment.slices import Mask
+from sgrs_core.data.masks import Mask, extent
 from sgrs_core.reporting.figures.cases import Case, verdict
-from sgrs_core.reporting.figures.planes import extent, grey
-from sgrs_core.reporting.html.addresses import as_address
+from sgrs_core.reporting.figures.planes import grey
+from sgrs_core.reporting.html import as_address
 
 MARGIN = 12  # voxels around what is outlined
 SLICES = 40  # at most
@@ -20,7 +20,7 @@ SLICES = 40  # at most
 def slices_of(case: Case) -> dict[str, Any]:
     """Up to SLICES slices from feet to head, as texts and numbers for a JSON file.
 
-    width, height: mm of a picture. verdicts: the Dice of each of `panels`. Each slice: `z`, its
+    width, height: mm of an image. verdicts: the Dice of each of `panels`. Each slice: `z`, its
     index; `image`, a PNG as a data address; `truth` and `predictions` (as many as `panels`),
     outlines as SVG paths in mm. Seen from the feet, the patient's left at the right.
     """
@@ -62,7 +62,7 @@ def path_of(mask: Mask, spacing: tuple[float, ...]) -> str:
     return "".join(parts)
 
 
-def _png(picture: NDArray[np.floating[Any]]) -> str:
+def _png(image: NDArray[np.floating[Any]]) -> str:
     file = io.BytesIO()
-    Image.fromarray((255 * picture.T).astype(np.uint8)).save(file, "PNG", optimize=True)
+    Image.fromarray((255 * image.T).astype(np.uint8)).save(file, "PNG", optimize=True)
     return as_address(file.getvalue(), ".png")

@@ -12,7 +12,7 @@ from sgrs_core.data.formats.images import (
     check_grids,
     in_patient_axes,
     oriented_as,
-    placed,
+    to_array,
     voxel_position,
 )
 
@@ -51,29 +51,29 @@ def test_every_voxel_keeps_its_place_when_axes_are_reordered(direction, like):
 def test_the_view_in_patient_axes_is_simpleitks_lps_orientation():
     for direction in DIRECTIONS:
         image = picture(direction)
-        array, spacing = in_patient_axes(placed(image).array, image.GetSpacing(), direction)
+        array, spacing = in_patient_axes(to_array(image).array, image.GetSpacing(), direction)
         expected = SimpleITK.DICOMOrient(image, "LPS")
-        np.testing.assert_array_equal(array, placed(expected).array)
+        np.testing.assert_array_equal(array, to_array(expected).array)
         assert spacing == expected.GetSpacing()
 
 
 def test_an_oblique_scan_is_shown_along_the_nearest_axes():
     cosine, sine = np.cos(0.3), np.sin(0.3)
     direction = (cosine, -sine, 0.0, sine, cosine, 0.0, 0.0, 0.0, -1.0)
-    array = placed(picture(direction)).array
+    array = to_array(picture(direction)).array
     np.testing.assert_array_equal(in_patient_axes(array, SPACING, direction)[0], array[:, :, ::-1])
 
 
 def test_voxel_positions_agree_with_simpleitk_in_all_48_orientations():
     for direction in DIRECTIONS:
         image = picture(direction)
-        found = voxel_position((3, 1, 2), *placed(image)[1:])
+        found = voxel_position((3, 1, 2), *to_array(image)[1:])
         np.testing.assert_allclose(found, image.TransformIndexToPhysicalPoint((3, 1, 2)))
 
 
 @pytest.mark.parametrize("field", ["shape", "spacing", "origin", "direction"])
 def test_two_grids_are_an_error_that_names_the_scan_and_what_differs(field):
-    image = placed(picture(DIRECTIONS[0]))
+    image = to_array(picture(DIRECTIONS[0]))
     other = {
         "shape": image._replace(array=image.array[:-1]),
         "spacing": image._replace(spacing=(0.7, 0.8, 1.3)),

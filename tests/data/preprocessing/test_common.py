@@ -14,8 +14,8 @@ from sgrs_core.data.preprocessing.common import (
     downsample,
     la_margins,
     prepare_brats,
+    prepare_custom,
     prepare_la,
-    prepare_own,
     prepare_pancreas,
     to_voxels,
     z_score,
@@ -394,7 +394,7 @@ def test_own_scans_may_keep_their_grid_their_size_and_their_intensities(
     image = generator.normal(size=(9, 8, 7))
     label = image > 1
 
-    prepared = prepare_own(image, label, (1.0, 2.0, 3.0), NiftiSettings(margin=None))
+    prepared = prepare_custom(image, label, (1.0, 2.0, 3.0), NiftiSettings(margin=None))
 
     np.testing.assert_allclose(prepared.image, (image - image.mean()) / image.std(), atol=1e-5)
     np.testing.assert_array_equal(prepared.label, label)
@@ -408,7 +408,7 @@ def test_own_scans_prepared_as_pancreas_scans_are_equal_to_them(
     label = box_label(PANCREAS_SIZE, slice(70, 81), slice(60, 71), slice(1, 3)) == 1
     as_pancreas = NiftiSettings(voxel=1.0, window=(-125.0, 275.0), margin=25, minimum_side=96)
 
-    own = prepare_own(image, label, (0.9, 0.9, 1.0), as_pancreas)
+    own = prepare_custom(image, label, (0.9, 0.9, 1.0), as_pancreas)
 
     published = prepare_pancreas(image, label, (0.9, 0.9, 1.0))
     np.testing.assert_array_equal(own.image, published.image)

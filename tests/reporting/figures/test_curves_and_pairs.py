@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from pandas import DataFrame
 
+from sgrs_core.experiment.planning import MOST_CURVES
 from sgrs_core.reporting.figures.paired_scores import draw_paired_scores
-from sgrs_core.reporting.figures.training_curves import Curve, draw_training_curves, smoothed
+from sgrs_core.reporting.figures.style import LINES, MARKERS
+from sgrs_core.reporting.figures.titles import with_distinct_titles
+from sgrs_core.reporting.figures.training_curves import draw_run, draw_training_curves, smoothed
 from sgrs_core.reporting.statistics import mean_interval
 
 
@@ -15,36 +18,40 @@ def log(*columns: str) -> DataFrame:
     return DataFrame({"iteration": iterations, **values})
 
 
-VNET = Curve("V-Net", log("loss"))
-SGRS = Curve(
-    "SGRS-Net",
-    log("loss", "pseudo_label_dice", "omega_fraction", "theta_fraction", "delta_fraction"),
-)
+VNET = log("loss")
+SGRS = log("loss", "pseudo_label_dice", "omega_fraction", "theta_fraction", "delta_fraction")
 
 
 def test_each_panel_shows_the_runs_that_log_its_quantity():
-    loss, pseudo_labels, regions = draw_training_curves([VNET, SGRS]).axes
+    loss, pseudo_labels, regions = draw_training_curves({"V-Net": VNET, "SGRS-Net": SGRS}).axes
     assert len([line for line in loss.lines if len(line.get_xdata())]) == 4
     assert len([line for line in pseudo_labels.lines if len(line.get_xdata())]) == 2
     assert len([line for line in regions.lines if len(line.get_xdata())]) == 6
-    np.testing.assert_array_equal(loss.lines[0].get_xydata(), VNET.log[["iteration", "loss"]])
+    np.testing.assert_array_equal(loss.lines[0].get_xydata(), VNET[["iteration", "loss"]])
 
 
 def test_a_panel_that_no_run_has_numbers_for_says_so():
-    _, pseudo_labels, regions = draw_training_curves([VNET]).axes
+    _, pseudo_labels, regions = draw_training_curves({"V-Net": VNET}).axes
     assert [text.get_text() for text in pseudo_labels.texts] == ["no run logs it"]
     assert [text.get_text() for text in regions.texts] == ["no run logs it"]
-
-
-@pytest.mark.parametrize("number", [0, 6])
-def test_more_runs_than_colours_are_refused(number):
-    with pytest.raises(ValueError, match="allowed are 1 to 5"):
-        draw_training_curves([VNET] * number)
 
 
 def test_smoothing_keeps_a_constant_and_the_length():
     values = DataFrame({"loss": np.full(200, 0.5)})["loss"]
     np.testing.assert_allclose(smoothed(values), 0.5)
+
+
+def test_no_line_is_drawn_where_the_log_is_blank():
+    two_stages = log("loss", "pseudo_label_dice")
+    two_stages.loc[:49, "pseudo_label_dice"] = np.nan
+    _, pseudo_labels, _ = draw_training_curves({"BCP": two_stages}).axes
+    for line in pseudo_labels.lines:
+        drawn = np.isfinite(line.get_ydata())
+        assert not drawn[:50].any()
+        assert drawn[50:].all()
+    *_, shares = draw_run(two_stages).axes
+    (line,) = shares.lines
+    assert np.isfinite(line.get_ydata()).sum() == 50
 
 
 @pytest.fixture
@@ -66,6 +73,16 @@ def test_each_scan_is_a_line_and_each_method_has_its_mean_and_interval(scores):
         assert axes.containers[0].lines[2][0].get_segments()[0][0, 1] == pytest.approx(low)
 
 
-def test_without_runs_there_is_no_figure():
-    with pytest.raises(ValueError, match="nothing to draw"):
-        draw_paired_scores({})
+def test_every_curve_that_planning_allows_has_a_colour_and_a_marker_of_its_own():
+    assert len(set(LINES)) >= MOST_CURVES
+    assert len(set(MARKERS)) >= MOST_CURVES
+
+
+def test_a_title_that_two_variants_share_tells_them_apart():
+    rows = [
+        {"title": title, "variant": variant, "labelled": labelled}
+        for title, variant in (("SGRS-Net", "sgrs"), ("SGRS-Net", "sgrs_paper"), ("V-Net", "vnet"))
+        for labelled in (4, 8)
+    ]
+    titles = [row["title"] for row in with_distinct_titles(rows)]
+    assert titles[::2] == titles[1::2] == ["SGRS-Net (sgrs)", "SGRS-Net (sgrs_paper)", "V-Net"]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from sgrs_core.experiment.slices import Slices
 from sgrs_core.reporting.figures.error_maps import (
@@ -21,15 +22,19 @@ from sgrs_core.reporting.figures.error_maps import (
     error_map,
 )
 from sgrs_core.reporting.figures.style import FULL_WIDTH, save
-from tests.reporting.figures.made_up_cases import SHAPE, ball, box, case_with
+from tests.reporting.figures.synthetic_cases import SHAPE, ball, box, case_with
 
 
-def pictures(figure: Figure) -> list[np.ndarray]:
+def images(figure: Figure) -> list[np.ndarray]:
     return [np.asarray(axes.images[0].get_array()) for axes in figure.axes if axes.images]
 
 
+def written(figure: Figure) -> list[Text]:
+    return [text for axes in figure.axes for text in axes.texts]
+
+
 def texts(figure: Figure) -> list[str]:
-    return [text.get_text().replace("\N{NO-BREAK SPACE}", " ") for text in figure.texts]
+    return [text.get_text().replace("\N{NO-BREAK SPACE}", " ") for text in written(figure)]
 
 
 def lightness(colour: np.ndarray) -> float:
@@ -100,7 +105,7 @@ def test_a_row_for_each_method_and_a_column_for_each_slice_of_each_case() -> Non
 
     figure = draw_error_maps([case, replace(case, name="8 labelled\nother")], Slices(at=(6, 9)))
 
-    assert len(pictures(figure)) == 2 * 2 * 2
+    assert len(images(figure)) == 2 * 2 * 2
     assert {"scan", "8 labelled, other", "method 0", "method 1"} <= set(texts(figure))
     assert texts(figure).count("z = 6") == texts(figure).count("z = 9") == 2
 
@@ -110,7 +115,7 @@ def test_the_errors_are_those_of_the_slice() -> None:
     added = box(slice(9, 12), slice(12, 13), slice(5, 6))
     case = case_with(label | added, label=label)
 
-    with_error, without = pictures(draw_error_maps([case], Slices(at=(5, 6))))
+    with_error, without = images(draw_error_maps([case], Slices(at=(5, 6))))
 
     left, top = 9 - MARGIN, 9 - MARGIN
     changed = np.argwhere((with_error != without).any(axis=-1))
@@ -135,10 +140,10 @@ def test_volumes_are_of_the_whole_scan_in_millilitres() -> None:
 def test_nothing_that_a_method_adds_is_cropped_away() -> None:
     far = box(slice(0, 1), slice(23, 24), slice(8, 9))
 
-    (picture,) = pictures(draw_error_maps([case_with(ball(3) | far)], Slices(at=(8,))))
+    (image,) = images(draw_error_maps([case_with(ball(3) | far)], Slices(at=(8,))))
 
     expected = OPACITY[ADDED] * np.array(to_rgb(ADDED))
-    assert np.abs(picture[-1, 0] - expected).max() < 0.1
+    assert np.abs(image[-1, 0] - expected).max() < 0.1
 
 
 def test_the_truth_is_outlined_in_every_slice_that_has_some() -> None:
@@ -158,13 +163,13 @@ def test_everything_lies_on_the_page_and_names_do_not_overlap(slices, number) ->
     figure.draw_without_rendering()
     assert figure.get_figwidth() <= FULL_WIDTH + 1e-6
     page = figure.bbox
-    for part in (*figure.texts, *figure.legends, *figure.axes):
+    for part in (*written(figure), *figure.legends, *figure.axes):
         box_ = part.get_window_extent()
         assert box_.x0 >= page.x0 - 1
         assert box_.x1 <= page.x1 + 1, part
         assert box_.y0 >= page.y0 - 1
         assert box_.y1 <= page.y1 + 1
-    boxes = [text.get_window_extent() for text in figure.texts]
+    boxes = [text.get_window_extent() for text in written(figure)]
     assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
     (legend,) = figure.legends
     assert not any(legend.get_window_extent().overlaps(axes.bbox) for axes in figure.axes)

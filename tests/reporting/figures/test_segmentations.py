@@ -9,19 +9,20 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.contour import ContourSet
 
-from sgrs_core.experiment.slices import Mask, Slices
+from sgrs_core.data.masks import Mask
+from sgrs_core.experiment.slices import Slices
 from sgrs_core.reporting.figures import surfaces
 from sgrs_core.reporting.figures.cases import Case, shortened
 from sgrs_core.reporting.figures.planes import grey
 from sgrs_core.reporting.figures.segmentations import MOST_COLUMNS, draw_segmentations
 from sgrs_core.reporting.figures.style import save, settle
 from sgrs_core.reporting.figures.surfaces import CAMERA
-from tests.reporting.figures.made_up_cases import SHAPE, ball, box, case_with
+from tests.reporting.figures.synthetic_cases import SHAPE, ball, box, case_with
 
 
 @pytest.fixture(autouse=True)
 def few_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Coarse pictures of surfaces, which are fast to draw."""
+    """Coarse images of surfaces, which are fast to draw."""
     monkeypatch.setattr(surfaces, "PIXELS", 150)
 
 

@@ -5,12 +5,12 @@ import pytest
 
 from sgrs_core.reporting.figures import surfaces
 from sgrs_core.reporting.figures.surfaces import CAMERA, surface_of, view_of, window_of
-from tests.reporting.figures.made_up_cases import ball, box
+from tests.reporting.figures.synthetic_cases import ball, box
 
 
 @pytest.fixture(autouse=True)
 def few_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Coarse pictures, which are fast to make."""
+    """Coarse images, which are fast to make."""
     monkeypatch.setattr(surfaces, "PIXELS", 150)
 
 

@@ -11,19 +11,20 @@ import pytest
 
 from sgrs_core.experiment.layout import Layout
 from sgrs_core.reporting.figures.cases import Case
-from sgrs_core.reporting.figures.curves import POINTS, thinned
-from sgrs_core.reporting.html import sheets
+from sgrs_core.reporting.figures.training_curves import REPORT_POINTS, thinned
+from sgrs_core.reporting.html import sortable
 from sgrs_core.reporting.html.contents import pages_of
 from sgrs_core.reporting.html.documents import ABOUT_DIFFERENCES, read_page
 from sgrs_core.reporting.html.page import build_report
 from sgrs_core.reporting.html.slices import path_of, slices_of
-from sgrs_core.reporting.tables import METRICS, read_table
-from tests.made_up_results import (
+from sgrs_core.reporting.scores import METRICS
+from sgrs_core.reporting.tables import read_table
+from tests.synthetic_results import (
     LONG_NAME,
     PROJECT,
-    made_up_case,
     make_report,
     plan_of_quick,
+    synthetic_case,
     write_record,
 )
 
@@ -134,9 +135,9 @@ def test_numbers_are_those_of_the_table(folder, page):
     assert {f"{value:.2f}" for value in dice} <= {text.strip() for text in page.text("td")}
 
 
-def test_pictures_have_words_for_those_who_do_not_see_them(page):
-    pictures = [attributes for tag, attributes in page.tags if tag == "img"]
-    assert all(picture["alt"] for picture in pictures)
+def test_images_have_words_for_those_who_do_not_see_them(page):
+    images = [attributes for tag, attributes in page.tags if tag == "img"]
+    assert all(image["alt"] for image in images)
 
 
 def test_what_was_written_by_others_cannot_become_markup(html):
@@ -183,7 +184,7 @@ def test_verdicts_are_counted_where_there_are_any():
         {"selection": "last", "scoring": "published", **row},
         {"selection": "last", "scoring": "strict", **nothing},
     ]
-    (count,) = sheets.verdicts(pandas.DataFrame(rows))
+    (count,) = sortable.verdicts(pandas.DataFrame(rows))
     assert (count["scoring"], count["equivalent"], count["different"]) == ("published", 2, 1)
     assert count["inconclusive"] == 0
 
@@ -191,7 +192,7 @@ def test_verdicts_are_counted_where_there_are_any():
 def test_a_long_log_is_thinned_by_means():
     log = pandas.DataFrame({"iteration": range(1, 1001), "loss": [0.0, 2.0] * 500})
     shown = thinned(log)
-    assert len(shown) == POINTS
+    assert len(shown) == REPORT_POINTS
     assert set(shown["loss"]) == {1.0}
 
 
@@ -214,7 +215,7 @@ def test_a_method_without_a_page_does_not_stop_the_report(tmp_path):
 
 
 def test_slices_show_what_is_outlined_with_a_margin():
-    shown = slices_of(made_up_case())
+    shown = slices_of(synthetic_case())
     assert [one["z"] for one in shown["slices"]] == list(range(2, 11))
     assert (shown["width"], shown["height"]) == (23 + 12, (16 - 14 + 2 * 12) * 2)
     assert shown["panels"] == ["Moved", "Nothing"]
@@ -224,7 +225,7 @@ def test_slices_show_what_is_outlined_with_a_margin():
 
 
 def test_slices_are_at_most_forty_of_a_long_scan():
-    case = made_up_case()
+    case = synthetic_case()
     label = np.zeros((40, 30, 100), dtype=bool)
     label[10, 10, 5:95] = True
     image = np.zeros(label.shape, dtype=np.float32)

@@ -1,0 +1,101 @@
+"""What a network's input is, kept with its weights so that a new scan can be prepared alike.
+
+It describes the prepared scans of a run; what prepares a scan is `to_h5.py`, and a new one, without
+a label, `new_scan.py`.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from sgrs_core.data.formats.images import orientation_of
+from sgrs_core.data.preprocessing.common import PANCREAS
+from sgrs_core.data.volumes import read_geometry
+from sgrs_core.experiment.originals import Format
+from sgrs_core.experiment.settings import NiftiSettings
+
+SAME_SPACING = 0.01  # a share: spacings that differ by less are one
+# Prepared files that others wrote carry no directions; these are the original files'.
+USUAL_ORIENTATION: dict[Format, str] = {
+    "la": "LPS",
+    "pancreas": "LAI",
+    "brats2019": "LPS",
+    "nifti": "LPS",
+}
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What the network's input was, in all but the values.
+
+    format: whose steps prepared it. orientation: where the arrays' axes run to, as SimpleITK writes
+    it: LPS is left, back (posterior), head (superior). orientation_known: whether the scans' files
+    said so. spacing: mm along those axes, before downsampling; None where the scans differ and were
+    left as they are. nifti: the settings of a custom data set.
+    """
+
+    format: Format
+    orientation: str
+    orientation_known: bool
+    spacing: tuple[float, ...] | None
+    downsample: int = 1
+    nifti: Mapping[str, Any] = field(default_factory=dict)
+
+    def description(self) -> dict[str, Any]:
+        """As plain values, for model files."""
+        return asdict(self)
+
+    @classmethod
+    def from_description(cls, values: Mapping[str, Any]) -> Self:
+        """What `description` described; raises TypeError or ValueError where it is not that."""
+        spec = cls(**values)
+        if spec.format == "nifti":
+            NiftiSettings(**spec.nifti)
+        return spec
+
+    @property
+    def steps(self) -> NiftiSettings | None:
+        """Resampling, window and crop around the label; None for LA and BraTS2019."""
+        if self.format == "nifti":
+            return NiftiSettings(**self.nifti)
+        return PANCREAS if self.format == "pancreas" else None
+
+    @property
+    def is_scored_around_the_label(self) -> bool:
+        """Whether the z-score was over a crop around the label, which a new scan has not."""
+        return self.steps is not None and self.steps.margin is not None
+
+    @property
+    def is_around_the_label(self) -> bool:
+        """Whether scans were cropped to a box around their label, which a new scan has not."""
+        return self.format == "la" or self.is_scored_around_the_label
+
+    @property
+    def window(self) -> tuple[float, float] | None:
+        """The intensities that were clipped to, if any."""
+        return self.steps.window if self.steps else None
+
+
+def input_spec_of(how: Mapping[str, Any], files: Sequence[Path]) -> InputSpec:
+    """The input of a run, from `Plan.preparation_of_new` and its scans' prepared files."""
+    factor = how["downsample"]
+    geometries = [read_geometry(file) for file in files]
+    orientations = [orientation_of(direction) for _, direction in geometries]
+    # Most scans' one where they differ; then the network has seen several, and this one most often.
+    orientation = Counter(orientations).most_common(1)[0][0]
+    pairs = zip(geometries, orientations, strict=True)
+    spacings = np.array([spacing for (spacing, _), other in pairs if other == orientation])
+    usual = np.median(spacings, axis=0)
+    alike = bool((np.abs(spacings / usual - 1) <= SAME_SPACING).all())
+    return InputSpec(
+        format=how["format"],
+        orientation=orientation if how["geometry"] else USUAL_ORIENTATION[how["format"]],
+        orientation_known=how["geometry"],
+        spacing=tuple((usual / factor).tolist()) if alike else None,
+        downsample=factor,
+        nifti=dict(how["nifti"]),
+    )

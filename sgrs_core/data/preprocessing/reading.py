@@ -1,0 +1,69 @@
+"""What the formats share on the way from a scan's original files to its Volume."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sgrs_core import __version__
+from sgrs_core.data.formats.images import PlacedImage, voxel_position
+from sgrs_core.data.preprocessing.common import Prepared
+from sgrs_core.data.volumes import Volume
+from sgrs_core.files import sha256_of
+
+
+def binary_mask(label: NDArray[Any], foreground: int, file: Path, owner: str) -> NDArray[np.bool_]:
+    """Where a label is foreground; ValueError, naming the file, for values beside 0 and that."""
+    values = np.unique(label)
+    if not np.isin(values, (0, foreground)).all():
+        raise ValueError(
+            f"{file}: label values {values[:6].tolist()}, allowed are 0 and {foreground}; "
+            f"is it the {owner}'s file?"
+        )
+    mask: NDArray[np.bool_] = label == foreground
+    return mask
+
+
+def to_volume(
+    prepared: Prepared,
+    original: PlacedImage,
+    provenance: Mapping[str, str],
+    voxel: float | None = None,
+) -> Volume:
+    """A prepared crop at its place in the patient.
+
+    original: what it was cropped from. voxel: mm, where it was resampled to cubes before.
+    """
+    spacing = original.spacing if voxel is None else (voxel,) * 3
+    origin = voxel_position(prepared.start, spacing, original.origin, original.direction)
+    image, label, _ = prepared
+    return Volume(image, label, spacing, origin, original.direction, provenance)
+
+
+def provenance(files: Sequence[Path], preprocessing: str, **parameters: object) -> dict[str, str]:
+    """Digests of the source files, what was done to them with which parameters, our version."""
+    return {
+        **{f"sha256 {file.name}": sha256_of(file) for file in files},
+        "preprocessing": preprocessing,
+        **{name: str(value) for name, value in parameters.items()},
+        "sgrs_core": __version__,
+    }
+
+
+def digest_of_all(files: Sequence[Path]) -> str:
+    """One SHA-256 of many files: of the lines that `sha256sum` would write, by name."""
+    lines = sorted(f"{file.name}  {sha256_of(file)}\n" for file in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+@contextmanager
+def with_name(scan: object) -> Iterator[None]:
+    """Put the scan's name in front of the ValueErrors of a block that knows arrays only."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{scan}: {error}") from error

@@ -1,0 +1,51 @@
+"""One scan's source files -> its prepared h5 file: what the rule `prepare` does to each scan."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sgrs_core.data.formats.images import voxel_position
+from sgrs_core.data.preprocessing import brats2019, custom, la, pancreas
+from sgrs_core.data.preprocessing.common import downsample, first_middle
+from sgrs_core.data.volumes import Axes, Volume, read_volume, write_volume
+from sgrs_core.experiment.originals import Format
+from sgrs_core.experiment.settings import NiftiSettings
+
+
+def prepare_original(
+    form: Format, root: Path, scan: str, options: Mapping[str, Any], factor: int, output: Path
+) -> None:
+    """Prepare a scan from its owners' files below `root`; `factor` averages blocks of voxels.
+
+    options: further arguments of the format's `prepare`; for `nifti`, the fields of NiftiSettings.
+    """
+    if form == "nifti":
+        volume = custom.prepare(root, scan, NiftiSettings(**options))
+    else:
+        prepare = {"la": la.prepare, "pancreas": pancreas.prepare, "brats2019": brats2019.prepare}
+        volume = prepare[form](root, scan, **options)
+    write_volume(output, reduce(volume, factor))
+
+
+def copy_prepared(
+    source: Path, spacing: tuple[float, ...], axes: Axes, factor: int, output: Path
+) -> None:
+    """Check and copy a scan that others prepared; `spacing` (mm) where its file carries none."""
+    write_volume(output, reduce(read_volume(source, spacing, axes), factor))
+
+
+def reduce(volume: Volume, factor: int) -> Volume:
+    """A volume on a grid coarser by `factor` along each axis, at the same place in space."""
+    if factor == 1:
+        return volume
+    image, label = downsample(volume.image, volume.label, factor)
+    middle = first_middle(factor)
+    return replace(
+        volume,
+        image=image,
+        label=label,
+        spacing=tuple(side * factor for side in volume.spacing),
+        origin=voxel_position(middle, volume.spacing, volume.origin, volume.direction),
+        provenance={**volume.provenance, "downsample": str(factor)},
+    )

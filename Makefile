@@ -1,43 +1,64 @@
-# make demo       the environment, then the main job on phantom data: Table 2 and Figure 2
-# make demo-full  all three data sets: Tables 2 to 7, Figures 2 to 4
-# make test       the environment, then all tests
-# make test-fast  most of them, in about a minute: for while one works
-# make lint       what CI checks besides the tests
-# make env        the environment alone, in .venv
+# `make` alone says what there is.
 
 PYTHON ?= python3
 CORES ?= 2
 BIN := .venv/bin
+TEST := $(BIN)/python -m pytest -n $(CORES) --dist loadfile
 
-.PHONY: env demo demo-full test test-fast lint
+# uv installs the same versions in less time; `make UV=` does without it.
+UV := $(shell command -v uv)
+ifdef UV
+CREATE := uv venv --quiet --seed --allow-existing --python $(PYTHON)
+INSTALL := uv pip install --quiet --python $(BIN)/python
+else
+CREATE := $(PYTHON) -m venv
+INSTALL := $(BIN)/pip install --quiet
+endif
 
-env: .venv/complete
+.PHONY: help env demo demo-full test test-fast test-slow test-golden coverage lint docs
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' Makefile | expand -t 15
+
+env: .venv/complete ## the environment alone, in .venv
 
 .venv/complete: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --requirement requirements.txt
-	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	$(CREATE) .venv
+	$(INSTALL) --requirement requirements.txt
+	$(INSTALL) --no-deps --no-build-isolation --editable .
 	touch $@
 
-demo: env
+demo: env ## the main job on phantom data: Table 2 and Figure 2
 	$(BIN)/snakemake --cores $(CORES) headline
 	@$(BIN)/python workflow_scripts/show.py results/demo
 
-demo-full: env
+demo-full: env ## all three data sets: Tables 2 to 7, Figures 2 to 4
 	$(BIN)/snakemake --cores $(CORES)
 	@$(BIN)/python workflow_scripts/show.py results/demo
 
-test: env
-	$(BIN)/python -m pytest -n $(CORES) --dist loadfile
+test: env ## all tests
+	$(TEST)
 
-test-fast: env
-	$(BIN)/python -m pytest -n $(CORES) --dist loadfile -m "not slow"
+test-fast: env ## most of them, in minutes: for while one works
+	$(TEST) -m "not slow"
 
-lint: env
+test-slow: env ## the others: whole workflows, every command of the documentation
+	$(TEST) -m slow
+
+test-golden: env ## numbers of the authors' code alone
+	$(TEST) tests/golden
+
+coverage: env ## what share of sgrs_core the fast tests run
+	$(TEST) -m "not slow" --cov --cov-report=term:skip-covered
+
+lint: env ## what CI checks besides the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy sgrs_core docs/tools workflow_scripts
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
+
+docs: env ## the pages as a site, in site/
+	$(BIN)/mkdocs build --strict

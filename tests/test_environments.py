@@ -1,39 +1,65 @@
 """Conda environments and container hold what requirements.txt pins, and what scripts import."""
 
 import json
+import os
 import re
+import shlex
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.places import PROJECT
 
 ENVIRONMENTS = sorted((PROJECT / "envs").glob("*.yaml"))
 
 
-def pins(file: Path) -> dict[str, str]:
-    found = re.findall(r"^[ -]*([A-Za-z0-9_.-]+)==(\S+)$", file.read_text(), re.MULTILINE)
-    return {name.lower().replace("_", "-"): version for name, version in found}
+def pins(requirements: Iterable[str]) -> dict[str, str]:
+    """Each package's version; every requirement must name one exactly."""
+    found = {}
+    for one in map(Requirement, requirements):
+        (pin,) = one.specifier
+        assert pin.operator == "==", one
+        found[canonicalize_name(one.name)] = pin.version
+    return found
+
+
+def required_versions() -> dict[str, str]:
+    """What requirements.txt pins."""
+    lines = (PROJECT / "requirements.txt").read_text().splitlines()
+    return pins(line for line in lines if not line.startswith("#"))
+
+
+def conda(file: Path) -> dict[str, str]:
+    """What a conda environment pins: Python by conda, all else by pip."""
+    python, pip, by_pip = yaml.safe_load(file.read_text())["dependencies"]
+    assert pip == "pip"
+    return {"python": python.removeprefix("python="), **pins(by_pip["pip"])}
 
 
 @pytest.mark.parametrize("file", ENVIRONMENTS, ids=lambda file: file.name)
 def test_an_environments_pins_are_those_of_the_requirements(file):
-    tested = pins(PROJECT / "requirements.txt")
-    environment = pins(file)
+    versions = required_versions()
+    environment = {name: pin for name, pin in conda(file).items() if name != "python"}
     assert environment
-    assert environment == {name: tested.get(name) for name in environment}
+    assert environment == {name: versions.get(name) for name in environment}
 
 
 def test_the_requirements_lie_within_the_projects_ranges():
-    text = (PROJECT / "pyproject.toml").read_text()
-    tested = pins(PROJECT / "requirements.txt")
-    ranges = [Requirement(one) for one in re.findall(r'^    "([a-z][^"]*)",?$', text, re.MULTILINE)]
-    assert len(ranges) > 15
-    for one in ranges:
-        assert one.specifier.contains(tested[one.name.lower().replace("_", "-")]), one
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    not_in_ci = extras.pop("slurm")  # installed by .ci/run, after the other tests
+    assert not_in_ci
+    versions = required_versions()
+    for text in [*project["dependencies"], *(one for extra in extras.values() for one in extra)]:
+        wanted = Requirement(text)
+        assert wanted.specifier.contains(versions[canonicalize_name(wanted.name)]), text
 
 
 RECIPE = PROJECT / "envs/Dockerfile"
@@ -46,18 +72,35 @@ def instructions(recipe: str) -> list[tuple[str, str]]:
     return [tuple(line.split(maxsplit=1)) for line in whole.splitlines() if line]
 
 
-def pip_commands(text: str, call: str) -> list[list[str]]:
-    """The arguments of each installation by pip, without those that change nothing installed."""
-    kept = re.findall(rf"^.*?{re.escape(call)} install (.*)$", text, re.MULTILINE)
-    return [[word for word in one.split() if word != "--no-cache-dir"] for one in kept]
+def installations(commands: str) -> list[list[str]]:
+    """The arguments of each installation by pip or uv, but those that change nothing installed."""
+    arguments = re.findall(r"\bpip install (.*)$", commands, re.MULTILINE)
+    ignored = re.compile(r"--no-cache-dir|--quiet|--python \S+")
+    return [shlex.split(ignored.sub("", one)) for one in arguments]
 
 
-def test_the_container_installs_what_make_installs():
-    recipe = RECIPE.read_text()
-    commands = pip_commands("\n".join(rest for _, rest in instructions(recipe)), "pip")
-    assert commands == pip_commands((PROJECT / "Makefile").read_text(), "$(BIN)/pip")
-    assert commands[0][-2:] == ["--requirement", "requirements.txt"]
-    assert pins(RECIPE) == {}
+def make(*arguments: str) -> str:
+    """What make prints, as if no other make had started these tests."""
+    surroundings = {name: value for name, value in os.environ.items() if "MAKE" not in name}
+    return subprocess.run(
+        ["make", *arguments], cwd=PROJECT, env=surroundings, capture_output=True, text=True,
+        check=True,
+    ).stdout  # fmt: skip
+
+
+@pytest.mark.parametrize(("uv", "installer"), [("", ".venv/bin/pip"), ("/usr/bin/uv", "uv pip")])
+def test_the_container_installs_what_make_installs(uv, installer):
+    made = make("--dry-run", "--always-make", f"UV={uv}", ".venv/complete")
+    assert f"{installer} install" in made
+    commands = installations("\n".join(rest for _, rest in instructions(RECIPE.read_text())))
+    assert commands == installations(made)
+    assert commands[0] == ["--requirement", "requirements.txt"]
+    assert len(commands) == 2
+
+
+def test_make_alone_lists_every_target():
+    (targets,) = re.findall(r"^\.PHONY: (.*)$", (PROJECT / "Makefile").read_text(), re.MULTILINE)
+    assert [line.split()[0] for line in make().splitlines()] == targets.split()
 
 
 def test_the_container_copies_the_requirements_before_it_installs_them_and_then_the_project():
@@ -74,8 +117,7 @@ def test_the_container_copies_the_requirements_before_it_installs_them_and_then_
 def test_the_container_has_the_python_of_the_conda_environments():
     (image,) = [rest for keyword, rest in instructions(RECIPE.read_text()) if keyword == "FROM"]
     version = re.fullmatch(r"python:(\d+\.\d+)-slim", image)[1]
-    for file in ENVIRONMENTS:
-        assert f"- python={version}\n" in file.read_text()
+    assert {conda(file)["python"] for file in ENVIRONMENTS} == {version}
 
 
 def test_the_container_starts_a_snakefile_that_was_copied_into_it():
@@ -149,7 +191,7 @@ SCRIPTS = sorted(
 @pytest.mark.slow
 @pytest.mark.parametrize(("script", "environment"), SCRIPTS)
 def test_a_script_imports_nothing_that_its_environment_lacks(script, environment):
-    there = pins(PROJECT / f"envs/{environment}.yaml")
+    there = conda(PROJECT / f"envs/{environment}.yaml")
     lacking = [name for name, package in PACKAGES.items() if package not in there]
     assert lacking
     run = imported_without(lacking, f"workflow_scripts.{script}")

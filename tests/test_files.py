@@ -38,11 +38,18 @@ HOLD = "import sys; from pathlib import Path; from sgrs_core.files import exclus
 HOLD += "with exclusive_lock(Path(sys.argv[1])): print('held', flush=True); input()"
 
 
-def test_a_folder_is_held_by_one_process_and_free_when_that_is_killed(tmp_path):
-    holder = subprocess.Popen(
+@pytest.fixture
+def holder(tmp_path):
+    """Another process, which holds the test's folder until it is killed."""
+    with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert holder.stdout.readline() == b"held\n"
+    ) as process:
+        assert process.stdout.readline() == b"held\n"
+        yield process
+        process.kill()
+
+
+def test_a_folder_is_held_by_one_process_and_free_when_that_is_killed(holder, tmp_path):
     with pytest.raises(RuntimeError, match="another process"), exclusive_lock(tmp_path):
         pass
     os.kill(holder.pid, signal.SIGKILL)
@@ -51,11 +58,7 @@ def test_a_folder_is_held_by_one_process_and_free_when_that_is_killed(tmp_path):
         pass
 
 
-def test_who_waits_for_a_folder_gets_it_when_the_holder_ends(tmp_path, caplog):
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert holder.stdout.readline() == b"held\n"
+def test_who_waits_for_a_folder_gets_it_when_the_holder_ends(holder, tmp_path, caplog):
     threading.Timer(0.5, holder.kill).start()
     with exclusive_lock(tmp_path, wait=True):
         assert holder.wait() != 0

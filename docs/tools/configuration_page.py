@@ -82,7 +82,7 @@ SETTINGS = """\
 ## Settings of the methods
 
 For `settings` in `config/methods/<name>.yaml` and in a table's `rows`. How papers and public code
-differ in them: [methods](methods).
+differ in them: [methods](methods/README.md).
 """
 
 

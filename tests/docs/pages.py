@@ -1,4 +1,4 @@
-"""The pages that people read: README.md and docs/, their fenced blocks and commands."""
+"""The pages that people read, their fenced blocks and commands."""
 
 import re
 from textwrap import dedent
@@ -7,8 +7,10 @@ from typing import NamedTuple
 from tests.places import PROJECT
 
 PAGES = [
-    str(file.relative_to(PROJECT))
-    for file in [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
+    "README.md",
+    "CONTRIBUTING.md",
+    "config/README.md",
+    *(str(file.relative_to(PROJECT)) for file in sorted((PROJECT / "docs").rglob("*.md"))),
 ]
 FENCED = re.compile(r"^( *)```([^\n]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 NAMED = re.compile(r"# ([\w./-]+\.(?:yaml|py))\b")  # the first line of a block that is a file

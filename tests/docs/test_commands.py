@@ -1,4 +1,4 @@
-"""Every command of README.md and docs/ is run, page by page, in a copy of the project.
+"""Every command of the pages that people read is run, page by page, in a copy of the project.
 
 What cannot be run as it stands is in STAND_INS, with what is run in its place and why. Everything
 else is run as it stands; the demo alone is made shorter, by SHORTER.
@@ -44,7 +44,8 @@ STAND_INS = [
         "the environment is there; CI makes one, and runs the demo whole",
     ),
     StandIn(
-        r"make (test|env|demo-full)( && \.venv/bin/pip install snakemake-executor-plugin\S+)?",
+        r"make (env|demo-full|test(?:-\w+)?|lint|docs|coverage)"
+        r"( && \.venv/bin/pip install snakemake-executor-plugin\S+)?",
         r"make --dry-run \1",
         "CI runs and installs them",
     ),
@@ -232,7 +233,7 @@ def masks_are_there(copy: Path) -> None:
 AFTERWARDS: dict[str, Callable[[Path], None]] = {
     "docs/tutorial.md": own_method_stands_in_the_table,
     "docs/ablations.md": own_table_has_seeds_and_selections,
-    "docs/watching.md": events_are_there,
+    "docs/monitoring.md": events_are_there,
     "docs/predict.md": masks_are_there,
 }
 WITH_COMMANDS = [page for page in PAGES if any(block.commands for block in blocks_of(page))]

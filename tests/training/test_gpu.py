@@ -42,8 +42,8 @@ class Holder:
         return self.process.stdout.readline().strip()
 
     def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        with self.process:  # closes its pipes, waits for its end
+            self.process.kill()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import h5py
@@ -36,16 +37,20 @@ def folder(undisturbed, tmp_path) -> Path:
 
 @pytest.fixture
 def start(command, folder):
-    """Starts Snakemake in a process group of its own."""
+    """Starts Snakemake in a process group of its own; none outlives the test."""
+    with ExitStack() as started:
 
-    def start(*options: str) -> subprocess.Popen[str]:
-        call = command(MODEL, folder=folder, changes=CHANGES, options=options)
-        return subprocess.Popen(
-            call, env=ENVIRONMENT, start_new_session=True, text=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        )  # fmt: skip
+        def start(*options: str) -> subprocess.Popen[str]:
+            call = command(MODEL, folder=folder, changes=CHANGES, options=options)
+            process = subprocess.Popen(
+                call, env=ENVIRONMENT, start_new_session=True, text=True,
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            )  # fmt: skip
+            started.enter_context(process)
+            started.callback(process.kill)
+            return process
 
-    return start
+        yield start
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:

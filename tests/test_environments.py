@@ -157,7 +157,7 @@ import {modules}
 
 @pytest.mark.slow
 def test_training_and_prediction_by_a_model_need_only_what_a_gpu_machine_has():
-    lacking = ["pydantic", "yaml", "pandas", "matplotlib", "requests"]
+    lacking = ["yaml", "pandas", "matplotlib", "requests"]
     modules = ("training.loop", "evaluation.inference", "evaluation.scoring", "evaluation.model")
     run = imported_without(lacking, ", ".join(f"sgrs_core.{name}" for name in modules))
     assert run.returncode == 0, run.stderr

@@ -21,6 +21,6 @@ rule evaluate:
         runtime=30,
     params:
         volumes=lambda wildcards: LAYOUT.test_volumes(wildcards.dataset),
-        results=RESULTS,
+        results=lambda wildcards: RESULTS,
     script:
         "../workflow_scripts/evaluate.py"

@@ -27,7 +27,7 @@ rule train:
         run=LAYOUT.run_of,
         volumes=LAYOUT.volumes_of_run,
         preparation=lambda wildcards: PLAN.preparation_of_new(wildcards.dataset),
-        unfinished=f"{RUN}/unfinished",
-        results=RESULTS,
+        unfinished=LAYOUT.unfinished,
+        results=lambda wildcards: RESULTS,
     script:
         "../workflow_scripts/train.py"

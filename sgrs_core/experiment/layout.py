@@ -43,6 +43,7 @@ class Layout:
         self.prepared = f"{self.results}/volumes/{{dataset}}.{{part}}.sha256"
         self.run = f"{self.results}/{{dataset}}/labelled-{{labelled}}/{{variant}}/seed-{{seed}}"
         self.selected = f"{self.run}/{{selection}}"
+        self.unfinished = f"{self.run}/unfinished"
         self.training_log = f"{self.run}/log.csv"
         self.record = f"{self.run}/record.json"
         self.evaluation_benchmark = f"{self.selected}/benchmark.tsv"

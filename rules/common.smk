@@ -45,8 +45,8 @@ except ConfigError as error:
 
 LAYOUT = Layout(PLAN)
 RESULTS = LAYOUT.results  # results/<experiment>
-LOGS = f"{RESULTS}/logs"
-RUN = f"{RESULTS}/{{dataset}}/labelled-{{labelled}}/{{variant}}/seed-{{seed}}"
+# results/<experiment>/{dataset}/labelled-{labelled}/{variant}/seed-{seed}
+RUN = LAYOUT.run
 
 # Schedulers warn a job's processes with SIGUSR1 before its time is over. Snakemake, which would die
 # of it, is not meant: training notes it and saves.

@@ -128,20 +128,25 @@ class Layout:
         A list stands for its files. One that was deleted is asked for by itself, unless the run is
         finished and needs it no more.
         """
-        name, scans = wildcards.dataset, set(self._scans_of_run(wildcards))
-        parts = [
-            part for part in PARTS if scans.intersection(getattr(self.plan.splits[name], part))
-        ]
-        lists = [self.prepared.format(dataset=name, part=part) for part in parts]
-        finished = Path(self.record.format(**vars(wildcards))).exists()
-        return lists if finished else [*lists, *_gone(lists, self.volumes_of_run(wildcards))]
+        return self._prepared(wildcards, self._scans_of_run(wildcards), self.record)
 
     def prepared_for_test(self, wildcards: Wildcards) -> list[str]:
         """What an evaluation reads, likewise."""
-        name = wildcards.dataset
-        lists = [self.prepared.format(dataset=name, part="test")]
-        finished = Path(self.scores.format(**vars(wildcards))).exists()
-        return lists if finished else [*lists, *_gone(lists, self.test_volumes(name))]
+        lists = self.plan.splits[wildcards.dataset]
+        return self._prepared(wildcards, lists.present(lists.test), self.scores)
+
+    def _prepared(self, wildcards: Wildcards, scans: Sequence[str], result: str) -> list[str]:
+        """The lists that have these scans, and the files missing although the lists name them."""
+        name, splits = wildcards.dataset, self.plan.splits[wildcards.dataset]
+        parts = [part for part in PARTS if set(scans).intersection(getattr(splits, part))]
+        lists = [self.prepared.format(dataset=name, part=part) for part in parts]
+        finished = Path(result.format(**vars(wildcards))).exists()
+        if finished or not all(Path(one).exists() for one in lists):
+            return lists
+        # One look into the folder, not one for each of hundreds of files of each run.
+        folder = Path(self.volume.format(dataset=name, scan="")).parent
+        there = {str(file) for file in folder.glob("*.h5")}
+        return [*lists, *(file for file in self.volumes(name, scans) if file not in there)]
 
     def lines_of_table(self, name: str) -> list[dict[str, Any]]:
         """A table line by line, as `build_table` takes it.
@@ -315,13 +320,6 @@ SHOWN: dict[FigureKind, tuple[str, ...]] = {
     "paired_scores": ("scores",),
 }
 NOTHING = "(?!)"  # the regular expression that no text matches
-
-
-def _gone(lists: Sequence[str], files: Sequence[str]) -> list[str]:
-    """The files that are missing although lists name them."""
-    if not all(Path(one).exists() for one in lists):
-        return []
-    return [file for file in files if not Path(file).exists()]
 
 
 def any_of(names: Mapping[str, Any] | Sequence[str]) -> str:

@@ -51,29 +51,18 @@ def load_model(path: Path, selection: str = "last") -> Model:
         run = Run.from_description(state["run"])
         method = new_method(run)
         weights = state["weights"]
-        if not all(isinstance(value, torch.Tensor) for value in weights.values()):
-            weights = _chosen(weights, selection)
-        method.load_state_dict(weights)
+        if all(isinstance(value, torch.Tensor) for value in weights.values()):
+            weights = {selection: weights}
+        if selection in weights:
+            method.load_state_dict(weights[selection])
         noted = state.get("preparation")
         input_spec = InputSpec.from_description(noted) if noted else None
     except OSError:
         raise
-    except SelectionError as error:
-        raise ValueError(f"{path}: {error}") from None
     except Exception as error:  # unpickling arbitrary bytes may raise any exception
         kind = type(error).__name__
         raise ValueError(f"{path}: not a model that this version can read ({kind})") from error
-    return Model(run, method.eval(), input_spec)
-
-
-class SelectionError(ValueError):
-    """A model has no weights of the selection that is asked for."""
-
-
-def _chosen(
-    weights: Mapping[str, Mapping[str, torch.Tensor]], selection: str
-) -> Mapping[str, torch.Tensor]:
     if selection not in weights:
         there = ", ".join(weights)
-        raise SelectionError(f"selection = {selection!r}: this run has the selections {there}")
-    return weights[selection]
+        raise ValueError(f"{path}: selection = {selection!r}: this run has the selections {there}")
+    return Model(run, method.eval(), input_spec)

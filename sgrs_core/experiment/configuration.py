@@ -16,9 +16,9 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as dataclass_of
 from pydantic.dataclasses import is_pydantic_dataclass
 
-from sgrs_core.experiment.schema import NAME, Experiment, Figure, MethodFile, Splits, Table
+from sgrs_core.experiment.schema import Experiment, Figure, MethodFile, Splits, Table
 from sgrs_core.experiment.settings import CONFIG, is_plain
-from sgrs_core.experiment.words import allowed_at, keys_at
+from sgrs_core.experiment.words import NAME, allowed_at, keys_at
 
 Model = TypeVar("Model")
 Key = tuple[Any, ...]
@@ -253,6 +253,7 @@ def _validate(
     kind: type[Model], values: Mapping[str, Any], written: Callable[[Key], Path | str], at: Key
 ) -> Model:
     """The checked values. written: tells the file of a place. Raises ConfigError."""
+    # A method of one's own may have a plain dataclass, which alone would take unknown keys.
     if is_dataclass(kind) and not is_pydantic_dataclass(kind):
         kind = dataclass_of(frozen=True, config=CONFIG)(kind)  # type: ignore[assignment]
     try:

@@ -29,6 +29,7 @@ from sgrs_core.experiment.settings import (
     check_strides,
 )
 from sgrs_core.experiment.slices import MEDIAN, Slices
+from sgrs_core.experiment.words import NAME, SHA256
 
 PAPERS_METHOD = "sgrs"  # SGRS-Net's row in the tables of comparisons
 
@@ -43,7 +44,6 @@ def without_repeats(values: list[Any]) -> list[Any]:
 
 
 Once = AfterValidator(without_repeats)
-NAME = r"^[A-Za-z0-9_-]{1,100}$"
 Name = Annotated[str, Field(pattern=NAME)]  # a folder, and a part of patterns
 Spacing = tuple[float, float, float]
 Settings = dict[str, Any]
@@ -78,7 +78,7 @@ class Tcia(Strict):
     """its name there"""
     labels: str
     """address of the labels' zip"""
-    labels_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    labels_sha256: Annotated[str, Field(pattern=SHA256)] | None = None
     """of that zip; null accepts any sound one"""
 
 

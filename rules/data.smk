@@ -92,5 +92,7 @@ rule list_prepared:
     localrule: True
     conda:
         "../envs/data.yaml"
+    params:
+        scans=lambda wildcards, input: list(input.volumes),
     script:
         "../workflow_scripts/list_prepared.py"

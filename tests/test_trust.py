@@ -234,7 +234,7 @@ def test_every_run_of_the_paper_reaches_the_job_of_a_cluster_as_it_is():
     assert any("+" in point.variant for point in some)
     for point in some:
         wildcards = {key: str(value) for key, value in point._asdict().items()}
-        assert handed_on("train_la", wildcards) == wildcards
+        assert handed_on("train", wildcards) == wildcards
 
 
 def put(values: dict, place: str, text: str) -> None:

@@ -96,7 +96,7 @@ def minutes(limit: str) -> int:
 
 
 def comment_of(run: str) -> str:
-    return f"rule_train_la_wildcards_la_4_{run.replace('/seed-', '_')}"
+    return f"rule_train_wildcards_la_4_{run.replace('/seed-', '_')}"
 
 
 def run_folder(folder: Path, run: str) -> Path:

@@ -6,10 +6,10 @@ from pathlib import Path
 import h5py
 import pytest
 import SimpleITK
-import yaml
 
+from sgrs_core.experiment.configuration import load_table
+from tests.places import CONFIG
 from tests.recompute import METRICS, check_table, read
-from tests.workflow.conftest import PROJECT
 
 pytestmark = pytest.mark.slow
 
@@ -24,8 +24,8 @@ def results(tmp_path_factory, snakemake) -> Path:
 
 
 def test_every_number_of_ours_is_the_mean_of_the_scores(results):
-    rows = yaml.safe_load((PROJECT / "config/tables/table2.yaml").read_text())["rows"]
-    runs = sum(4 in row["labelled"] for row in rows)
+    rows = load_table("table2", {}, CONFIG, [CONFIG / "paper.yaml"]).rows
+    runs = sum(4 in row.labelled for row in rows)
     assert check_table(results, "table2") == runs * 2 * 2  # selections, scorings
 
 

@@ -100,7 +100,7 @@ def comment_of(run: str) -> str:
 
 
 def run_folder(folder: Path, run: str) -> Path:
-    return (folder / MODELS[run]).parents[1]
+    return (folder / MODELS[run]).parent
 
 
 def newest_iteration(folder: Path, run: str) -> int:

@@ -112,7 +112,7 @@ def test_a_scan_that_training_would_not_crop_gets_the_workflows_own_prediction(
     prepare_original("la", folder / "raw", NEW, {}, 1, folder / "prepared.h5")
     volume = read_volume(folder / "prepared.h5")
     assert volume.image.shape == phantom.GetSize()
-    expected = predict_mask(trained.run, trained.method, volume, trained.stride, CPU)
+    expected = predict_mask(trained.run, trained.method, volume, trained.run.inference.stride, CPU)
     np.testing.assert_array_equal(to_array(trained.predict(phantom)).array, expected)
 
 

@@ -160,7 +160,7 @@ REFUSED = [
     ("data_folder", "", "data_folder = ''"),
     ("folder", "{scan}", "datasets.la.folder = '{scan}'"),
     ("prepared_file", "{scan}/{dataset}.h5", "datasets.la.prepared_file = '{scan}/{dataset}.h5'"),
-    ("dataset", "`touch HACKED`", "[key] = '`touch HACKED`': String should match"),
+    ("dataset", "`touch HACKED`", "[key] = '`touch HACKED`': allowed are 1 to 100 letters"),
     ("table", "a;touch HACKED", "a;touch HACKED"),
     ("method", "../methods/vnet", "rows.0.method = '../methods/vnet'"),
     ("settings", {"../x": "`touch HACKED`"}, "settings.../x = '`touch HACKED`': unknown key"),

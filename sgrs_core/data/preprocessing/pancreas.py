@@ -34,13 +34,13 @@ def prepare(
     root: Path,
     scan: str,
     label_origin: LabelOrigin = "checked",
-    label_placement: LabelPlacement = "checked",
+    label_placement: LabelPlacement = "logged",
 ) -> Volume:
     """Resample to 1 mm, window, crop and z-score one scan; see `prepare_pancreas`.
 
     root: the folder with PANCREAS_0001, ... and the labels' folder. label_origin: `ignored` puts
-    the label on the CT's voxels whatever origin its file gives. label_placement: `logged` goes on
-    where `check_placement` refuses. Raises FileNotFoundError and ValueError, naming the file or the
+    the label on the CT's voxels whatever origin its file gives. label_placement: `checked` refuses
+    what `check_placement` refuses, `logged` says so in the log and goes on. Raises FileNotFoundError and ValueError, naming the file or the
     scan, for missing or damaged files, a label of another grid, a flipped or shifted one, or an
     empty one.
     """

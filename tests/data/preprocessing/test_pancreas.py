@@ -102,7 +102,7 @@ def test_a_flipped_label_is_refused_and_the_axes_are_named(axes, root):
     change_label(root, lambda array: np.flip(array.transpose(2, 1, 0), axes).transpose(2, 1, 0))
     names = " and ".join("xyz"[axis] for axis in axes)
     with pytest.raises(ValueError, match=f"{SCAN}: the label seems flipped along {names}:"):
-        prepare(root, SCAN)
+        prepare(root, SCAN, label_placement="checked")
 
 
 @pytest.mark.parametrize("axis", range(3))
@@ -121,12 +121,12 @@ def test_a_label_whose_header_puts_it_beside_the_scan_is_refused(axis, root):
 def test_a_label_whose_voxels_are_shifted_is_refused(shift, root):
     change_label(root, lambda array: np.roll(array, shift[::-1], (0, 1, 2)))
     with pytest.raises(ValueError, match=rf"{SCAN}: the label (does not lie|seems)"):
-        prepare(root, SCAN)
+        prepare(root, SCAN, label_placement="checked")
 
 
-def test_a_refusal_by_the_tissue_can_be_turned_into_a_line_in_the_log(root, caplog):
+def test_a_label_off_its_tissue_is_a_line_in_the_log_unless_it_is_to_be_checked(root, caplog):
     change_label(root, lambda array: array[::-1])
-    assert prepare(root, SCAN, label_placement="logged").label.any()
+    assert prepare(root, SCAN).label.any()
     assert "image0003: the label seems flipped" in caplog.text
 
 

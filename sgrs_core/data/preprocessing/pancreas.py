@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from sgrs_core.data.formats.dicom import read_series
-from sgrs_core.data.formats.image_files import read_nifti
+from sgrs_core.data.formats.dicom import dicom_files
+from sgrs_core.data.formats.image_files import read_label, read_scan
 from sgrs_core.data.formats.images import PlacedImage, check_grids, oriented_as, to_array
 from sgrs_core.data.preprocessing.common import PANCREAS, prepare_pancreas
+from sgrs_core.data.preprocessing.modality import check_modality
 from sgrs_core.data.preprocessing.placement import check_placement
 from sgrs_core.data.preprocessing.reading import (
     binary_mask,
@@ -45,15 +46,15 @@ def prepare(
     files, a label of another grid, a flipped or shifted one, or an empty one.
     """
     folder, label_file = pancreas_files(root, scan)
-    series, slices = read_series(folder)
-    stored = read_nifti(label_file)
-    image, label = to_array(oriented_as(series, stored)), to_array(stored)
+    stored = read_label(label_file)
+    image, label = to_array(oriented_as(read_scan(folder), stored)), to_array(stored)
     if label_origin == "checked":
         check_origin(image, label, scan)
     label = label._replace(origin=image.origin)
     check_grids(image, label, scan, (folder.name, label_file.name), ROUNDING)
     mask = binary_mask(label.array, 1, label_file, "collection")
     with with_name(scan):
+        check_modality(image.array, "pancreas", PANCREAS.window)
         try:
             check_placement(image.array, mask, label.spacing)
         except ValueError as error:
@@ -69,7 +70,7 @@ def prepare(
         label_origin=label_origin,
         label_placement=label_placement,
     )
-    source[f"sha256 {folder.name}"] = digest_of_all(slices)
+    source[f"sha256 {folder.name}"] = digest_of_all(dicom_files(folder))
     return to_volume(prepared, image, source, PANCREAS.voxel)
 
 

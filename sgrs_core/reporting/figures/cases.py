@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sgrs_core.data.formats.image_files import read_nifti
+from sgrs_core.data.formats.image_files import read_label
 from sgrs_core.data.formats.images import in_patient_axes, to_array
 from sgrs_core.data.masks import Mask
 from sgrs_core.data.volumes import read_volume
@@ -83,7 +83,7 @@ def _read_case(name: str, scan: str, rows: Sequence[Mapping[str, Any]], file: Pa
     volume = read_volume(file)
     arrays: list[NDArray[Any]] = [volume.image, volume.label == 1]
     arrays += [
-        to_array(read_nifti(Path(row["predictions"]) / f"{scan}.nii.gz")).array == 1 for row in rows
+        to_array(read_label(Path(row["predictions"]) / f"{scan}.nii.gz")).array == 1 for row in rows
     ]
     upright = [in_patient_axes(array, volume.spacing, volume.direction) for array in arrays]
     (image, spacing), (label, _), *predictions = upright

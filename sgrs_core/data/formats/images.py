@@ -97,7 +97,7 @@ def in_patient_axes(
     nearest of the patient's.
     """
     order, turned = nearest_axes(direction, np.eye(3))
-    return np.flip(array.transpose(order), turned), tuple(spacing[axis] for axis in order)
+    return np.flip(array.transpose(order), tuple(turned)), tuple(spacing[axis] for axis in order)
 
 
 def check_grids(

@@ -20,6 +20,7 @@ from sgrs_core.data.formats.geometry import TOLERATED, PlacedImage, check_spacin
 from sgrs_core.data.formats.values import check_kind
 
 GZIP = b"\x1f\x8b"
+QUATERNION = 1e-3  # radians: what single precision makes of a qform near half a turn
 UNITS = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # mm: not said, metre, millimetre, micrometre
 
 
@@ -85,11 +86,14 @@ def on_its_grid(array: NDArray[Any], header: Nifti1Header, path: Path) -> Placed
     check_spacing(sides, f"{path}: pixdim")
     if header["pixdim"][0] == 0:
         header["pixdim"][0] = 1  # as the standard says
-    found = {
-        name: placed(array, to_lps @ read(), path, name)
-        for name, read in (("sform", header.get_sform), ("qform", header.get_qform))
-        if header[f"{name}_code"] > 0
-    }
+    found = {}
+    for name, read in (("sform", header.get_sform), ("qform", header.get_qform)):
+        if header[f"{name}_code"] > 0:
+            try:
+                affine = to_lps @ read()
+            except ValueError as error:
+                raise ValueError(f"{path}: {name} is not valid ({error})") from error
+            found[name] = placed(array, affine, path, name)
     if not found:
         raise ValueError(
             f"{path}: neither qform nor sform is set (codes 0), so how the scan lies in the patient"
@@ -100,7 +104,7 @@ def on_its_grid(array: NDArray[Any], header: Nifti1Header, path: Path) -> Placed
     image = found[first]._replace(spacing=tuple(sides))
     for name, other in found.items():
         moved = farthest(image.affine(), other.affine(), array.shape)
-        if moved > TOLERATED * min(sides):
+        if moved > max(TOLERATED * min(sides), QUATERNION * np.dot(array.shape, sides)):
             raise ValueError(
                 f"{path}: ambiguous: {first} with pixdim's spacing and {name} put voxels up to "
                 f"{moved:.2f} mm apart, and programs differ in which they take; make them agree"

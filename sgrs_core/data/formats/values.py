@@ -25,7 +25,7 @@ def check_kind(file: Path, shape: Sequence[int], dtype: np.dtype[Any], channels:
     elif dtype.kind not in "biuf":
         cause = f"its values are {dtype.name}; give the magnitude, say"
     elif len(shape) > 3:
-        cause = f"it has {shape[3]} volumes (of time, say); give one alone"
+        cause = f"it has {np.prod(shape[3:])} volumes (of time, say); give one alone"
     elif len(shape) < 3 or min(shape) < 1:
         cause = "give the whole stack of slices"
     else:

@@ -15,7 +15,8 @@ import SimpleITK
 from numpy.typing import NDArray
 
 from sgrs_core.data.components import largest_component
-from sgrs_core.data.formats.images import PlacedImage, in_orientation, to_array, voxel_position
+from sgrs_core.data.formats.geometry import PlacedImage
+from sgrs_core.data.formats.images import in_orientation, to_array, voxel_position
 from sgrs_core.data.formats.values import check_image
 from sgrs_core.data.masks import Mask
 from sgrs_core.data.preprocessing.common import (

@@ -11,7 +11,8 @@ import numpy as np
 
 from sgrs_core.data.formats.dicom import dicom_files
 from sgrs_core.data.formats.image_files import read_label, read_scan
-from sgrs_core.data.formats.images import PlacedImage, check_grids, oriented_as, to_array
+from sgrs_core.data.formats.geometry import PlacedImage
+from sgrs_core.data.formats.images import check_grids, oriented_as, to_array
 from sgrs_core.data.preprocessing.common import PANCREAS, prepare_pancreas
 from sgrs_core.data.preprocessing.modality import check_modality
 from sgrs_core.data.preprocessing.placement import check_placement

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgrs_core import __version__
-from sgrs_core.data.formats.images import PlacedImage, voxel_position
+from sgrs_core.data.formats.geometry import PlacedImage
+from sgrs_core.data.formats.images import voxel_position
 from sgrs_core.data.preprocessing.common import Prepared
 from sgrs_core.data.volumes import Volume
 from sgrs_core.files import sha256_of

@@ -25,11 +25,6 @@ def prepare(root: Path, scan: str) -> Volume:
     an empty label, or a constant image.
     """
     files = la_files(root, scan)
-    for file in files:
-        if not file.is_file():
-            raise FileNotFoundError(
-                f"scan {scan}: {file} not found; its folder must hold the challenge's two files"
-            )
     image, label = to_array(read_scan(files[0])), to_array(read_label(files[1]))
     check_grids(image, label, str(root / scan), (files[0].name, files[1].name))
     mask = binary_mask(label.array, FOREGROUND, files[1], "challenge")

@@ -9,16 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from sgrs_core.data.formats.dicom import dicom_files
-from sgrs_core.data.formats.image_files import read_label, read_scan
 from sgrs_core.data.formats.geometry import PlacedImage
+from sgrs_core.data.formats.image_files import read_label, read_scan
 from sgrs_core.data.formats.images import check_grids, oriented_as, to_array
 from sgrs_core.data.preprocessing.common import PANCREAS, prepare_pancreas
 from sgrs_core.data.preprocessing.modality import check_modality
 from sgrs_core.data.preprocessing.placement import check_placement
 from sgrs_core.data.preprocessing.reading import (
     binary_mask,
-    digest_of_all,
     provenance,
     to_volume,
     with_name,
@@ -65,13 +63,12 @@ def prepare(
         # As published: the label's own spacing, which DICOM's rounded positions give less exactly.
         prepared = prepare_pancreas(image.array, mask, label.spacing)
     source = provenance(
-        [label_file],
+        [label_file, folder],
         "Pancreas-CT: 1 mm by B-spline, window, crop in x and y, z-score of the crop",
         window_HU=PANCREAS.window,
         label_origin=label_origin,
         label_placement=label_placement,
     )
-    source[f"sha256 {folder.name}"] = digest_of_all(dicom_files(folder))
     return to_volume(prepared, image, source, PANCREAS.voxel)
 
 

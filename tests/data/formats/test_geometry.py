@@ -54,7 +54,7 @@ def places(image: SimpleITK.Image) -> dict[int, np.ndarray]:
     array = SimpleITK.GetArrayFromImage(image)
     return {
         int(array[index]): np.array(image.TransformIndexToPhysicalPoint(index[::-1]))
-        for index in map(lambda one: tuple(map(int, one)), np.ndindex(array.shape))
+        for index in (tuple(map(int, one)) for one in np.ndindex(array.shape))
     }
 
 

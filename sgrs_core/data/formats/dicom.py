@@ -15,11 +15,12 @@ PREAMBLE = 128  # bytes
 ROUNDING = 0.11  # mm: of positions that a scanner writes with one decimal
 EVEN, MOST = 0.05, 0.25  # of the gap: how far off its place a slice may be anyway, and at most
 SAME = 1e-4  # cosines, mm of PixelSpacing, and other numbers that all slices share
-FIELDS = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpacing": 2}
-SHARED = (
-    "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns", "RescaleSlope",
-    "RescaleIntercept", "BitsAllocated", "BitsStored", "PixelRepresentation",
-)  # fmt: skip
+# What all slices of a stack share, and of how many numbers it is.
+SHARED = {"ImageOrientationPatient": 6, "PixelSpacing": 2} | dict.fromkeys(
+    ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation"), 1
+)
+OPTIONAL = ("RescaleSlope", "RescaleIntercept")
+UNIT = 0.01  # how far from 1 the length of written cosines may be
 DAMAGED = "no readable DICOM slice; it may be damaged or cut off: fetch the series again"
 
 
@@ -119,20 +120,25 @@ def fault_of(header: Dataset) -> str | None:
         return f"its values are {colours}, allowed is MONOCHROME2; convert it"
     if "ModalityLUTSequence" in header:
         return "its values need a table (Modality LUT), which is not applied; convert it"
-    for name, count in FIELDS.items():
+    there = dict.fromkeys(filter(header.get, OPTIONAL), 1)
+    for name, count in {"ImagePositionPatient": 3, **SHARED, **there}.items():
         values = np.ravel(header.get(name))
         if len(values) != count or not np.isfinite(np.array(values, float)).all():
             return f"{name} is {header.get(name)}, needed are {count} numbers; repair it"
+    lengths = np.linalg.norm(np.reshape(header.ImageOrientationPatient, (2, 3)), axis=1)
+    if np.abs(lengths - 1).max() > UNIT:
+        return f"ImageOrientationPatient is {header.ImageOrientationPatient}, no unit vectors"
     return None
 
 
 def check_shared(folder: Path, slices: list[Dataset]) -> None:
     """Raise ValueError, naming two files, where slices differ in what a stack's have in common."""
     first = slices[0]
-    for name in SHARED:
+    for name in (*SHARED, *OPTIONAL):
         for other in slices:
             one, two = first.get(name), other.get(name)
-            if one != two and not np.allclose(one, two, rtol=0, atol=SAME):
+            alike = None not in (one, two) and np.allclose(one, two, rtol=0, atol=SAME)
+            if one != two and not alike:
                 raise ValueError(
                     f"{folder}: the slices differ in {name}: {one} in {first.filename}, {two} in "
                     f"{other.filename}; keep those of one stack"

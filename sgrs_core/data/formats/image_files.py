@@ -25,17 +25,24 @@ WRITERS = {".nii": "NiftiImageIO", ".nii.gz": "NiftiImageIO", ".nrrd": "NrrdImag
 READERS = {
     **WRITERS, ".nhdr": "NrrdImageIO", ".mha": "MetaImageIO", ".mhd": "MetaImageIO"
 }  # fmt: skip
-# What a header must state, or ITK makes it up: one of the names in each tuple.
-STATED = {
-    "NrrdImageIO": (("space",), ("space directions",), ("space origin",)),
-    "MetaImageIO": (
-        ("ElementSpacing", "ElementSize"),
-        ("TransformMatrix", "Orientation", "Rotation"),
-        ("Offset", "Origin", "Position"),
-    ),
+POSITIVE = r"[\d.]+(e[-+]?\d+)?"
+NUMBER = rf"[-+]?{POSITIVE}"
+VECTOR = rf"\({NUMBER}, *{NUMBER}, *{NUMBER}\)"
+# What a header must state, or ITK makes it up: under one of these names, in this form.
+STATED: dict[str, dict[tuple[str, ...], str]] = {
+    "NrrdImageIO": {
+        ("space",): "(left-posterior|left-anterior|right-anterior)-superior|LPS|LAS|RAS",
+        ("space directions",): rf"{VECTOR}\s+{VECTOR}\s+{VECTOR}",
+        ("space origin",): VECTOR,
+        ("space units",): '("(mm)?" *)*',  # may be missing
+    },
+    "MetaImageIO": {
+        ("ElementSpacing", "ElementSize"): rf"{POSITIVE}(\s+{POSITIVE}){{2}}",
+        ("TransformMatrix", "Orientation", "Rotation"): rf"{NUMBER}(\s+{NUMBER}){{8}}",
+        ("Offset", "Origin", "Position"): rf"{NUMBER}(\s+{NUMBER}){{2}}",
+    },
 }
-SPACES = "((left-posterior|left-anterior|right-anterior)-superior|LPS|LAS|RAS)?"  # of NRRD
-UNITS = '("(mm)?" ?)*'
+FIELD = re.compile(r"^([\w ]+?) ?[:=] ?(.*?)\s*$", re.MULTILINE)
 
 SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)  # errors are raised, and said in one line
 
@@ -92,15 +99,15 @@ def read_by_itk(path: Path, reader: str) -> PlacedImage:
         with quiet():
             image = SimpleITK.ReadImage(str(path), imageIO=reader)
     except RuntimeError as error:
+        fault = header_fault(path, reader) or error
         raise ValueError(
             f"{path}: {reader} cannot read it; it may be damaged or cut off: fetch it again "
-            f"({error})"
+            f"({fault})"
         ) from error
-    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
-        image = image[:, :, :, 0]
     channels = image.GetNumberOfComponentsPerPixel()
     check_kind(path, image.GetSize(), SimpleITK.GetArrayViewFromImage(image).dtype, channels)
-    check_header(path, reader)
+    if fault := header_fault(path, reader):
+        raise ValueError(f"{path}: {fault}")
     found = to_array(image)
     return placed(found.array, found.affine(), path, "its header")
 
@@ -118,20 +125,18 @@ def quiet() -> Iterator[None]:
         os.close(before)
 
 
-def check_header(path: Path, reader: str) -> None:
-    """Raise ValueError, naming the file, where its text does not state how the scan lies, in mm."""
+def header_fault(path: Path, reader: str) -> str | None:
+    """How a file's text fails to state how the scan lies, in mm; None where it does."""
     with path.open("rb") as file:
-        text = file.read(1 << 16).decode("latin-1")
-    fields = dict(re.findall(r"^([\w ]+?) ?[:=] ?(.*?)\r?$", text, re.MULTILINE))
-    missing = [" or ".join(names) for names in STATED[reader] if not set(names) & fields.keys()]
-    if missing:
-        raise ValueError(
-            f"{path}: its header lacks {' and '.join(missing)}, so how large its voxels are and how"
-            " they lie in the patient is not known; write the true ones into the file"
-        )
-    for name, allowed in (("space", SPACES), ("space units", UNITS)):
-        if not re.fullmatch(allowed, fields.get(name, ""), re.IGNORECASE):
-            raise ValueError(f"{path}: {name} is {fields[name]}, which is not read; convert it")
+        fields = dict(FIELD.findall(file.read(1 << 16).decode("latin-1")))
+    for names, allowed in STATED[reader].items():
+        value = next((fields[name] for name in names if name in fields), "")
+        if not re.fullmatch(allowed, value, re.IGNORECASE):
+            return (
+                f"{' or '.join(names)} is {value or 'missing'}, so where its voxels lie is not "
+                "known; write it as it should be"
+            )
+    return None
 
 
 def write_image(path: Path, image: SimpleITK.Image) -> None:

@@ -36,10 +36,13 @@ def read_nifti(path: Path) -> PlacedImage:
         shape, dtype = header.get_data_shape(), header.get_data_dtype()
         shape = shape[:3] if set(shape[3:]) == {1} else shape
         check_kind(path, shape, dtype)
-        expected = int(header["vox_offset"]) + int(np.prod(shape, dtype=object)) * dtype.itemsize
-        if len(content) < expected:
+        offset = float(header["vox_offset"])
+        if not offset >= header.sizeof_hdr:
+            raise HeaderDataError(f"vox_offset is {offset:g}")
+        expected = offset + np.prod(shape, dtype=float) * dtype.itemsize
+        if not len(content) >= expected:
             raise ValueError(
-                f"{path}: {len(content)} of {expected} bytes, so cut off; fetch it again"
+                f"{path}: {len(content)} of {expected:.0f} bytes, so cut off; fetch it again"
             )
         raw = header.raw_data_from_fileobj(io.BytesIO(content)).reshape(shape, order="F")
         array = apply_read_scaling(raw, *header.get_slope_inter())
@@ -49,7 +52,7 @@ def read_nifti(path: Path) -> PlacedImage:
                 np.float64 if kind.itemsize > 8 else kind.newbyteorder("="), copy=False
             )
         return on_its_grid(array, header, path)
-    except HeaderDataError as error:
+    except (HeaderDataError, KeyError) as error:
         raise ValueError(f"{path}: its NIfTI header is not valid ({error})") from error
 
 

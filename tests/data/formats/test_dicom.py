@@ -70,6 +70,7 @@ def test_a_gantry_tilt_is_refused_with_its_size(degrees, tmp_path):
         ("PixelSpacing", [0.7, 0.9]),
         ("RescaleSlope", "0.5"),
         ("RescaleIntercept", "-1024"),
+        ("RescaleSlope", None),
         ("BitsStored", 12),
     ],
 )
@@ -219,6 +220,8 @@ def test_an_empty_folder_is_said_to_be_one(tmp_path):
         ({"ModalityLUTSequence": Sequence()}, ".*Modality LUT"),
         ({"Rows": None}, "no readable DICOM slice; it may be damaged"),
         ({"PixelSpacing": [0.7, float("nan")]}, "PixelSpacing is"),
+        ({"ImageOrientationPatient": [0.5, 0, 0, 0, 0.5, 0]}, "ImageOrientationPatient is"),
+        ({"RescaleSlope": float("inf")}, "RescaleSlope is"),
     ],
 )
 def test_what_is_no_slice_is_refused_by_its_cause(fields, message, tmp_path):

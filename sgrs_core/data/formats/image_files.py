@@ -99,10 +99,9 @@ def read_by_itk(path: Path, reader: str) -> PlacedImage:
         with quiet():
             image = SimpleITK.ReadImage(str(path), imageIO=reader)
     except RuntimeError as error:
-        fault = header_fault(path, reader) or error
         raise ValueError(
             f"{path}: {reader} cannot read it; it may be damaged or cut off: fetch it again "
-            f"({fault})"
+            f"({header_fault(path, reader) or error})"
         ) from error
     channels = image.GetNumberOfComponentsPerPixel()
     check_kind(path, image.GetSize(), SimpleITK.GetArrayViewFromImage(image).dtype, channels)

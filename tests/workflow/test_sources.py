@@ -51,8 +51,9 @@ def tcia(tmp_path, monkeypatch):
         write_phantom_pancreas(tmp_path / "held", f"image{number:04d}", SHAPE, SPACING, SEED)
     with Nbia(tmp_path / "held").running() as server:
         keys = {
-            "source": "raw",
-            "tcia": {"api": server.api, "labels": server.labels, "labels_sha256": None},
+            "source": "tcia",
+            "tcia": {"api": server.api},
+            "labels": {"url": server.labels, "sha256": None},
             "splits": {**PANCREAS, "counts": {"train": 3, "test": 2}},
             "withdrawn": WITHDRAWN,
         }
@@ -68,7 +69,7 @@ def test_pancreas_ct_comes_from_tcia_without_the_withdrawn_patients(tcia, tmp_pa
     for scan, file in zip(scans, volumes("pancreas", scans), strict=True):
         expected = pancreas.prepare(tmp_path / "held", scan)
         np.testing.assert_array_equal(read_volume(tmp_path / file).image, expected.image)
-    assert not (tmp_path / "data/pancreas/raw/PANCREAS_0004").exists()
+    assert not (tmp_path / "data/pancreas/tcia/PANCREAS_0004").exists()
 
 
 def test_a_broken_download_keeps_what_is_whole_and_goes_on(tcia, tmp_path, snakemake):
@@ -79,7 +80,7 @@ def test_a_broken_download_keeps_what_is_whole_and_goes_on(tcia, tmp_path, snake
     run = snakemake(target, folder=tmp_path, changes=changes)
     assert run.returncode != 0
     assert "1 of 4 downloads failed" in output(run)
-    folder = tmp_path / "data/pancreas/raw"
+    folder = tmp_path / "data/pancreas/tcia"
     kept = {path.name for path in folder.iterdir()}
     assert kept == {"PANCREAS_0001", "PANCREAS_0003", "TCIA_pancreas_labels-02-05-2017"}
     asked = server.asked["PANCREAS_0001"]
@@ -148,7 +149,8 @@ def test_brats2019_without_a_folder_says_how_to_get_it_in_one_message(tmp_path, 
     run = snakemake(folder=tmp_path, changes=changes)
     assert run.returncode != 0
     (line,) = [line for line in output(run).splitlines() if "brats2019.folder = None" in line]
-    assert "cannot be downloaded without an account: register" in line
+    assert "is never downloaded from here" in line
+    assert "kaggle.com/datasets/aryashah2k/brain-tumor-segmentation-brats-2019" in line
     assert "config/without_brats2019.yaml" in line
 
 

@@ -52,10 +52,9 @@ def brats2019_files(root: Path, scan: str) -> list[Path]:
 
 
 def _nifti(stem: Path) -> Path:
-    """The file that is there, .nii.gz if neither is."""
+    """The file that is there; .nii of both, where ITK's reader looks first whatever it is told."""
     plain = stem.with_name(f"{stem.name}.nii")
-    packed = stem.with_name(f"{stem.name}.nii.gz")
-    return plain if plain.is_file() and not packed.exists() else packed
+    return plain if plain.is_file() else stem.with_name(f"{stem.name}.nii.gz")
 
 
 def patient_of(scan: str) -> str:

@@ -60,6 +60,8 @@ def prepare(
     if label_files == "dicom_seg":
         label_file = segmentation_file(label_file)
         stored = read_segmentation(label_file, SimpleITK.DICOMOrient(series, NIFTI_ORDER))
+        # The precision of NIfTI's headers, so that resampling rounds as it does by those.
+        stored.SetSpacing(np.float32(stored.GetSpacing()).tolist())
         compare_with_nifti(stored, root, scan)
     else:
         stored = read_nifti(label_file)

@@ -257,6 +257,11 @@ class Dataset(Strict):
         return self.source in ("tcia", "idc")
 
     @property
+    def has_original_files(self) -> bool:
+        """Whether its source files are of the owners' format, not prepared by others."""
+        return self.source not in ("mirror", "local")
+
+    @property
     def has_published_resolution(self) -> bool:
         """Whether its voxels are as large as those of the published experiments."""
         if self.published_spacing is None or self.downsample > 1:

@@ -8,7 +8,7 @@ import SimpleITK
 from sgrs_core.data.formats.dicom import dicom_files
 from sgrs_core.data.formats.images import oriented_as, to_image
 
-TOLERANCE = 0.01  # voxels and cosines: positions are text in both files
+TOLERANCE = 0.05  # voxels, of the corners: positions are text in both files
 
 
 def segmentation_file(folder: Path) -> Path:
@@ -38,12 +38,14 @@ def read_segmentation(file: Path, like: SimpleITK.Image) -> SimpleITK.Image:
     cosines = volume.direction[:, ::-1].ravel().tolist()
     array, spacing = volume.array.transpose(2, 1, 0), volume.spacing[::-1]
     part = oriented_as(to_image(array, spacing, volume.position, cosines), like)
-    start = np.array(like.TransformPhysicalPointToContinuousIndex(part.GetOrigin()))
-    first = np.rint(start).astype(int)
-    inside = (first >= 0).all() and (first + part.GetSize() <= like.GetSize()).all()
-    same = np.allclose(part.GetSpacing(), like.GetSpacing(), rtol=TOLERANCE / max(like.GetSize()))
-    turned = not np.allclose(part.GetDirection(), like.GetDirection(), atol=TOLERANCE)
-    if turned or not (inside and same and np.allclose(start, first, atol=TOLERANCE)):
+    corners = [
+        like.TransformPhysicalPointToContinuousIndex(part.TransformIndexToPhysicalPoint(corner))
+        for corner in ([0, 0, 0], [side - 1 for side in part.GetSize()])
+    ]
+    first, last = np.rint(corners).astype(int)
+    inside = (first >= 0).all() and (last < like.GetSize()).all()
+    as_long = (last - first + 1 == part.GetSize()).all()
+    if not (inside and as_long and np.allclose(corners, [first, last], rtol=0, atol=TOLERANCE)):
         raise ValueError(f"{file}: does not lie on the voxels of its CT; is it another scan's?")
     whole = SimpleITK.Image(like.GetSize(), SimpleITK.sitkUInt8)
     whole.CopyInformation(like)

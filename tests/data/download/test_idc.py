@@ -109,6 +109,25 @@ def test_a_list_longer_than_a_page_is_read_to_its_end(bucket: Bucket, get, scans
     assert pages.total() == 2 + 3  # of three files and of five, two on each page
 
 
+def test_a_series_comes_over_one_connection(bucket: Bucket, get, scans: Path) -> None:
+    """A new one for each of thousands of small files takes longer than the files."""
+    opened = []
+
+    class Kept(Handler):
+        protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            super().setup()
+            opened.append(self.client_address)
+
+    bucket.RequestHandlerClass = Kept
+
+    get()
+
+    assert everything(scans) == HELD
+    assert len(opened) == len(HELD)
+
+
 @pytest.mark.parametrize("fault", [status(404), status(503), cut, error_page])
 def test_a_failed_series_is_named_and_a_second_run_asks_only_for_the_files_it_lacks(
     bucket: Bucket, get, scans: Path, fault: Fault

@@ -66,9 +66,9 @@ def test_the_runs_that_share_a_gpu_are_read_under_the_old_name_too(key):
         ("datasets.moon", {}, "datasets = 'moon': allowed are brats2019, la, pancreas"),
         ("datasets.la.source", "raw", "datasets.la.folder = None: source = raw needs this key"),
         (
-            "datasets.pancreas.tcia",
-            {"api": "a", "collection": "b", "labels": "c", "labels_sha256": "f00"},
-            r"tcia\.labels_sha256 = 'f00': allowed are 64 hex digits in lower case",
+            "datasets.pancreas.labels",
+            {"url": "a", "sha256": "f00"},
+            r"labels\.sha256 = 'f00': allowed are 64 hex digits in lower case",
         ),
         ("datasets.la.downsample", 0, "downsample = 0: allowed are whole numbers from 1"),
         (
@@ -161,7 +161,7 @@ def test_the_runs_that_share_a_gpu_are_read_under_the_old_name_too(key):
         (
             "datasets.brats2019",
             {"source": "raw"},
-            "brats2019.folder = None: source = raw needs this key; BraTS2019 cannot be downloaded",
+            "brats2019.folder = None: source = raw needs this key; BraTS2019 is never downloaded",
         ),
         ("datasets.brats2019.source", "mirror", "brats2019.mirror = None: source = mirror needs"),
         (
@@ -590,7 +590,7 @@ def test_brats2019_is_selected_on_its_validation_scans_as_published():
 
 def from_tcia():
     values = shipped("paper")
-    values["datasets"]["pancreas"]["source"] = "raw"
+    values["datasets"]["pancreas"]["source"] = "tcia"
     return plan(values)
 
 

@@ -436,10 +436,20 @@ def test_runs_that_tables_share_are_one_run():
     ("dataset", "labelled", "parts"),
     [("la", "4", ["train", "test"]), ("brats2019", "12", ["train", "validation"])],
 )
-def test_a_run_waits_for_the_scans_that_it_reads_and_no_others(dataset, labelled, parts):
+def test_a_run_reads_the_scans_of_its_lists_and_waits_for_all_lists_before_it_is_trained(
+    dataset, labelled, parts, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
     layout = Layout(plan(shipped("paper"), [CONFIG / "paper.yaml"]))
     run = SimpleNamespace(dataset=dataset, labelled=labelled, variant="sgrs", seed="0")
     lists = [f"results/paper/volumes/{dataset}.{part}.sha256" for part in parts]
+    waited_for = layout.prepared_for_run(run)
+    assert set(lists) <= set(waited_for)
+    assert f"results/paper/volumes/{dataset}.test.sha256" in waited_for
+    for result in (layout.model, layout.training_log, layout.record):
+        file = Path(result.format(**vars(run)))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
     assert layout.prepared_for_run(run) == lists
     listed = [file for part in parts for file in layout.volumes_of_part(dataset, part)]
     assert set(layout.volumes_of_run(run)) == set(listed)

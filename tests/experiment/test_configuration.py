@@ -3,6 +3,7 @@
 import copy
 import re
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas
@@ -439,8 +440,8 @@ def test_runs_that_tables_share_are_one_run():
 def test_a_run_reads_the_scans_of_its_lists_and_waits_for_all_lists_before_it_is_trained(
     dataset, labelled, parts, tmp_path, monkeypatch
 ):
-    monkeypatch.chdir(tmp_path)
     layout = Layout(plan(shipped("paper"), [CONFIG / "paper.yaml"]))
+    monkeypatch.chdir(tmp_path)
     run = SimpleNamespace(dataset=dataset, labelled=labelled, variant="sgrs", seed="0")
     lists = [f"results/paper/volumes/{dataset}.{part}.sha256" for part in parts]
     waited_for = layout.prepared_for_run(run)

@@ -22,6 +22,7 @@ from pydicom.uid import (
 from sgrs_core.data.formats.dicom import dicom_files
 from sgrs_core.data.formats.image_files import read_scan
 from sgrs_core.data.formats.images import to_array
+from sgrs_core.phantoms.dicom import locale_kept
 from tests.data.formats.writing import affine_of, write_dicom
 
 ARRAY = np.random.default_rng(0).integers(-1000, 1000, (10, 8, 6)).astype(np.int16)
@@ -287,7 +288,8 @@ def test_compressed_transfer_syntaxes_are_read(compressor, tmp_path):
         writer.SetCompressor(compressor)
         writer.UseCompressionOn()
         writer.SetFileName(str(file))
-        writer.Execute(image)
+        with locale_kept():
+            writer.Execute(image)
         assert pydicom.dcmread(file).file_meta.TransferSyntaxUID.is_compressed
     np.testing.assert_array_equal(to_array(read_scan(folder)).array, ARRAY)
 

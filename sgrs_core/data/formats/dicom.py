@@ -1,12 +1,13 @@
 """A DICOM series read as one image: headers by pydicom, which hides nothing, voxels by GDCM."""
 
 import warnings
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
-from pydicom import Dataset, dcmread
+from pydicom import Dataset, config, dcmread
 from pydicom.uid import UID, MediaStorageDirectoryStorage
 
 from sgrs_core.data.formats.geometry import PlacedImage, placed
@@ -19,8 +20,10 @@ SAME = 1e-4  # cosines, mm of PixelSpacing, and other numbers that all slices sh
 SHARED = {"ImageOrientationPatient": 6, "PixelSpacing": 2} | dict.fromkeys(
     ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation"), 1
 )
+THICKNESS = ("SpacingBetweenSlices", "SliceThickness")  # which says it first
 OPTIONAL = ("RescaleSlope", "RescaleIntercept")
 UNIT = 0.01  # how far from 1 the length of written cosines may be
+config.settings.reading_validation_mode = config.IGNORE  # what matters is checked here
 DAMAGED = "no readable DICOM slice; it may be damaged or cut off: fetch the series again"
 
 
@@ -107,7 +110,7 @@ def fault_of(header: Dataset) -> str | None:
         return None
     if "Rows" not in header and kind.name.endswith("Storage") and "Image" not in kind.name:
         return f"holds no image but {kind.name}; keep the files of the series alone"
-    if "Rows" not in header or "PixelRepresentation" not in header:
+    if None in [header.get(name) for name in ("SeriesInstanceUID", "Rows", "PixelRepresentation")]:
         return DAMAGED
     if frames > 1 or "SharedFunctionalGroupsSequence" in header:
         return (
@@ -120,7 +123,9 @@ def fault_of(header: Dataset) -> str | None:
         return f"its values are {colours}, allowed is MONOCHROME2; convert it"
     if "ModalityLUTSequence" in header:
         return "its values need a table (Modality LUT), which is not applied; convert it"
-    there = dict.fromkeys(filter(header.get, OPTIONAL), 1)
+    if header.get("RescaleSlope") == 0:
+        return "RescaleSlope is 0, so all its values are one"
+    there = dict.fromkeys(filter(header.get, (*OPTIONAL, *THICKNESS)), 1)
     for name, count in {"ImagePositionPatient": 3, **SHARED, **there}.items():
         values = np.ravel(header.get(name))
         if len(values) != count or not np.isfinite(np.array(values, float)).all():
@@ -134,15 +139,13 @@ def fault_of(header: Dataset) -> str | None:
 def check_shared(folder: Path, slices: list[Dataset]) -> None:
     """Raise ValueError, naming two files, where slices differ in what a stack's have in common."""
     first = slices[0]
-    for name in (*SHARED, *OPTIONAL):
-        for other in slices:
-            one, two = first.get(name), other.get(name)
-            alike = None not in (one, two) and np.allclose(one, two, rtol=0, atol=SAME)
-            if one != two and not alike:
-                raise ValueError(
-                    f"{folder}: the slices differ in {name}: {one} in {first.filename}, {two} in "
-                    f"{other.filename}; keep those of one stack"
-                )
+    for other, name in product(slices, (*SHARED, *OPTIONAL)):
+        one, two = first.get(name), other.get(name)
+        if one != two and (None in (one, two) or not np.allclose(one, two, rtol=0, atol=SAME)):
+            raise ValueError(
+                f"{folder}: the slices differ in {name}: {one} in {first.filename}, {two} in "
+                f"{other.filename}; keep those of one stack"
+            )
 
 
 def step_of(
@@ -155,37 +158,34 @@ def step_of(
     """
     if len(slices) == 1:
         (first,) = slices
-        thickness = first.get("SpacingBetweenSlices") or first.get("SliceThickness")
-        if thickness is None:
+        said = [name for name in THICKNESS if first.get(name)]
+        if not said:
             raise ValueError(f"{first.filename}: one slice alone, and no SliceThickness; repair it")
-        return float(thickness) * normal
+        return float(first[said[0]].value) * normal
     places = np.array([one.ImagePositionPatient for one in slices], float)
     steps = np.diff(places, axis=0)
     gaps = steps @ normal
     usual = float(np.median(gaps))
+    unlike = steps - np.median(steps, axis=0)
+    aside = np.linalg.norm(unlike - np.outer(unlike @ normal, normal), axis=1)
+    worst = int(np.linalg.norm(unlike, axis=1).argmax())
+    between = f"between {slices[worst].filename} and {slices[worst + 1].filename}"
+    if gaps.min() <= EVEN * usual:
+        raise ValueError(
+            f"{folder}: several slices lie at one place ({between}): a file stored twice, or "
+            "several times, phases or echoes in one series; keep one of each"
+        )
     step = (places[-1] - places[0]) / len(gaps)
     off = np.linalg.norm(places - places[0] - np.outer(range(len(places)), step), axis=1)
     allowed = min(max(EVEN * usual, ROUNDING), MOST * usual)
+    if off.max() > allowed:
+        raise ValueError(
+            f"{folder}: the slices are not evenly spaced: {usual:.2f} mm apart, but once "
+            f"{gaps[worst]:.2f} mm and {aside[worst]:.2f} mm aside ({between}); one may be "
+            "missing, or of another series"
+        )
     sideways = step - (step @ normal) * normal
-    if gaps.min() <= EVEN * usual:
-        worst, what = (
-            int(gaps.argmin()),
-            "several slices lie at one place: a file stored twice, or ",
-        )
-        what += "several times, phases or echoes in one series; keep one of each"
-    elif off.max() > allowed:
-        unlike = steps - np.median(steps, axis=0)
-        worst = int(np.linalg.norm(unlike, axis=1).argmax())
-        aside = np.linalg.norm(unlike[worst] - (unlike[worst] @ normal) * normal)
-        what = (
-            f"the slices are not evenly spaced: {usual:.2f} mm apart, but once {gaps[worst]:.2f} mm"
-        )
-        what += f" and {aside:.2f} mm aside; one may be missing, or of another series"
-    else:
-        small = np.linalg.norm(sideways) * len(gaps) <= allowed
-        return step - sideways if small else step
-    names = f"{slices[worst].filename} and {slices[worst + 1].filename}"
-    raise ValueError(f"{folder}: {what} (between {names})")
+    return step - sideways if np.linalg.norm(sideways) * len(gaps) <= allowed else step
 
 
 def read_voxels(folder: Path, slices: list[Dataset]) -> NDArray[np.generic]:

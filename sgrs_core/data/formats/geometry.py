@@ -16,6 +16,7 @@ SIDES = (1e-4, 100.0)  # mm, least and most: from microscopes to the thickest sl
 FARTHEST = 1e5  # mm, from the patient's origin: beyond, NIfTI's single precision rounds visibly
 TOLERATED = 0.25  # of the smallest side: how far a grid may be from the one it is taken for
 RIGHT_ANGLED = 1e-6  # cosines: axes this close to right angles stay as they are
+DIGITS = 12  # of a cosine: ITK complains aloud of numbers too small to divide by
 
 logger = logging.getLogger(__name__)
 
@@ -55,8 +56,9 @@ def placed(array: NDArray[Any], affine: Affine, file: Path, source: str) -> Plac
     if np.abs(cosines.T @ cosines - np.eye(3)).max() > RIGHT_ANGLED:
         left, _, right = np.linalg.svd(cosines)
         cosines = left @ right  # the nearest axes at right angles
+    direction = np.round(cosines, DIGITS) + 0.0
     image = PlacedImage(
-        array, tuple(spacing.tolist()), tuple(affine[:3, 3].tolist()), tuple(cosines.ravel() + 0.0)
+        array, *(tuple(x.ravel().tolist()) for x in (spacing, affine[:3, 3], direction))
     )
     moved = farthest(image.affine(), affine, array.shape)
     if moved > TOLERATED * spacing.min():

@@ -27,7 +27,7 @@ READERS = {
 }  # fmt: skip
 POSITIVE = r"[\d.]+(e[-+]?\d+)?"
 NUMBER = rf"[-+]?{POSITIVE}"
-VECTOR = rf"\({NUMBER}, *{NUMBER}, *{NUMBER}\)"
+VECTOR = rf"\( *{NUMBER} *, *{NUMBER} *, *{NUMBER} *\)"
 # What a header must state, or ITK makes it up: under one of these names, in this form.
 STATED: dict[str, dict[tuple[str, ...], str]] = {
     "NrrdImageIO": {

@@ -24,6 +24,7 @@ QUATERNION = 1e-3  # radians: what single precision makes of a qform near half a
 UNITS = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # mm: not said, metre, millimetre, micrometre
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is infinite then is refused
 def read_nifti(path: Path) -> PlacedImage:
     """The voxels, scaled as the header says, and their place; 4D with one volume is 3D.
 
@@ -31,8 +32,8 @@ def read_nifti(path: Path) -> PlacedImage:
     one channel, or of unknown or ambiguous geometry.
     """
     content = content_of(path)
-    header = header_of(content, path)
     try:
+        header = header_of(content, path)
         shape, dtype = header.get_data_shape(), header.get_data_dtype()
         shape = shape[:3] if set(shape[3:]) == {1} else shape
         check_kind(path, shape, dtype)
@@ -47,11 +48,8 @@ def read_nifti(path: Path) -> PlacedImage:
         raw = header.raw_data_from_fileobj(io.BytesIO(content)).reshape(shape, order="F")
         array = apply_read_scaling(raw, *header.get_slope_inter())
         kind = dtype if array.dtype == dtype else np.promote_types(dtype, np.float32)
-        with np.errstate(over="ignore"):  # infinite then, and refused
-            array = array.astype(
-                np.float64 if kind.itemsize > 8 else kind.newbyteorder("="), copy=False
-            )
-        return on_its_grid(array, header, path)
+        kind = np.dtype(np.float64) if kind.itemsize > 8 else kind.newbyteorder("=")
+        return on_its_grid(array.astype(kind, copy=False), header, path)
     except (HeaderDataError, KeyError) as error:
         raise ValueError(f"{path}: its NIfTI header is not valid ({error})") from error
 
@@ -83,7 +81,7 @@ def header_of(content: bytes, path: Path) -> Nifti1Header:
 
 def on_its_grid(array: NDArray[Any], header: Nifti1Header, path: Path) -> PlacedImage:
     """Where the voxels lie by sform and qform, which must agree, with pixdim's spacing."""
-    unit = UNITS.get(int(header["xyzt_units"]) % 8, np.nan)
+    unit = UNITS[int(header["xyzt_units"]) % 8]
     to_lps = np.diag([-unit, -unit, unit, 1.0])
     sides = (header["pixdim"][1:4].astype(float) * unit).tolist()
     check_spacing(sides, f"{path}: pixdim")
@@ -107,7 +105,9 @@ def on_its_grid(array: NDArray[Any], header: Nifti1Header, path: Path) -> Placed
     image = found[first]._replace(spacing=tuple(sides))
     for name, other in found.items():
         moved = farthest(image.affine(), other.affine(), array.shape)
-        if moved > max(TOLERATED * min(sides), QUATERNION * np.dot(array.shape, sides)):
+        beside = np.linalg.norm(np.subtract(image.origin, other.origin))
+        allowed = TOLERATED * min(sides)
+        if beside > allowed or moved > allowed + QUATERNION * np.dot(array.shape, sides):
             raise ValueError(
                 f"{path}: ambiguous: {first} with pixdim's spacing and {name} put voxels up to "
                 f"{moved:.2f} mm apart, and programs differ in which they take; make them agree"

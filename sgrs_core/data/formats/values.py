@@ -52,8 +52,9 @@ def check_image(array: NDArray[Any], name: object) -> None:
     check_finite(array, name)
     lowest, highest = float(array.min()), float(array.max())
     some = array[tuple(slice(None, None, max(side // SAMPLE, 1)) for side in array.shape)]
+    some = some.astype(np.float64)
     middle = float(np.median(some))
-    spread = float(np.quantile(np.abs(some - np.float64(middle)), BULK, method="lower"))
+    spread = float(np.quantile(np.abs(some - middle), BULK, method="lower"))
     far = max(highest - middle, middle - lowest)
     if far > LARGEST or 0 < OUTLIER * spread < far:
         raise ValueError(

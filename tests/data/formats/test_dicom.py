@@ -141,7 +141,7 @@ def test_slices_whose_distance_grows_are_refused(tmp_path):
 def test_duplicates_and_several_times_of_one_place_are_named_as_such(tmp_path):
     folder = written(tmp_path / "s")
     shutil.copy(folder / "001.dcm", folder / "copy.dcm")
-    refused(folder, "several slices lie at one place: a file stored twice", "copy.dcm")
+    refused(folder, "several slices lie at one place", "copy.dcm", "a file stored twice")
 
 
 def test_files_are_ordered_by_place_whatever_their_names_and_numbers(tmp_path):

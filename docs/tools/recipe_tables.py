@@ -122,7 +122,7 @@ def learning_rates(run: Run) -> str:
 
 
 def _shown(value: Any) -> str:
-    return ", ".join(map(_shown, value)) if isinstance(value, tuple) else f"{value}"
+    return ", ".join(map(_shown, value)) if isinstance(value, list | tuple) else f"{value}"
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 from sgrs_core.experiment.originals import patient_of
 from sgrs_core.experiment.plan import COST, SELECTION_GAIN, Plan, Point, entries_of
-from sgrs_core.experiment.presence import files_of
 from sgrs_core.experiment.schema import SHOWING_SCANS, FigureKind, Filter
 from sgrs_core.experiment.splits import PARTS
 
@@ -77,7 +76,7 @@ class Layout:
             return [folder]
         if dataset.is_downloaded:
             return [f"{folder}/complete.txt"]
-        return files_of(dataset, scan)
+        return dataset.files_of(scan)
 
     def source_folder(self, name: str) -> str:
         """Where a data set's source files lie: made up, downloaded, or given by the user."""

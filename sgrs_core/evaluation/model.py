@@ -9,8 +9,8 @@ import torch
 from sgrs_core.data.preprocessing.input_spec import InputSpec
 from sgrs_core.experiment.run import Run
 from sgrs_core.files import atomic
+from sgrs_core.methods import new_method
 from sgrs_core.methods.base import Method
-from sgrs_core.methods.new import new_method
 
 
 class Model(NamedTuple):

@@ -22,6 +22,9 @@ Natural = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Factor = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Decay = Annotated[float, Field(gt=0, le=1)]  # what a learning rate is multiplied by
+# In float32, sharpening and its gradient are finite from 0.01.
+Temperature = Annotated[float, Field(ge=0.01, le=1)]
 Side = Annotated[int, Field(ge=16, multiple_of=16)]  # the V-Net halves each side four times
 Stride = tuple[Count, Count, Count]
 

@@ -5,6 +5,7 @@ To add a method: a file here with a subclass of `Method`, one line in
 inference, metrics and tables need no change: none of them knows which method it serves.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
@@ -15,7 +16,6 @@ from torch.optim import SGD, Optimizer
 from sgrs_core.data.batch import Batch
 from sgrs_core.experiment.settings import CONFIG, Selection, TrainingSettings
 from sgrs_core.losses.common import foreground
-from sgrs_core.methods.schedules import sigmoid_rampup
 from sgrs_core.networks.vnet import VNet
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -165,3 +165,13 @@ class Method(nn.Module):
         run = self.training_settings
         trained = [p for p in parameters if p.requires_grad]
         return SGD(trained, run.learning_rate, run.momentum, weight_decay=run.weight_decay)
+
+
+def sigmoid_rampup(current: float, length: float) -> float:
+    """w = exp(-5 (1 - min(current / length, 1))^2): from exp(-5) to 1, and 1 from `length` on."""
+    return math.exp(-5 * (1 - min(current / length, 1.0)) ** 2)
+
+
+def step_decay(iteration: int, falls: Iterable[int], factor: float) -> float:
+    """factor^(number of falls that lie before the iteration): 1 up to the first of them."""
+    return float(factor ** sum(iteration > fall for fall in falls))

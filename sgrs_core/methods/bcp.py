@@ -29,9 +29,8 @@ from sgrs_core.losses.bcp import mixed_loss, region_loss
 from sgrs_core.losses.common import foreground
 from sgrs_core.methods.base import Method, StepOutput
 from sgrs_core.methods.mixing import pairing, paste, random_box
-from sgrs_core.networks.bcp import instance_norm_vnet
 from sgrs_core.networks.ema import average_into
-from sgrs_core.networks.vnet import VNet
+from sgrs_core.networks.vnet import VNet, instance_norm_vnet
 
 ADAM_LEARNING_RATE = 1e-3  # of the recipe `pancreas`
 NEIGHBOURS: dict[str, Neighbours] = {"la": 26, "pancreas": 18}

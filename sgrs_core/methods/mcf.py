@@ -19,7 +19,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.experiment.settings import CONFIG, Count, Factor
+from sgrs_core.experiment.settings import CONFIG, Count, Decay, Factor, Temperature
 from sgrs_core.losses.common import cross_entropy_map, foreground, most_probable, squared_dice_loss
 from sgrs_core.losses.mcf import (
     difference_region,
@@ -27,11 +27,9 @@ from sgrs_core.losses.mcf import (
     sharpened_softmax,
     squared_difference,
 )
-from sgrs_core.methods.base import Method, StepOutput
-from sgrs_core.methods.schedules import sigmoid_rampup
-from sgrs_core.methods.settings import Decay, Temperature
-from sgrs_core.networks.initialisation import he_normal
+from sgrs_core.methods.base import Method, StepOutput, sigmoid_rampup
 from sgrs_core.networks.resnet import ResNet34VNet, zero_residual_norms
+from sgrs_core.networks.vnet import he_normal
 
 PUBLISHED_ITERATIONS = 6_000  # the run in which the schedules below are counted
 RAMP_BLOCKS = 40

@@ -29,8 +29,7 @@ from sgrs_core.data.batch import Batch
 from sgrs_core.experiment.settings import CONFIG, PUBLISHED_TAU, Factor, Positive
 from sgrs_core.losses import sgrs as losses
 from sgrs_core.losses.common import most_probable
-from sgrs_core.methods.base import Method, StepOutput
-from sgrs_core.methods.schedules import sigmoid_rampup
+from sgrs_core.methods.base import Method, StepOutput, sigmoid_rampup
 from sgrs_core.networks.ema import average_into, shrink
 
 Form = Literal["paper", "released"]

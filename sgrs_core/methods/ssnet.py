@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.experiment.settings import CONFIG, Count, Factor, Positive
+from sgrs_core.experiment.settings import CONFIG, Count, Decay, Factor, Positive
 from sgrs_core.losses.common import binary_dice_loss, foreground, most_probable
 from sgrs_core.losses.ssnet import (
     adversarial_dice_loss,
@@ -31,7 +31,6 @@ from sgrs_core.losses.ssnet import (
     weighted_mean_distance,
 )
 from sgrs_core.methods.base import Method, StepOutput
-from sgrs_core.methods.settings import Decay
 from sgrs_core.networks.memory import ClassMemory
 from sgrs_core.networks.ssnet import EMBEDDING, SeparatingVNet, score
 

@@ -28,9 +28,9 @@ from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.settings import Selection, TrainingSettings
 from sgrs_core.files import atomic
 from sgrs_core.log import follow
+from sgrs_core.methods import new_method, seed_everything
 from sgrs_core.methods.base import Method, StepOutput
 from sgrs_core.methods.cpu_tuning import keep_freed_memory
-from sgrs_core.methods.new import new_method, seed_everything
 from sgrs_core.methods.precision import (
     autocast,
     choose_device,

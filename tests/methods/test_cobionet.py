@@ -11,8 +11,8 @@ from sgrs_core.data.batch import Batch
 from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.losses import cobionet as losses
+from sgrs_core.methods import new_method
 from sgrs_core.methods.cobionet import CoBioNet, CoBioNetSettings
-from sgrs_core.methods.new import new_method
 from sgrs_core.networks.critic import Critic, critic_probability, frozen_critic_probability
 from sgrs_core.training.loop import take_step
 

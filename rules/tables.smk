@@ -55,8 +55,7 @@ rule selection_gain:
 # The benchmark files are no inputs: results from before there were any need no new evaluation.
 rule cost:
     input:
-        records=lambda wildcards: LAYOUT.records_of_cost(),
-        scores=lambda wildcards: LAYOUT.scores_of_cost(),
+        unpack(lambda wildcards: LAYOUT.inputs_of_cost()),
     output:
         csv=f"{LAYOUT.cost}.csv",
         md=f"{LAYOUT.cost}.md",

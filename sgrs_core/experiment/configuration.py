@@ -121,21 +121,20 @@ def is_written_out(over: Any) -> bool:
     return isinstance(over, Mapping) and bool({"rows", "rows_of"} & over.keys())
 
 
-def load_sheet(kind: type[AnySheet], group: str, name: str, given: Any, files: Files) -> AnySheet:
-    """A table or figure that an experiment asks for.
+def load_sheet(
+    kind: type[AnySheet], group: str, name: str, given: Any, files: Files
+) -> tuple[AnySheet, str]:
+    """A table or figure that an experiment asks for, and where it is written, for errors.
 
     given: what the experiment holds under <group>.<name>; where that is no table or figure itself,
     root/<group>/<name>.yaml is read.
     """
     if is_written_out(given):
-        written, writer, at = (
-            _with_rows(kind, given, files, files.last),
-            files.writer,
-            (group, name),
-        )
-        return validated(kind, written, writer, at)
+        written = _with_rows(kind, given, files, files.last)
+        sheet = validated(kind, written, files.writer, (group, name))
+        return sheet, f"{files.last}: {group}.{name}"
     file, values = files.named(group, name, f"{files.last}: {group}")
-    return checked(kind, _with_rows(kind, values, files, file), file)
+    return checked(kind, _with_rows(kind, values, files, file), file), str(file)
 
 
 def load_method(name: str, files: Files, asked: str) -> MethodFile:

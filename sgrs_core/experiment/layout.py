@@ -179,25 +179,22 @@ class Layout:
         """Each run of the tables once, with its score files under `last` and `best_on_test`."""
         lines: dict[tuple[str, int, str], dict[str, Any]] = {}
         for name, table in self.plan.tables.items():
-            if not {"last", "best_on_test"} <= set(self.plan.selections(table.dataset)):
+            if not set(GAIN) <= set(self.plan.selections(table.dataset)):
                 continue
             for entry in self.plan.entries(name):
                 point = entry.points[0]
-                lines[point[:3]] = {
-                    "dataset": point.dataset,
-                    "labelled": point.labelled,
-                    "method": point.variant,
-                    **{
-                        selection: [self._of(self.scores, one, selection) for one in entry.points]
-                        for selection in ("last", "best_on_test")
-                    },
+                line = {"dataset": point.dataset, "labelled": point.labelled}
+                scores = {
+                    selection: [self._of(self.scores, one, selection) for one in entry.points]
+                    for selection in GAIN
                 }
+                lines[point[:3]] = {**line, "method": point.variant, **scores}
         return list(lines.values())
 
     def scores_of_selection_gain(self) -> list[str]:
         """All score files behind the table of what choosing on the test scans adds."""
         lines = self.lines_of_selection_gain()
-        return [file for line in lines for key in ("last", "best_on_test") for file in line[key]]
+        return [file for line in lines for selection in GAIN for file in line[selection]]
 
     def outputs_of_selection_gain(self) -> list[str]:
         """The files of that table; none where no checkpoint is chosen on test scans."""
@@ -233,15 +230,11 @@ class Layout:
             for entry in self.plan.entries(name)
         ]
 
-    def records_of_cost(self) -> list[str]:
-        """The records of all runs that stand in a table."""
-        runs = [run for line in self.lines_of_cost() for run in line["runs"]]
-        return list(dict.fromkeys(run["record"] for run in runs))
-
-    def scores_of_cost(self) -> list[str]:
-        """The score files of all runs that stand in a table."""
+    def inputs_of_cost(self) -> dict[str, list[str]]:
+        """The records and score files of all runs that stand in a table."""
+        records = [run["record"] for line in self.lines_of_cost() for run in line["runs"]]
         scores = [file for name in self.plan.tables for file in self.scores_of_table(name)]
-        return list(dict.fromkeys(scores))
+        return {"records": list(dict.fromkeys(records)), "scores": list(dict.fromkeys(scores))}
 
     def lines_of_figure(self, name: str) -> list[dict[str, Any]]:
         """What a figure shows: the first selection and seed of each of its rows."""
@@ -318,6 +311,7 @@ SHOWN: dict[FigureKind, tuple[str, ...]] = {
     "training_curves": ("log",),
     "paired_scores": ("scores",),
 }
+GAIN = ("last", "best_on_test")  # between which the table of the selections' gain lies
 NOTHING = "(?!)"  # the regular expression that no text matches
 
 

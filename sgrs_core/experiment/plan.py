@@ -100,7 +100,7 @@ class Plan:
 
     def selections(self, name: str) -> list[Selection]:
         """The ways of choosing a checkpoint on a data set."""
-        return self.experiment.selections_on(name)
+        return self.dataset(name).selections or self.experiment.selections
 
     def preparation(self, name: str) -> dict[str, Any]:
         """How a data set's scans are prepared: whatever changes this prepares them anew."""

@@ -11,7 +11,6 @@ from sgrs_core.experiment.configuration import (
     Files,
     check_known,
     checked,
-    is_written_out,
     load_experiment,
     load_method,
     load_sheet,
@@ -45,29 +44,20 @@ def load_plan(values: Mapping[str, Any], own: Sequence[Path], root: Path) -> Pla
     files = Files(own, root)
     experiment = load_experiment(values, files)
     splits = {name: _splits(name, one, files) for name, one in experiment.datasets.items()}
+    places: dict[str, str] = {}
 
-    def sheets(
-        kind: type[AnySheet], group: str, wanted: Mapping[str, Filter]
-    ) -> dict[str, AnySheet]:
-        given = values.get(group, {})
-        read = {name: load_sheet(kind, group, name, given[name], files) for name in wanted}
-        return {
-            name: _counting_all(sheet.with_choice_of(wanted[name]), splits)
-            for name, sheet in read.items()
-        }
+    def load(kind: type[AnySheet], group: str, wanted: Mapping[str, Filter]) -> dict[str, AnySheet]:
+        sheets = {}
+        for name, choice in wanted.items():
+            sheet, places[name] = load_sheet(kind, group, name, values[group][name], files)
+            sheets[name] = _counting_all(sheet.with_choice_of(choice), splits)
+        return sheets
 
-    tables = sheets(Table, "tables", experiment.tables)
-    figures = sheets(Figure, "figures", experiment.figures)
+    tables = load(Table, "tables", experiment.tables)
+    figures = load(Figure, "figures", experiment.figures)
     for name in experiment.headline:
         check_known(f"{files.last}: headline", name, [*tables, *figures])
     _check_sheet_names(tables, figures, files.last)
-    places = {
-        name: f"{files.last}: {group}.{name}"
-        if is_written_out(values[group][name])
-        else str(root / group / f"{name}.yaml")
-        for group, names in (("tables", tables), ("figures", figures))
-        for name in names
-    }
     asking = {
         row.method: f"{places[name]}: rows.method"
         for name, sheet in {**tables, **figures}.items()
@@ -79,19 +69,19 @@ def load_plan(values: Mapping[str, Any], own: Sequence[Path], root: Path) -> Pla
             places[".".join(place)] = str(files.writer(place))
             asking.setdefault(method, f"{files.writer(place)}: datasets.{name}.methods")
     plan = Plan(
-        root,
-        experiment,
-        splits,
-        {name: load_method(name, files, asked) for name, asked in asking.items()},
-        tables,
-        figures,
-        frozenset(
+        root=root,
+        experiment=experiment,
+        splits=splits,
+        methods={name: load_method(name, files, asked) for name, asked in asking.items()},
+        tables=tables,
+        figures=figures,
+        comparable=frozenset(
             name
             for name, dataset in experiment.datasets.items()
             if _is_comparable(name, dataset, splits[name], root)
         ),
-        places,
-        {name: over or {} for name, over in values["datasets"].items()},
+        places=places,
+        written={name: over or {} for name, over in values["datasets"].items()},
     )
     for name in plan.sheets:
         _check_sheet(plan, name, files.last)

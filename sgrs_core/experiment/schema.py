@@ -329,10 +329,6 @@ class Experiment(Strict):
     headline: list[str] = []
     """the tables and figures that the target `headline` makes"""
 
-    def selections_on(self, dataset: str) -> list[Selection]:
-        """The ways of choosing a checkpoint on a data set."""
-        return self.datasets[dataset].selections or self.selections
-
 
 class Recipe(Strict):
     """How a method's authors ran it on a data set, where that differs from the data set's keys."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sgrs_core.experiment.originals import patient_of
-from sgrs_core.experiment.plan import COST, SELECTION_GAIN, Plan, Point, entries_of
+from sgrs_core.experiment.plan import COST, SELECTION_GAIN, Entry, Plan, Point, entries_of
 from sgrs_core.experiment.schema import SHOWING_SCANS, FigureKind, Filter
 from sgrs_core.experiment.splits import PARTS
 
@@ -166,11 +166,7 @@ class Layout:
                 "reference": entry.row.variant == table.reference,
                 "upper_bound": entry.row.variant == table.upper_bound
                 and entry.labelled == table.most_labelled,
-                "scores": {
-                    selection: [self._of(self.scores, point, selection) for point in entry.points]
-                    for selection in selections
-                    if entry in wanted
-                },
+                "scores": self._scores(entry, selections) if entry in wanted else {},
             }
             for entry in entries_of(table, Filter(), self.plan.experiment.seeds)
         ]
@@ -183,12 +179,12 @@ class Layout:
                 continue
             for entry in self.plan.entries(name):
                 point = entry.points[0]
-                line = {"dataset": point.dataset, "labelled": point.labelled}
-                scores = {
-                    selection: [self._of(self.scores, one, selection) for one in entry.points]
-                    for selection in GAIN
+                lines[point[:3]] = {
+                    "dataset": point.dataset,
+                    "labelled": point.labelled,
+                    "method": point.variant,
+                    **self._scores(entry, GAIN),
                 }
-                lines[point[:3]] = {**line, "method": point.variant, **scores}
         return list(lines.values())
 
     def scores_of_selection_gain(self) -> list[str]:
@@ -299,6 +295,13 @@ class Layout:
         run = self.run_of(wildcards)
         judges = [scan for scans in run["selection_scans"].values() for scan in scans]
         return list(dict.fromkeys([*run["labelled"], *run["unlabelled"], *judges]))
+
+    def _scores(self, entry: Entry, selections: Sequence[str]) -> dict[str, list[str]]:
+        """An entry's score files by selection, one for each seed."""
+        return {
+            selection: [self._of(self.scores, point, selection) for point in entry.points]
+            for selection in selections
+        }
 
     def _of(self, pattern: str, point: Point, selection: str = "") -> str:
         return pattern.format(**point._asdict(), selection=selection)

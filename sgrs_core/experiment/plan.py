@@ -122,12 +122,11 @@ class Plan:
         geometry: whether its prepared scans carry their own; see `input_spec_of`.
         """
         dataset = self.dataset(name)
-        own = dataset.nifti if dataset.format == "nifti" else None
         return {
             "format": dataset.format,
             "geometry": dataset.source in ("phantom", "raw"),
             "downsample": dataset.downsample,
-            "nifti": asdict(own) if own else {},
+            "nifti": asdict(dataset.custom) if dataset.custom else {},
         }
 
     def recipe(self, dataset: str, row: Row) -> Recipe | None:

@@ -235,18 +235,19 @@ class Dataset(Strict):
         folder = Path(self.folder or "")
         if self.source != "raw":
             return [str(folder / self.prepared_file_of(scan))]
-        of = (
-            self.nifti.files
-            if self.nifti and self.format == "nifti"
-            else ORIGINAL_FILES[self.format]
-        )
-        return [str(file) for file in of(folder, scan)]
+        files = self.custom.files if self.custom else ORIGINAL_FILES[self.format]
+        return [str(file) for file in files(folder, scan)]
+
+    @property
+    def custom(self) -> NiftiSettings | None:
+        """How a data set of one's own is prepared; None for the owners' formats."""
+        return self.nifti if self.format == "nifti" else None
 
     def options(self) -> dict[str, Any]:
         """What the preparation of an original scan must know besides its files."""
         if self.format == "pancreas":
             return {"label_origin": self.label_origin, "label_placement": self.label_placement}
-        return asdict(self.nifti) if self.format == "nifti" and self.nifti else {}
+        return asdict(self.custom) if self.custom else {}
 
 
 class Filter(Strict):

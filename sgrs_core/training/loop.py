@@ -40,8 +40,8 @@ from sgrs_core.methods.precision import (
 )
 from sgrs_core.training.checkpoint import Best, Progress, resume, save
 from sgrs_core.training.diagnostics import diagnose
-from sgrs_core.training.signals import StoppedError, no_signal
-from sgrs_core.training.tensorboard import OnRow, ignore_row
+from sgrs_core.training.signals import StoppedError
+from sgrs_core.training.tensorboard import OnRow
 
 logger = logging.getLogger(__name__)
 
@@ -59,9 +59,9 @@ def train(
     run: Run,
     read: Callable[[str], Volume],
     unfinished: Path,
-    asked_to_stop: Callable[[], str | None] = no_signal,
+    asked_to_stop: Callable[[], str | None] = lambda: None,
     scans_sha256: str = "",
-    on_row: OnRow = ignore_row,
+    on_row: OnRow = lambda row: None,
 ) -> Trained:
     """Train from the start, or from the newest checkpoint in the folder `unfinished`.
 

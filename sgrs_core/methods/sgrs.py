@@ -293,7 +293,7 @@ class SynergyGuidedRegionalSupervision(Method):
         if self.settings.noise_robust_cross_entropy == "released":
             smoothed = losses.released_noise_robust_cross_entropy
         else:
-            smoothed = losses.noise_robust_cross_entropy
+            smoothed = losses.partial_cross_entropy
         return Part(self.summed(smoothed(logits, label, mask, epsilon), label), dice)
 
     def summed(self, mean: Tensor, label: Tensor) -> Tensor:

@@ -9,12 +9,12 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
-from pydantic.dataclasses import dataclass
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.experiment.settings import CONFIG, Selection, TrainingSettings
+from sgrs_core.experiment.settings import Selection, TrainingSettings
 from sgrs_core.losses.common import foreground
 from sgrs_core.networks.vnet import VNet
 
@@ -55,9 +55,10 @@ class Candidate(NamedTuple):
     prefixes: tuple[str, ...] = ("",)
 
 
-@dataclass(frozen=True, config=CONFIG)
-class NoSettings:
-    """For methods that have nothing to set beyond the training settings."""
+class MethodSettings(BaseModel):
+    """What a method can be told beyond the training settings: here, nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Method(nn.Module):
@@ -69,7 +70,7 @@ class Method(nn.Module):
     labelled_scans: how many the run has; None: not known.
     """
 
-    Settings: ClassVar[type] = NoSettings
+    Settings: ClassVar[type[MethodSettings]] = MethodSettings
     uses_unlabelled: ClassVar[bool] = True
 
     network: nn.Module

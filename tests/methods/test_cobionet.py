@@ -336,7 +336,7 @@ def test_the_prediction_is_the_mean_of_both_networks_or_one_of_them(tiny_trainin
         for name, expected in (
             ("ensemble", (first + second) / 2), ("first", first), ("second", second)
         ):  # fmt: skip
-            method.settings = replace(method.settings, prediction=name)
+            method.settings = method.settings.model_copy(update={"prediction": name})
             torch.testing.assert_close(method.predict(images), expected)
     assert not torch.allclose(first, second)
 

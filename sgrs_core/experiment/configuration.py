@@ -7,18 +7,15 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import is_dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass as dataclass_of
-from pydantic.dataclasses import is_pydantic_dataclass
 
 from sgrs_core.experiment.schema import Experiment, Figure, MethodFile, Sheet, Splits
-from sgrs_core.experiment.settings import CONFIG, is_plain
+from sgrs_core.experiment.settings import is_plain
 from sgrs_core.experiment.words import NAME, allowed_at, keys_at
 
 Model = TypeVar("Model")
@@ -245,9 +242,6 @@ def validated(
 
     writer: tells the file that wrote what stands at a place.
     """
-    # A method of one's own may have a plain dataclass, which alone would take unknown keys.
-    if is_dataclass(kind) and not is_pydantic_dataclass(kind):
-        kind = dataclass_of(frozen=True, config=CONFIG)(kind)  # type: ignore[assignment]
     try:
         # Through JSON, because only there do strict types accept a list for a tuple.
         return TypeAdapter(kind).validate_json(json.dumps(values, default=str), strict=True)

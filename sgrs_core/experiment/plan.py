@@ -98,6 +98,14 @@ class Plan:
         """All scans of a data set."""
         return list(self.splits[name].scans())
 
+    def labelled_scans(self, name: str, part: str) -> list[str]:
+        """The scans of one of a data set's PARTS whose labels some run or score uses."""
+        lists = self.splits[name]
+        if part != "train":
+            return list(lists.present(getattr(lists, part)))
+        most = max((point.labelled for point in self.rows if point.dataset == name), default=0)
+        return list(lists.labelled(most))
+
     def selections(self, name: str) -> list[Selection]:
         """The ways of choosing a checkpoint on a data set."""
         return self.dataset(name).selections or self.experiment.selections
@@ -106,7 +114,7 @@ class Plan:
         """How a data set's scans are prepared: whatever changes this prepares them anew."""
         dataset = self.dataset(name)
         how: dict[str, Any]
-        if dataset.source in ("phantom", "raw"):
+        if dataset.has_original_files:
             how = {"format": dataset.format, "options": dataset.options()}
         else:
             how = {
@@ -124,7 +132,7 @@ class Plan:
         dataset = self.dataset(name)
         return {
             "format": dataset.format,
-            "geometry": dataset.source in ("phantom", "raw"),
+            "geometry": dataset.has_original_files,
             "downsample": dataset.downsample,
             "nifti": asdict(dataset.custom) if dataset.custom else {},
         }

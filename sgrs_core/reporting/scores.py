@@ -3,19 +3,20 @@
 No torch here: a job that writes a table starts in a second.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas
 from numpy.typing import NDArray
 from pandas import DataFrame
 
-METRICS = ("dice", "jaccard", "hd95", "asd")
+NAMES = {"dice": "Dice", "jaccard": "Jaccard", "hd95": "95HD", "asd": "ASD"}  # as printed
+METRICS = tuple(NAMES)
 PRIMARY = "dice"  # the metric that claims rest on; the others are exploratory
-NAMES = dict(zip(METRICS, ("Dice", "Jaccard", "95HD", "ASD"), strict=True))  # as printed
 PERCENT = ("dice", "jaccard")  # fractions in the score files, per cent in the tables
+FACTORS = {metric: 100 if metric in PERCENT else 1 for metric in METRICS}  # to a table's units
 UNITS = {metric: "%" if metric in PERCENT else "voxels" for metric in METRICS}
 HEADINGS = {metric: f"{NAMES[metric]} ({UNITS[metric]})" for metric in METRICS}
 SCORINGS = ("published", "strict")
@@ -95,25 +96,27 @@ def counted(scores: DataFrame, scoring: str) -> DataFrame:
     An empty prediction is 0 in Dice and Jaccard. Its distances are 0, the best there is, under
     `published`; the image's diagonal under `strict`, and NaN in files that do not name it.
     """
+    values = in_units(scores)
     empty = scores["empty"].astype(bool)
-    values = scores[list(METRICS)].astype(float)
-    if scoring == "published":
-        values = values.mask(empty, 0.0)
-    else:
-        diagonal = scores.get("diagonal", pandas.Series(np.nan, scores.index))
-        for metric in METRICS:
-            values[metric] = values[metric].mask(empty, 0.0 if metric in PERCENT else diagonal)
-    return in_units(values)
+    diagonal = scores.get("diagonal", pandas.Series(np.nan, scores.index))
+    for metric in METRICS:
+        is_zero = metric in PERCENT or scoring == "published"
+        values[metric] = values[metric].mask(empty, 0.0 if is_zero else diagonal)
+    return values
 
 
-def in_units(values: DataFrame) -> DataFrame:
+def in_units(scores: DataFrame) -> DataFrame:
     """Columns METRICS of a score file in a table's units."""
-    return values[list(METRICS)].astype(float) * [
-        100 if metric in PERCENT else 1 for metric in METRICS
-    ]
+    return scores[list(METRICS)].astype(float) * list(FACTORS.values())
 
 
 def summarise(scores: DataFrame, scoring: str) -> dict[str, float]:
     """The mean of each metric over one seed's scans, in a table's units; see `counted`."""
     means = gather([scores], scoring).values.mean(axis=(1, 2))
     return dict(zip(METRICS, map(float, means), strict=True))
+
+
+def dice_by_title(rows: Sequence[Mapping[str, Any]]) -> DataFrame:
+    """Dice in per cent: a row for each scan, a column for each row's `title`, from its `scores`."""
+    files = {row["title"]: pandas.read_csv(row["scores"], index_col="scan") for row in rows}
+    return DataFrame({title: file["dice"] for title, file in files.items()}) * FACTORS["dice"]

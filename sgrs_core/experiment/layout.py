@@ -241,6 +241,20 @@ class Layout:
         runs = [run for line in self.lines_of_cost() for run in line["runs"]]
         return list(dict.fromkeys(run["record"] for run in runs))
 
+    def benchmarks_of_cost(self) -> list[str]:
+        """The benchmarks of these runs' evaluations.
+
+        Not of scores from before there were any: to ask for these would evaluate the runs anew.
+        """
+        runs = [run for line in self.lines_of_cost() for run in line["runs"]]
+        files = [Path(file) for run in runs for file in run["evaluations"]]
+        scores = Path(self.scores).name
+        return [
+            str(file)
+            for file in dict.fromkeys(files)
+            if file.exists() or not file.with_name(scores).exists()
+        ]
+
     def scores_of_cost(self) -> list[str]:
         """The score files of all runs that stand in a table."""
         scores = [file for name in self.plan.tables for file in self.scores_of_table(name)]

@@ -77,8 +77,8 @@ class Case:
     def with_arrays(self, change: Callable[[NDArray[Any]], NDArray[Any]], **more: Any) -> "Case":
         """The case with image, label and predictions changed alike, and `more` fields."""
         panels = [Panel(panel.title, change(panel.prediction)) for panel in self.panels]
-        arrays = {"image": change(self.image), "label": change(self.label)}
-        return replace(self, panels=panels, **arrays, **more)
+        image, label = change(self.image), change(self.label)
+        return replace(self, image=image, label=label, panels=panels, **more)
 
 
 def read_cases(

@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
-from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
@@ -86,16 +85,16 @@ def draw_error_maps(cases: Sequence[Case], slices: Slices | None = None) -> Figu
     )
     for part, method in zip(parts[3::2, 0], methods, strict=True):
         part.text(0.95, 0.5, method, ha="right", va="center", fontsize=NORMAL)
-    for (top, under, *rows), case, indices, head, texts in zip(
+    for column, case, indices, head, texts in zip(
         parts.T[1::2], cases, chosen, heads, captions, strict=True
     ):
-        top.text(0, 0.5, head, va="center")
+        column[0].text(0, 0.5, head, va="center")
         for place, index in enumerate(indices):
-            under.text(place / len(indices), 0.5, f"{slices.axis} = {index}", va="center")
-        for above, part, panel, text in zip(rows[:-1:2], rows[1::2], case.panels, texts, strict=True):
+            column[1].text(place / len(indices), 0.5, f"{slices.axis} = {index}", va="center")
+        for above, text in zip(column[2:-1:2], texts, strict=True):
             above.text(0, 0.1, text)
-            for axes, index in zip(part.subplots(1, len(indices), squeeze=False)[0], indices):
-                draw_errors(axes, case, panel.prediction, index)
+        for part, panel in zip(column[3::2], case.panels, strict=True):
+            draw_errors(part, case, panel.prediction, indices)
     explain_colours(figure, entries)
     return figure
 
@@ -129,12 +128,15 @@ def captions_of(case: Case, letters: int) -> list[str]:
     return captions
 
 
-def draw_errors(axes: Axes, case: Case, prediction: Mask, index: int) -> None:
-    """One slice of a case with a method's errors in it, and the ground truth's outline."""
-    image, found, label = (array[..., index] for array in (case.image, prediction, case.label))
-    draw_image(axes, error_map(image, found, label), case.spacing)
-    draw_outline(axes, label, "black", "solid", OUTLINE)
-    axes.set_anchor("NW")
+def draw_errors(part: SubFigure, case: Case, prediction: Mask, indices: Sequence[int]) -> None:
+    """A case's slices side by side, with a method's errors and the ground truth's outline."""
+    row = part.subplots(1, len(indices), squeeze=False)[0]
+    for axes, index in zip(row, indices, strict=True):
+        label = case.label[..., index]
+        coloured = error_map(case.image[..., index], prediction[..., index], label)
+        draw_image(axes, coloured, case.spacing)
+        draw_outline(axes, label, "black", "solid", OUTLINE)
+        axes.set_anchor("NW")
 
 
 def error_map(image: Image, prediction: Mask, label: Mask) -> Image:

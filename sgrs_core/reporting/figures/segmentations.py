@@ -19,7 +19,6 @@ from sgrs_core.reporting.figures.style import (
     FULL_WIDTH,
     GROUND_TRUTH,
     LETTER,
-    LINE,
     PREDICTION,
     height_of,
     new_figure,
@@ -115,9 +114,7 @@ def draw_strip(
         grid[-1, place].imshow(shown.surfaces[column])
     for axes in (*grid[-1], *grid[:, len(columns) :].flat):
         axes.set_axis_off()  # not removed: an empty place keeps the strips aligned
-    page.supylabel(
-        shortened(case.name, int(sum(shown.heights) / LETTER)), multialignment="center"
-    )
+    page.supylabel(shortened(case.name, int(sum(shown.heights) / LETTER)), multialignment="center")
 
 
 def explain_colours(figure: Figure) -> None:

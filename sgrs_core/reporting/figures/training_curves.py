@@ -3,7 +3,7 @@
 import io
 from collections.abc import Mapping
 from itertools import cycle
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from cycler import cycler
 from matplotlib import rc_context
@@ -15,7 +15,7 @@ from pandas import DataFrame, Series
 from sgrs_core.reporting.figures.style import FULL_WIDTH, LINES, new_figure, settle, styled
 
 SMOOTHED_SHARE = 0.05  # of the run: what one point of a smoothed line averages
-DASHES = ("-", "--", ":")
+DASHES: tuple[Literal["-", "--", ":"], ...] = ("-", "--", ":")
 REPORT_HEIGHT = 3.4  # inches, with the legends
 REPORT_POINTS = 100  # of a line, at most
 SHARES = "weight|pseudo_label_dice|.*_fraction"  # of what is logged: between 0 and 1

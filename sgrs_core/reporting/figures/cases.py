@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sgrs_core.data.formats.image_files import read_nifti
 from sgrs_core.data.formats.images import in_patient_axes, to_array
-from sgrs_core.data.masks import Mask
+from sgrs_core.data.masks import Mask, extent
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.metrics import dice
 from sgrs_core.experiment.slices import MEDIAN, Slices
@@ -73,6 +73,12 @@ class Case:
         step = -1 if down == 2 else 1  # z runs to the head
         spacing = tuple(self.spacing[axis] for axis in axes)
         return self.with_arrays(lambda array: array.transpose(axes)[::step], spacing=spacing)
+
+    def cropped(self, margin: int) -> "Case":
+        """The case around all its masks along its first two axes, with so many voxels more."""
+        shown = np.logical_or.reduce(self.masks)
+        window = tuple(extent(shown, axis, margin) for axis in (0, 1))
+        return self.with_arrays(lambda array: array[window])
 
     def with_arrays(self, change: Callable[[NDArray[Any]], NDArray[Any]], **more: Any) -> "Case":
         """The case with image, label and predictions changed alike, and `more` fields."""

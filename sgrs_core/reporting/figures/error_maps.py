@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from sgrs_core.data.masks import Mask, extent
+from sgrs_core.data.masks import Mask
 from sgrs_core.experiment.slices import Slices
 from sgrs_core.reporting.figures.cases import Case, check_cases, shortened, verdict
 from sgrs_core.reporting.figures.planes import draw_image, draw_outline, grey
@@ -62,7 +62,10 @@ def draw_error_maps(cases: Sequence[Case], slices: Slices | None = None) -> Figu
     slices = slices or Slices(count=3)
     check_cases(cases)
     chosen = [case.chosen(slices) for case in cases]
-    cases = [cropped(case.seen_along(slices.direction)) for case in cases]
+    cases = [
+        replace(case, image=grey(case.image)).seen_along(slices.direction).cropped(MARGIN)
+        for case in cases
+    ]
     methods = [textwrap.fill(one.title, int(NAME_WIDTH / LETTER)) for one in cases[0].panels]
     room = FULL_WIDTH - NAME_WIDTH - GAP * len(cases)
     width = min(COLUMN_WIDTH, room / sum(map(len, chosen)))
@@ -97,13 +100,6 @@ def draw_error_maps(cases: Sequence[Case], slices: Slices | None = None) -> Figu
             draw_errors(part, case, panel.prediction, indices)
     explain_colours(figure, entries)
     return figure
-
-
-def cropped(case: Case) -> Case:
-    """The case around all that its slices can show of masks; its image in grey, from 0 to 1."""
-    shown = np.logical_or.reduce(case.masks)
-    window = tuple(extent(shown, axis, MARGIN) for axis in (0, 1))
-    return replace(case, image=grey(case.image)).with_arrays(lambda array: array[window])
 
 
 def head_of(case: Case, letters: int) -> str:

@@ -26,12 +26,14 @@ class Scores(NamedTuple):
     """The scores of one row's seeds under one selection.
 
     values: (metric, seed, scan) in a table's units; NaN where nothing can be counted. empty: the
-    number of empty predictions over all seeds.
+    number of empty predictions over all seeds. judged: the metrics that hold no empty prediction's
+    distance of 0.
     """
 
     scans: tuple[str, ...]
     values: NDArray[np.float64]
     empty: int
+    judged: Sequence[str]
 
     def of(self, metric: str) -> NDArray[np.float64]:
         """One metric: (seed, scan)."""
@@ -48,36 +50,33 @@ def gather(files: Sequence[DataFrame], scoring: str) -> Scores:
     for one in ordered[1:]:
         check_same_scans(scans, tuple(map(str, one["scan"])))
     values = np.array([counted(one, scoring).to_numpy().T for one in ordered]).swapaxes(0, 1)
-    return Scores(scans, values, sum(int(one["empty"].sum()) for one in files))
+    empty = sum(int(one["empty"].sum()) for one in files)
+    return Scores(scans, values, empty, PERCENT if scoring == "published" and empty else METRICS)
 
 
 def read_scores(file: str | Path) -> DataFrame:
-    """A score file. Raises ValueError, naming it, as `check_scores` does."""
-    scores = pandas.read_csv(file)
-    try:
-        check_scores(scores)
-    except ValueError as error:
-        raise ValueError(f"{file}: {error}") from None
-    return scores
-
-
-def check_scores(scores: DataFrame) -> None:
-    """Raise ValueError, naming the scan, for scores that cannot be.
+    """A score file. Raises ValueError, naming it and the scan, for scores that cannot be.
 
     A file without scans, a scan that stands there twice, a metric of a non-empty prediction that is
     no number, a Dice or Jaccard outside [0, 1].
     """
+    scores = pandas.read_csv(file)
     if scores.empty:
-        raise ValueError("a score file names no scan: evaluate its run anew")
+        raise ValueError(f"{file}: a score file names no scan: evaluate its run anew")
     twice = scores["scan"][scores["scan"].duplicated()]
     if len(twice):
-        raise ValueError(f"scan {twice.iloc[0]} stands twice in a score file: evaluate anew")
+        raise ValueError(
+            f"{file}: scan {twice.iloc[0]} stands twice in a score file: evaluate anew"
+        )
     found = scores[~scores["empty"].astype(bool)]
     for metric in METRICS:
         outside = ~found[metric].between(0, 1 if metric in PERCENT else np.inf)
         if outside.any():
             scan, value = found.loc[outside, ["scan", metric]].iloc[0]
-            raise ValueError(f"scan {scan}: {metric} = {value} is no score: evaluate its run anew")
+            raise ValueError(
+                f"{file}: scan {scan}: {metric} = {value} is no score: evaluate its run anew"
+            )
+    return scores
 
 
 def check_same_scans(scans: Sequence[str], others: Sequence[str]) -> None:

@@ -15,7 +15,6 @@ from pandas import DataFrame
 from sgrs_core.experiment.settings import Margins
 from sgrs_core.reporting.scores import (
     METRICS,
-    PERCENT,
     PRIMARY,
     SCORINGS,
     Scores,
@@ -143,11 +142,6 @@ class _Row:
     def is_reference(self) -> bool:
         return bool(self.spec.get("reference"))
 
-    def may_be_judged(self, metric: str) -> bool:
-        """Whether no distance is an empty prediction's 0."""
-        assert self.scores is not None  # only rows that are run are judged
-        return metric in PERCENT or self.scoring == "strict" or not self.scores.empty
-
     def nearest(self, others: Sequence["_Row"]) -> "_Row | None":
         """The first of its own recipe, else the first; None of none."""
         return min(others, key=lambda other: other.recipe != self.recipe, default=None)
@@ -205,7 +199,7 @@ def _own_columns(
             f"{metric}_low": low,
             f"{metric}_high": high,
         }
-        if not np.isnan(printed[metric]) and row.may_be_judged(metric):
+        if not np.isnan(printed[metric]) and metric in row.scores.judged:
             columns[f"{metric}_verdict"] = verdict(
                 printed[metric], seeds, rules.margin[metric], rules.confidence
             )
@@ -249,11 +243,12 @@ def _compare_with_upper_bound(run: Sequence[_Row], rules: Rules) -> None:
             }
 
 
-def _difference(row: _Row, other: _Row, metric: str, confidence: float) -> Difference:
+def _difference(row: _Row, reference: _Row, metric: str, confidence: float) -> Difference:
     """Nothing where a distance is an empty prediction's 0."""
-    assert row.scores is not None  # only rows that are run are compared
-    assert other.scores is not None
-    check_same_scans(other.scores.scans, row.scores.scans)
-    if not (row.may_be_judged(metric) and other.may_be_judged(metric)):
+    ours, others = row.scores, reference.scores
+    assert ours is not None  # only rows that are run are compared
+    assert others is not None
+    check_same_scans(others.scans, ours.scans)
+    if metric not in ours.judged or metric not in others.judged:
         return Difference(np.nan)
-    return compare(row.scores.of(metric), other.scores.of(metric), confidence)
+    return compare(ours.of(metric), others.of(metric), confidence)

@@ -110,7 +110,7 @@ def draw_strip(
                 draw_outline(axes, mask[..., index], PREDICTION, "solid")
             draw_outline(axes, case.label[..., index], GROUND_TRUTH, "dashed")
         above = [*names[place : place + 1], verdict(mask, case.label) if column else ""]
-        grid[0, place].set_title("\n".join(above), linespacing=1.4)
+        grid[0, place].set_title("\n".join(above))
         grid[-1, place].imshow(shown.surfaces[column])
     for axes in (*grid[-1], *grid[:, len(columns) :].flat):
         axes.set_axis_off()  # not removed: an empty place keeps the strips aligned

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from itertools import cycle
 from typing import Any, Literal, NamedTuple
 
-from cycler import cycler
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.rcsetup import cycler
 from pandas import DataFrame, Series
 
 from sgrs_core.reporting.figures.style import FULL_WIDTH, LINES, new_figure, settle, styled

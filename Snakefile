@@ -31,8 +31,10 @@ rule all:
         [LAYOUT.outputs(name) for name in [*PLAN.tables, *PLAN.figures]],
         LAYOUT.outputs_of_selection_gain(),
         LAYOUT.outputs_of_cost(),
+        LAYOUT.results_of(PLAN.sheets),
 
 
 rule headline:
     input:
         [LAYOUT.outputs(name) for name in PLAN.experiment.headline],
+        LAYOUT.results_of(PLAN.experiment.headline),

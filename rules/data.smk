@@ -93,6 +93,11 @@ rule list_prepared:
     conda:
         "../envs/data.yaml"
     params:
-        scans=lambda wildcards, input: list(input.volumes),
+        scans=lambda wildcards: LAYOUT.volumes_of_part(
+            wildcards.dataset, wildcards.part
+        ),
+        labelled=lambda wildcards: PLAN.labelled_scans(
+            wildcards.dataset, wildcards.part
+        ),
     script:
         "../workflow_scripts/list_prepared.py"

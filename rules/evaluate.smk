@@ -21,6 +21,9 @@ rule evaluate:
         runtime=30,
     params:
         volumes=lambda wildcards: LAYOUT.test_volumes(wildcards.dataset),
+        predicting=LAYOUT.predicting_of,
+        inference=lambda wildcards, threads: LAYOUT.inference_of(wildcards),  # with its batch
+        device=lambda wildcards, threads: LAYOUT.run_of(wildcards)["training"]["device"],
         results=lambda wildcards: RESULTS,
     script:
         "../workflow_scripts/evaluate.py"

@@ -2,11 +2,14 @@
 # declared: a killed job's declared outputs are deleted, and the next start goes on from there.
 # The outputs are marked `update` so that they stay when the job starts again: a run whose record
 # says that it is finished, with these settings and scans, is not trained a second time.
+#
+# A job is done again when its params change, but for those whose functions take more than the
+# wildcards: these hold settings that change no weight.
 
 
 rule train:
     input:
-        LAYOUT.prepared_for_run,
+        prepared=LAYOUT.prepared_for_run,
     output:
         model=update(f"{RUN}/model.pt"),  # the weights of all selections
         log=update(f"{RUN}/log.csv"),
@@ -24,7 +27,8 @@ rule train:
         mem_mb=16000,
         runtime=720,
     params:
-        run=LAYOUT.run_of,
+        identity=LAYOUT.identity_of,
+        run=lambda wildcards, threads: LAYOUT.run_of(wildcards),
         volumes=LAYOUT.volumes_of_run,
         preparation=lambda wildcards: PLAN.preparation_of_new(wildcards.dataset),
         unfinished=LAYOUT.unfinished,

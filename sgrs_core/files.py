@@ -1,5 +1,6 @@
 """Files that a reader never sees half of, folders with one worker, digests."""
 
+import errno
 import hashlib
 import logging
 import os
@@ -32,8 +33,15 @@ def atomic(path: Path) -> Iterator[Path]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text as UTF-8, whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
+    """Write bytes, whole or not at all. Raises OSError, naming the file, if they do not arrive."""
     with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(content)
+        if temporary.stat().st_size != len(content):
+            raise OSError(errno.EIO, "not all of it was written", str(path))
 
 
 def _to_disk(path: Path) -> None:
@@ -51,9 +59,8 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def sha256_of_all(files: Mapping[str, Path]) -> str:
-    """One SHA-256 for files under their names, in whatever order they are given."""
-    digests = {name: sha256_of(path) for name, path in files.items()}
+def sha256_of_all(digests: Mapping[str, str]) -> str:
+    """One SHA-256 for the digests of files under their names, in whatever order they are given."""
     return hashlib.sha256(repr(sorted(digests.items())).encode()).hexdigest()
 
 

@@ -1,6 +1,7 @@
 """Predict and score all test scans with one trained model."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +10,12 @@ import torch
 from sgrs_core.clock import bring_back
 from sgrs_core.data.formats.image_files import write_image
 from sgrs_core.data.formats.images import to_image
+from sgrs_core.data.prepared import check_unchanged, listed_digests, lists_among
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.model import load_model
 from sgrs_core.evaluation.scoring import evaluate, write_scores
 from sgrs_core.experiment.run import Run
+from sgrs_core.experiment.settings import InferenceSettings
 from sgrs_core.log import log_to
 from sgrs_core.methods.base import Method
 from sgrs_core.training.gpu import gpu_for
@@ -25,8 +28,15 @@ def main(snakemake: "Snakemake") -> None:
     log_to(snakemake.log[0])
     torch.set_num_threads(snakemake.threads)
     files = {Path(file).stem: Path(file) for file in snakemake.params.volumes}
+    check_unchanged(files, listed_digests(files, lists_among(snakemake.input.prepared)))
     predictions = Path(snakemake.output.predictions)
-    run, method, _ = load_model(Path(snakemake.input.model), snakemake.wildcards.selection)
+    trained, method, _ = load_model(Path(snakemake.input.model), snakemake.wildcards.selection)
+    # How it predicts is today's: only weights were decided by training.
+    run = replace(
+        trained,
+        training=replace(trained.training, device=snakemake.params.device),
+        inference=InferenceSettings(**snakemake.params.inference),
+    )
     with gpu_for(run.training.device, snakemake.config):
         lines = work(run, method, files, predictions)
     write_scores(Path(snakemake.output.scores), lines)

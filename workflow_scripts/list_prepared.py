@@ -1,9 +1,9 @@
-"""List the prepared scans of a part of a data set, with their digests."""
+"""Check the prepared scans of a part of a data set, and list them with their digests."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sgrs_core.digests import list_files
+from sgrs_core.data.prepared import list_prepared
 from sgrs_core.log import log_to
 
 if TYPE_CHECKING:
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 def main(snakemake: "Snakemake") -> None:
     log_to(snakemake.log[0])
-    list_files(Path(snakemake.output.digests), map(Path, snakemake.input.volumes))
+    files = [Path(file) for file in snakemake.input.volumes]
+    list_prepared(Path(snakemake.output.digests), files, snakemake.params.labelled)
 
 
 if "snakemake" in globals():

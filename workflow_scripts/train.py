@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from sgrs_core.clock import bring_back
+from sgrs_core.data.prepared import check_unchanged, listed_digests, lists_among
 from sgrs_core.data.preprocessing.input_spec import input_spec_of
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.model import save_model
@@ -33,12 +34,15 @@ def main(snakemake: "Snakemake") -> None:
     files = {Path(file).stem: Path(file) for file in snakemake.params.volumes}
     model, record = Path(snakemake.output.model), Path(snakemake.output.record)
     with exclusive_lock(record.parent, wait=True):
-        scans = sha256_of_all(files)
-        if model.is_file() and is_record_of(run, scans, record):
+        digests = listed_digests(files, lists_among(snakemake.input.prepared))
+        scans = sha256_of_all(digests)
+        all_there = all(Path(file).is_file() for file in snakemake.output)
+        if all_there and is_record_of(run, scans, record):
             logger.info(
                 "this run is finished, says %s; to train it anew, delete its folder", record
             )
             return
+        check_unchanged(files, digests)
         gpu = gpu_for(run.training.device, snakemake.config)
         events = tensorboard_for(snakemake.config, record.with_name("tensorboard"))
         with events as on_row, gpu, defer_signals() as asked_to_stop:

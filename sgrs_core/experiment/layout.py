@@ -5,7 +5,7 @@ path: which run is it, which scans does that run read, which score files stand b
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from sgrs_core.experiment.originals import patient_of
 from sgrs_core.experiment.plan import COST, SELECTION_GAIN, Plan, Point, entries_of
 from sgrs_core.experiment.presence import files_of
+from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.schema import SHOWING_SCANS, FigureKind, Filter
 from sgrs_core.experiment.splits import PARTS
 
@@ -45,6 +46,7 @@ class Layout:
         self.run = f"{self.results}/{{dataset}}/labelled-{{labelled}}/{{variant}}/seed-{{seed}}"
         self.selected = f"{self.run}/{{selection}}"
         self.unfinished = f"{self.run}/unfinished"
+        self.model = f"{self.run}/model.pt"
         self.training_log = f"{self.run}/log.csv"
         self.record = f"{self.run}/record.json"
         self.evaluation_benchmark = f"{self.selected}/benchmark.tsv"
@@ -119,6 +121,20 @@ class Layout:
             raise ValueError(f"no table or figure of this experiment has the run {point}")
         return self.plan.run(point)
 
+    def identity_of(self, wildcards: Wildcards) -> dict[str, Any]:
+        """The part of that description whose change trains the run anew; see `Run.identity`."""
+        return Run.from_description(self.run_of(wildcards)).identity()
+
+    def inference_of(self, wildcards: Wildcards) -> dict[str, Any]:
+        """How the run's model predicts the test scans today, whatever its model file noted."""
+        inference: dict[str, Any] = self.run_of(wildcards)["inference"]
+        return inference
+
+    def predicting_of(self, wildcards: Wildcards) -> dict[str, Any]:
+        """The part of it whose change evaluates anew."""
+        inference = self.inference_of(wildcards)
+        return {key: inference[key] for key in ("stride", "largest_component")}
+
     def volumes_of_run(self, wildcards: Wildcards) -> list[str]:
         """The prepared scans that a run may read."""
         return self.volumes(wildcards.dataset, self._scans_of_run(wildcards))
@@ -127,21 +143,38 @@ class Layout:
         """What a run learns from and is chosen by: lists of prepared files, and missing files.
 
         A list stands for its files. One that was deleted is asked for by itself, unless the run is
-        finished and needs it no more.
+        finished and needs it no more. Before a training all lists are asked for: they are written
+        when their scans can serve.
         """
-        return self._prepared(wildcards, self._scans_of_run(wildcards), self.record)
+        results = (self.model, self.training_log, self.record)
+        return self._prepared(wildcards, self._scans_of_run(wildcards), results, PARTS)
 
     def prepared_for_test(self, wildcards: Wildcards) -> list[str]:
         """What an evaluation reads, likewise."""
         lists = self.plan.splits[wildcards.dataset]
-        return self._prepared(wildcards, lists.present(lists.test), self.scores)
+        return self._prepared(wildcards, lists.present(lists.test), (self.scores,), ())
 
-    def _prepared(self, wildcards: Wildcards, scans: Sequence[str], result: str) -> list[str]:
-        """The lists that have these scans, and the files missing although the lists name them."""
+    def _prepared(
+        self,
+        wildcards: Wildcards,
+        scans: Sequence[str],
+        results: Sequence[str],
+        parts_before: Sequence[str],
+    ) -> list[str]:
+        """The lists that have these scans, and the files missing although the lists name them.
+
+        results: what is there when nothing needs to be read; parts_before: what else is listed
+        before that.
+        """
         name, splits = wildcards.dataset, self.plan.splits[wildcards.dataset]
-        parts = [part for part in PARTS if set(scans).intersection(getattr(splits, part))]
+        finished = all(Path(one.format(**vars(wildcards))).exists() for one in results)
+        parts = [
+            part
+            for part in PARTS
+            if set(scans).intersection(getattr(splits, part))
+            or (not finished and part in parts_before and getattr(splits, part))
+        ]
         lists = [self.prepared.format(dataset=name, part=part) for part in parts]
-        finished = Path(result.format(**vars(wildcards))).exists()
         if finished or not all(Path(one).exists() for one in lists):
             return lists
         # One look into the folder, not one for each of hundreds of files of each run.
@@ -314,6 +347,24 @@ class Layout:
                 },
             }
             for point in self.plan.rows
+        ]
+
+    def results_of(self, names: Iterable[str]) -> list[str]:
+        """The files of all runs of some tables and figures, so that a removed one is made again."""
+        points = dict.fromkeys(
+            point for name in names for entry in self.plan.entries(name) for point in entry.points
+        )
+        return [
+            self._of(pattern, point, selection)
+            for point in points
+            for selection in self.plan.selections(point.dataset)
+            for pattern in (
+                self.model,
+                self.training_log,
+                self.record,
+                self.scores,
+                self.predictions,
+            )
         ]
 
     def figures_of_kind(self, kind: str) -> str:

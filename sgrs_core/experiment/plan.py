@@ -84,6 +84,14 @@ class Plan:
         """All scans of a data set."""
         return list(self.splits[name].scans())
 
+    def labelled_scans(self, name: str, part: str) -> list[str]:
+        """The scans of one of a data set's PARTS whose labels some run or score uses."""
+        lists = self.splits[name]
+        if part != "train":
+            return list(lists.present(getattr(lists, part)))
+        most = max((point.labelled for point in self.rows if point.dataset == name), default=0)
+        return list(lists.labelled(most))
+
     def selections(self, name: str) -> list[Selection]:
         """The ways of choosing a checkpoint on a data set."""
         return self.experiment.selections_on(name)

@@ -9,7 +9,7 @@ from sgrs_core.experiment.settings import InferenceSettings, Selection, Training
 
 @dataclass(frozen=True)
 class Run:
-    """One training run, complete: the same values give the same weights.
+    """One training run, complete; runs of the same `identity` have the same weights.
 
     method: id in METHODS; settings: its own. labelled, unlabelled: names of the training scans.
     selection_scans: for each way of choosing a checkpoint, the scans it looks at (none for `last`).
@@ -31,6 +31,21 @@ class Run:
     def description(self) -> dict[str, Any]:
         """The run as nested dictionaries, lists, texts and numbers, for JSON and model files."""
         description: dict[str, Any] = _plain(asdict(self))
+        return description
+
+    def identity(self) -> dict[str, Any]:
+        """The part of the description that decides the weights: two runs of one identity are one.
+
+        Left out is how often something is written, where it is computed, and what prediction alone
+        needs; of inference, the stride of choosing stays where a checkpoint is chosen.
+        """
+        description = self.description()
+        del description["recipe"]
+        for key in ("device", "log_every", "checkpoint_every"):
+            del description["training"][key]
+        inference = description.pop("inference")
+        if any(self.selection_scans.values()):
+            description["selection_stride"] = inference["selection_stride"]
         return description
 
     @classmethod

@@ -5,6 +5,7 @@ a damaged one is known as such; the one before is kept for that case. Names alon
 the newest: a clock that was set back changes nothing.
 """
 
+import copy
 import hashlib
 import io
 import logging
@@ -17,7 +18,7 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
-from sgrs_core.files import atomic
+from sgrs_core.files import write_bytes
 from sgrs_core.methods.base import Method
 
 logger = logging.getLogger(__name__)
@@ -36,19 +37,23 @@ class Best:
 class Costs:
     """What a run took, over all its starts; of a killed one, what its last checkpoint knew.
 
-    starts: how many; one that was killed before its first checkpoint is not among them.
-    first_start: in seconds since 1970. work_seconds, gpu_seconds: at work, and that on a GPU. Time
-    is never part of the training itself: it changes no weight.
+    starts: how many; one that was killed before its first checkpoint is not among them. machines:
+    where, by what and with how many threads; a run that was moved has several. first_start: in
+    seconds since 1970. work_seconds, gpu_seconds: at work, and that on a GPU. Time is never part of
+    the training itself: it changes no weight.
     """
 
     starts: int = 0
+    machines: list[str] = field(default_factory=list)
     first_start: float = 0.0
     work_seconds: float = 0.0
     gpu_seconds: float = 0.0
 
-    def begin(self) -> None:
-        """Count a start."""
+    def begin(self, machine: str) -> None:
+        """Count a start, on this machine."""
         self.starts += 1
+        if machine not in self.machines:
+            self.machines.append(machine)
         self.first_start = self.first_start or time.time()
         self._noted = time.monotonic()
 
@@ -59,12 +64,13 @@ class Costs:
         if on_gpu:
             self.gpu_seconds += self._noted - before
 
-    def facts(self) -> dict[str, int | float]:
+    def facts(self) -> dict[str, Any]:
         """What the record says. wall_seconds: from the first start until now, pauses included."""
         # A clock that was set back must not make the run shorter than its work.
         wall = max(time.time() - self.first_start, self.work_seconds)
         return {
             "starts": self.starts,
+            "machines": self.machines,
             "wall_seconds": round(wall, 1),
             "gpu_seconds": round(self.gpu_seconds, 1),
         }
@@ -81,19 +87,19 @@ class Progress:
     costs: Costs = field(default_factory=Costs)
 
 
-FORMAT = 2  # of the files; one of another format is not gone on from
+FORMAT = 3  # of the files; one of another format is not gone on from
 KEPT = 2  # the newest, and the one before
 NAME = re.compile(r"checkpoint-(\d+)-([0-9a-f]+)\.pt")
 
 
 def save(
     folder: Path,
-    description: dict[str, Any],
+    identity: dict[str, Any],
     method: Method,
     optimizers: list[Optimizer],
     progress: Progress,
 ) -> None:
-    """Write a checkpoint whole or not at all, and keep the one before.
+    """Write a checkpoint whole or not at all, and keep the one before. identity: the run's.
 
     Raises FloatingPointError instead of saving weights that are not finite, and OSError, naming the
     file, where it cannot be written; in both cases the checkpoints that there were stay.
@@ -105,9 +111,9 @@ def save(
                 f"the last good checkpoint is kept in {folder}"
             )
     state = {
-        "description": {**description, "checkpoint_format": FORMAT},
-        "method": method.state_dict(),
-        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+        "identity": {**identity, "checkpoint_format": FORMAT},
+        "torch": str(torch.__version__),
+        **_states(method, optimizers),
         **vars(progress),
         "best": {name: vars(best) for name, best in progress.best.items()},
         "costs": asdict(progress.costs),
@@ -116,8 +122,7 @@ def save(
     torch.save(state, buffer)
     path = folder / f"checkpoint-{progress.iteration:06d}-{_digest(buffer.getbuffer())}.pt"
     try:
-        with atomic(path) as temporary:
-            temporary.write_bytes(buffer.getbuffer())
+        write_bytes(path, buffer.getbuffer())
     except OSError as error:
         reason = f"{error.strerror}; the checkpoint before is kept, the next start goes on from it"
         raise OSError(error.errno, reason, str(path)) from error
@@ -126,37 +131,69 @@ def save(
 
 
 def resume(
-    folder: Path, description: dict[str, Any], method: Method, optimizers: list[Optimizer]
+    folder: Path, identity: dict[str, Any], method: Method, optimizers: list[Optimizer]
 ) -> Progress:
-    """Load the newest sound checkpoint, if there is one for this very description.
+    """Load the newest sound checkpoint, if there is one of this very run.
 
-    A damaged one is removed, with a warning in the log, and the one before it is taken. Checkpoints
-    of another description (some setting was changed since) are removed too, and the run starts
-    anew: its record could not describe a run of two settings.
+    A damaged one is removed, one that this version cannot read is set aside under another name;
+    both with a warning in the log, and the one before is taken. Checkpoints of another identity
+    (some setting was changed since) are removed too, and the run starts anew: its record could not
+    describe a run of two settings.
     """
-    wanted = {**description, "checkpoint_format": FORMAT}
+    wanted = {**identity, "checkpoint_format": FORMAT}
+    first = copy.deepcopy(_states(method, optimizers))
     for path in newest_first(folder):
         content = path.read_bytes()
         if f"-{_digest(content)}." not in path.name:
             logger.warning("%s is damaged, its digest is not the one in its name: removed", path)
             path.unlink()
             continue
-        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        made_with = state["description"]
-        if made_with != wanted:
-            changed = [key for key in wanted if made_with.get(key) != wanted[key]]
-            logger.warning("%s was made with another %s: starting anew", path, ", ".join(changed))
-            break
-        method.load_state_dict(state["method"])
-        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        logger.info("going on after iteration %d of %s", state["iteration"], path)
-        best = {name: Best(**saved) for name, saved in state["best"].items()}
-        costs = Costs(**state["costs"])
-        return Progress(state["iteration"], state["seconds"], state["rows"], best, costs)
+        try:
+            state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            made_of = state["identity"] if "identity" in state else state["description"]
+            if made_of != wanted:
+                changed = [key for key in wanted if made_of.get(key) != wanted[key]]
+                names = ", ".join(changed)
+                logger.warning("%s was made with another %s: starting anew", path, names)
+                break
+            _load_states(state, method, optimizers)
+            best = {name: Best(**saved) for name, saved in state["best"].items()}
+            costs = Costs(**state["costs"])
+            progress = Progress(state["iteration"], state["seconds"], state["rows"], best, costs)
+        except (MemoryError, torch.OutOfMemoryError):
+            raise  # says nothing of the checkpoint
+        except Exception as error:  # whatever other versions wrote
+            aside = path.with_name(f"{path.name}.unreadable")
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            logger.warning("%s cannot be gone on from (%s): now %s", path, reason, aside.name)
+            path.rename(aside)
+            _load_states(first, method, optimizers)
+            continue
+        logger.info("going on after iteration %d of %s", progress.iteration, path)
+        if state["torch"] != torch.__version__:
+            logger.warning(
+                "it was made by torch %s and is gone on from by torch %s: the run may differ in "
+                "its last digits from one that was not interrupted",
+                state["torch"], torch.__version__,
+            )  # fmt: skip
+        return progress
     for path in newest_first(folder):
         path.unlink()
     return Progress()
+
+
+def _states(method: Method, optimizers: list[Optimizer]) -> dict[str, Any]:
+    """All that training changes."""
+    return {
+        "method": method.state_dict(),
+        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+    }
+
+
+def _load_states(state: dict[str, Any], method: Method, optimizers: list[Optimizer]) -> None:
+    method.load_state_dict(state["method"])
+    for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+        optimizer.load_state_dict(saved)
 
 
 def newest_first(folder: Path) -> list[Path]:

@@ -40,6 +40,7 @@ from sgrs_core.methods.precision import (
 )
 from sgrs_core.training.checkpoint import Best, Progress, resume, save
 from sgrs_core.training.diagnostics import diagnose
+from sgrs_core.training.record import processor
 from sgrs_core.training.signals import StoppedError, no_signal
 from sgrs_core.training.tensorboard import OnRow, ignore_row
 
@@ -76,11 +77,11 @@ def train(
     device = choose_device(settings.device)
     method = first_method(run, device)
     optimizers = method.optimizers()
-    description = {**run.description(), "scans_sha256": scans_sha256}
-    progress = resume(unfinished, description, method, optimizers)
+    identity = {**run.identity(), "scans_sha256": scans_sha256}
+    progress = resume(unfinished, identity, method, optimizers)
     for row in progress.rows:
         on_row(row)
-    progress.costs.begin()
+    progress.costs.begin(machine(device))
     sampler = new_sampler(run, method, read, device)
     selection_volumes = {
         selection: [read(name) for name in names]
@@ -106,7 +107,7 @@ def train(
             by = asked_to_stop()
             if last or by or iteration % settings.checkpoint_every == 0:
                 progress.costs.note_work(on_gpu=device.type == "cuda")
-                save(unfinished, description, method, optimizers, progress)
+                save(unfinished, identity, method, optimizers, progress)
                 write_log(unfinished / "log.csv", progress.rows)
             if by and not last:
                 raise StoppedError(
@@ -282,6 +283,12 @@ def finish(run: Run, method: Method, progress: Progress, device: torch.device) -
         "threads": torch.get_num_threads(),
     }
     return Trained(weights, progress.rows, facts)
+
+
+def machine(device: torch.device) -> str:
+    """What computes, with what, for the record of a run that may be moved."""
+    on = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+    return f"{on}, {torch.get_num_threads()} threads, torch {torch.__version__}"
 
 
 def summary(progress: Progress) -> str:

@@ -31,12 +31,13 @@ def write_record(path: Path, run: Run, facts: dict[str, Any]) -> None:
 
 
 def is_record_of(run: Run, scans_sha256: str, path: Path) -> bool:
-    """Whether there is a record at `path`, and of this very run on these scans."""
+    """Whether there is a record at `path`, and of a run of this identity on these scans."""
     if not path.is_file():
         return False
     record = json.loads(path.read_text(encoding="utf-8"))
-    recorded = (record["run"], record["training"].get("scans_sha256"))
-    return recorded == (run.description(), scans_sha256)
+    recorded = Run.from_description(record["run"])
+    scans = record["training"].get("scans_sha256")
+    return (recorded.identity(), scans) == (run.identity(), scans_sha256)
 
 
 def record_of(run: Run, facts: dict[str, Any]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def start(tmp_path, tiny_training):
     def start(seed: int = 0) -> Progress:
         method = METHODS["vnet"](tiny_training)
         progress = resume(tmp_path, {"seed": seed}, method, method.optimizers())
-        progress.costs.begin()
+        progress.costs.begin("a machine")
         return progress
 
     return start
@@ -56,7 +56,12 @@ def test_one_undisturbed_start_is_all_there_is_to_pay(clocks, start, checkpoint)
     progress = start()
     clocks.go_on(60)
     checkpoint(progress, on_gpu=False)
-    assert progress.costs.facts() == {"starts": 1, "wall_seconds": 60.0, "gpu_seconds": 0.0}
+    assert progress.costs.facts() == {
+        "starts": 1,
+        "machines": ["a machine"],
+        "wall_seconds": 60.0,
+        "gpu_seconds": 0.0,
+    }
 
 
 def test_time_between_starts_and_lost_work_count_as_wall_time_and_saved_work_as_gpu_time(
@@ -73,13 +78,23 @@ def test_time_between_starts_and_lost_work_count_as_wall_time_and_saved_work_as_
     third = start()
     clocks.go_on(5)
     checkpoint(third, on_gpu=True)
-    assert third.costs.facts() == {"starts": 3, "wall_seconds": 1142.0, "gpu_seconds": 105.0}
+    assert third.costs.facts() == {
+        "starts": 3,
+        "machines": ["a machine"],
+        "wall_seconds": 1142.0,
+        "gpu_seconds": 105.0,
+    }
 
 
 def test_a_start_killed_before_its_first_checkpoint_is_forgotten(clocks, start):
     start()
     clocks.go_on(500)
-    assert start().costs.facts() == {"starts": 1, "wall_seconds": 0.0, "gpu_seconds": 0.0}
+    assert start().costs.facts() == {
+        "starts": 1,
+        "machines": ["a machine"],
+        "wall_seconds": 0.0,
+        "gpu_seconds": 0.0,
+    }
 
 
 def test_starts_of_other_settings_are_not_this_runs(clocks, start, checkpoint):
@@ -87,7 +102,12 @@ def test_starts_of_other_settings_are_not_this_runs(clocks, start, checkpoint):
     clocks.go_on(500)
     checkpoint(progress, on_gpu=True)
     other = start(seed=1).costs.facts()
-    assert other == {"starts": 1, "wall_seconds": 0.0, "gpu_seconds": 0.0}
+    assert other == {
+        "starts": 1,
+        "machines": ["a machine"],
+        "wall_seconds": 0.0,
+        "gpu_seconds": 0.0,
+    }
 
 
 def test_a_clock_that_was_set_back_does_not_make_a_run_shorter_than_its_work(

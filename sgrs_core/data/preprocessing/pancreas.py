@@ -40,9 +40,9 @@ def prepare(
 
     root: the folder with PANCREAS_0001, ... and the labels' folder. label_origin: `ignored` puts
     the label on the CT's voxels whatever origin its file gives. label_placement: `checked` refuses
-    what `check_placement` refuses, `logged` says so in the log and goes on. Raises FileNotFoundError and ValueError, naming the file or the
-    scan, for missing or damaged files, a label of another grid, a flipped or shifted one, or an
-    empty one.
+    what `check_placement` refuses, `logged` says so in the log and goes on.
+    Raises FileNotFoundError and ValueError, naming the file or the scan, for missing or damaged
+    files, a label of another grid, a flipped or shifted one, or an empty one.
     """
     folder, label_file = pancreas_files(root, scan)
     series, slices = read_series(folder)

@@ -1,0 +1,82 @@
+"""Lists of prepared scans: what stands in one can serve, and is what is read later."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sgrs_core.data.volumes import Volume, read_volume
+from sgrs_core.digests import list_files, read_digests
+from sgrs_core.files import sha256_of
+
+ROUNDING = 1e-3  # of direction cosines in files that others wrote
+
+
+def list_prepared(path: Path, files: Sequence[Path], labelled: Collection[str]) -> None:
+    """Check prepared scans and write their list, with digests.
+
+    labelled: the names of those whose label is used. Raises ValueError, naming every file that
+    cannot serve and why, and writes no list then.
+    """
+    faults = []
+    for file in files:
+        try:
+            check_serves(read_volume(file), file.stem in labelled)
+        except ValueError as error:
+            reason = str(error)
+            faults.append(reason if str(file) in reason else f"{file}: {reason}")
+    if faults:
+        lines = "\n  ".join(faults)
+        raise ValueError(
+            f"{len(faults)} of {len(files)} scans cannot serve:\n  {lines}\n"
+            "Mend their source files, or take them out of the split lists"
+        )
+    list_files(path, files)
+
+
+def check_serves(volume: Volume, label_is_used: bool) -> None:
+    """Raise ValueError for a scan that nothing can be learnt from or tested on."""
+    shape = volume.image.shape
+    if 0 in shape:
+        raise ValueError(f"it has no voxels, its shape is {shape}")
+    if volume.image.min() == volume.image.max():
+        raise ValueError(f"all its voxels are {volume.image.flat[0]:g}: the image is empty")
+    if label_is_used and not volume.label.any():
+        raise ValueError("its label is empty, and it is a labelled or a test scan")
+    spacing, direction = np.array(volume.spacing), np.array(volume.direction)
+    if spacing.shape != (3,) or not (np.isfinite(spacing) & (spacing > 0)).all():
+        raise ValueError(f"spacing = {list(volume.spacing)}: allowed are three lengths in mm")
+    if not np.isfinite(volume.origin).all():
+        raise ValueError(f"origin = {list(volume.origin)}: allowed are three numbers")
+    axes = direction.reshape(3, 3) if direction.shape == (9,) else np.full((3, 3), np.nan)
+    if not np.allclose(axes @ axes.T, np.eye(3), atol=ROUNDING):
+        raise ValueError(f"direction = {list(volume.direction)}: allowed are three unit vectors")
+
+
+def lists_among(files: Iterable[str]) -> list[Path]:
+    """Of a job's inputs, the lists."""
+    return [path for path in map(Path, files) if path.suffix == ".sha256"]
+
+
+def listed_digests(files: Mapping[str, Path], lists: Iterable[Path]) -> dict[str, str]:
+    """What the lists say each scan's file hashes to, by its name.
+
+    Raises ValueError, naming the file, for one that stands in none.
+    """
+    listed = {
+        path.parent / name: digest for path in lists for name, digest in read_digests(path).items()
+    }
+    for file in files.values():
+        if file not in listed:
+            raise ValueError(f"{file}: stands in no list of prepared scans; start again")
+    return {name: listed[file] for name, file in files.items()}
+
+
+def check_unchanged(files: Mapping[str, Path], digests: Mapping[str, str]) -> None:
+    """Raise ValueError, naming the file, for a scan that is not what its list says."""
+    for name, file in files.items():
+        if sha256_of(file) != digests[name]:
+            raise ValueError(
+                f"{file}: it was changed after it was listed in {file.parent}.*.sha256. Delete the "
+                "scan to have it prepared again, or the list to take the scan as it is"
+            )

@@ -1,0 +1,95 @@
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from sgrs_core.data.prepared import check_unchanged, list_prepared, listed_digests
+from sgrs_core.data.volumes import Volume, write_volume
+
+IMAGE = np.random.default_rng(0).normal(size=(4, 5, 6)).astype(np.float32)
+GOOD = Volume(IMAGE, (IMAGE > 1).astype(np.uint8))
+EMPTY = np.zeros((4, 5, 6), np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Where prepared scans lie beside their list, as in an experiment's results."""
+    for name in ("a", "b"):
+        write_volume(tmp_path / f"la/{name}.h5", GOOD)
+    return tmp_path
+
+
+def files(folder: Path) -> dict[str, Path]:
+    return {path.stem: path for path in sorted((folder / "la").glob("*.h5"))}
+
+
+def listed(folder: Path, labelled=("a", "b")) -> Path:
+    path = folder / "la.train.sha256"
+    list_prepared(path, list(files(folder).values()), labelled)
+    return path
+
+
+def test_scans_that_can_serve_are_listed_and_found_unchanged(folder):
+    digests = listed_digests(files(folder), [listed(folder)])
+    assert list(digests) == ["a", "b"]
+    check_unchanged(files(folder), digests)
+
+
+@pytest.mark.parametrize(
+    ("scan", "cause"),
+    [
+        (replace(GOOD, image=IMAGE[:, :, :0], label=EMPTY[:, :, :0]), "it has no voxels"),
+        (replace(GOOD, image=np.full_like(IMAGE, 3)), "all its voxels are 3: the image is empty"),
+        (replace(GOOD, label=EMPTY), "its label is empty, and it is a labelled or a test scan"),
+    ],
+)
+def test_scans_that_cannot_serve_are_all_named_before_anything_is_listed(scan, cause, folder):
+    write_volume(folder / "la/b.h5", scan)
+    write_volume(folder / "la/c.h5", scan)
+    with pytest.raises(ValueError, match="2 of 3 scans cannot serve") as refusal:
+        listed(folder, ("a", "b", "c"))
+    for name in ("b", "c"):
+        assert f"{folder}/la/{name}.h5: {cause}" in str(refusal.value)
+    assert not (folder / "la.train.sha256").exists()
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("spacing", [1.0, 0.0, 1.0]),
+        ("spacing", [1.0, np.nan, 1.0]),
+        ("spacing", [1.0, 1.0]),
+        ("direction", [1.0] * 9),
+        ("direction", [0.0] * 9),
+        ("direction", [1.0, 0.0, 0.0]),
+        ("origin", [0.0, np.inf, 0.0]),
+    ],
+)
+def test_geometry_that_no_grid_has_is_refused_before_training(attribute, value, folder):
+    with h5py.File(folder / "la/b.h5", "a") as file:
+        file.attrs[attribute] = value
+    with pytest.raises(ValueError, match=rf"la/b\.h5: .*{attribute}"):
+        listed(folder)
+
+
+def test_a_label_that_nothing_uses_may_be_empty(folder):
+    write_volume(folder / "la/b.h5", replace(GOOD, label=EMPTY))
+    assert listed(folder, labelled=("a",)).is_file()
+
+
+def test_a_scan_that_was_changed_after_it_was_listed_is_named(folder):
+    digests = listed_digests(files(folder), [listed(folder)])
+    write_volume(folder / "la/b.h5", replace(GOOD, image=IMAGE + 1))
+    message = f"{folder}/la/b.h5: it was changed after it was listed"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        check_unchanged(files(folder), digests)
+
+
+def test_a_scan_that_no_list_has_is_named(folder):
+    path = listed(folder)
+    write_volume(folder / "la/c.h5", GOOD)
+    with pytest.raises(ValueError, match=r"la/c\.h5: stands in no list"):
+        listed_digests(files(folder), [path])

@@ -1,0 +1,121 @@
+"""A finished experiment is started again: what was removed or changed is made anew, alone."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.workflow.conftest import one_run
+
+pytestmark = pytest.mark.slow
+
+RESULTS = "results/quick"
+RUNS = [f"{RESULTS}/la/labelled-4/sgrs/seed-{seed}" for seed in (0, 1)]
+CHANGES = one_run(iterations=4, checkpoint_every=2) | {"seeds": [0, 1]}
+
+
+def changed(training: dict | None = None, inference: dict | None = None) -> dict:
+    la = {"training": {**CHANGES["datasets"]["la"]["training"], **(training or {})}}
+    return CHANGES | {"datasets": {"la": la | {"inference": inference or {}}}}
+
+
+@pytest.fixture(scope="module")
+def experiment(finished) -> Path:
+    return finished("finished", "headline", changes=CHANGES)
+
+
+@pytest.fixture
+def folder(experiment, tmp_path) -> Path:
+    """The finished experiment, with all its times and what Snakemake knows of it."""
+    return shutil.copytree(experiment, tmp_path / "copy")
+
+
+def times(folder: Path) -> dict[str, int]:
+    """When each result was written; logs and locks are none."""
+    files = (path for path in (folder / RESULTS).rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(folder)): path.stat().st_mtime_ns
+        for path in files
+        if path.suffix != ".log" and path.name not in ("lock", "benchmark.tsv")
+    }
+
+
+def written_again(before: dict[str, int], folder: Path) -> set[str]:
+    after = times(folder)
+    assert before.keys() <= after.keys()
+    return {name for name in after if before.get(name) != after[name]}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"training": {"device": "cpu", "log_every": 1, "checkpoint_every": 3}},
+        {"inference": {"batch": 1}},
+    ],
+)
+def test_settings_that_change_no_result_make_nothing_anew(settings, folder, snakemake):
+    before = times(folder)
+    run = snakemake("headline", folder=folder, changes=changed(**settings))
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert written_again(before, folder) == set()
+
+
+def test_another_stride_evaluates_anew_and_trains_nothing(folder, snakemake):
+    before = times(folder)
+    changes = changed(inference={"stride": [8, 8, 8]})
+    run = snakemake("headline", folder=folder, changes=changes)
+    assert run.returncode == 0, run.stderr[-3000:]
+    again = written_again(before, folder)
+    assert {f"{run}/last/scores.csv" for run in RUNS} <= again
+    assert not any(name.endswith(("model.pt", "record.json")) for name in again)
+    for run in RUNS:
+        assert (folder / run / "last/scores.csv").read_bytes() != b""
+
+
+def test_another_learning_rate_trains_anew(folder, snakemake):
+    before = times(folder)
+    changes = changed(training={"learning_rate": 0.02})
+    assert snakemake("headline", folder=folder, changes=changes).returncode == 0
+    assert {f"{run}/model.pt" for run in RUNS} <= written_again(before, folder)
+
+
+@pytest.mark.parametrize(
+    "removed",
+    [
+        f"{RUNS[0]}/model.pt",
+        f"{RUNS[0]}/record.json",
+        f"{RUNS[0]}/log.csv",
+        f"{RUNS[0]}/last/scores.csv",
+        f"{RUNS[0]}/last/predictions",
+        f"{RESULTS}/tables/table2.csv",
+    ],
+)
+def test_a_result_that_was_removed_is_made_again_and_no_other_run_is_touched(
+    removed, folder, snakemake
+):
+    path = folder / removed
+    parts = sorted(path.rglob("*")) if path.is_dir() else [path]
+    contents = {part: part.read_bytes() for part in parts}
+    before = times(folder)
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+    run = snakemake("headline", folder=folder, changes=CHANGES)
+    assert run.returncode == 0, run.stderr[-3000:]
+    for part, content in contents.items():
+        if part.name == "record.json":  # with the costs and the date of the new training
+            assert part.is_file()
+        else:
+            assert part.read_bytes() == content
+    assert not any(name.startswith(RUNS[1]) for name in written_again(before, folder))
+
+
+def test_equal_runs_have_equal_bytes(experiment, finished):
+    other = finished("again", "headline", changes=CHANGES)
+    names = [name for name in times(experiment) if not name.endswith("record.json")]
+    assert len(names) > 20
+    different = [
+        name for name in names if (experiment / name).read_bytes() != (other / name).read_bytes()
+    ]
+    assert different == []

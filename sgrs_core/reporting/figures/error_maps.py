@@ -47,7 +47,8 @@ MARGIN = 8  # voxels around what is found, added or missed in any row
 ROW_SHAPES = (0.3, 1.2)  # least and greatest height of a slice, in column widths
 COLUMN_WIDTH = 1.6  # inches, at most
 FULL_HEIGHT, LEAST_HEIGHT = 9, 0.5  # inches, of all rows where that can be, and of a slice
-NAME_WIDTH, LEGEND_WIDTH, GAP, PAD = 0.85, 1.7, 0.1, 0.02  # inches
+NAME_WIDTH, LEGEND_WIDTH, GAP = 0.85, 1.7, 0.1  # inches
+SPACE = 0.04  # between slices, in their widths
 CUBIC_MM = 1000  # in a millilitre
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
@@ -78,10 +79,11 @@ def draw_error_maps(cases: Sequence[Case], slices: Slices | None = None) -> Figu
     most = max(FULL_HEIGHT / len(methods) - caption, LEAST_HEIGHT)
     shape = max(case.height_over_width for case in cases)
     height = min(width * float(np.clip(shape, *ROW_SHAPES)), most)
-    heights = [height_of(heads) + GAP, LINE, *[caption, height] * len(methods), GAP]
     entries = max(1, int(sum(widths) / LEGEND_WIDTH))  # of the legend, side by side
-    legend = LINE * (2 + len(MEANINGS) // entries)
-    figure = new_figure(sum(widths), sum(heights) + legend, pad=PAD)
+    legend = LINE * (2 + len(MEANINGS) // entries) + GAP
+    heights = [height_of(heads) + GAP, LINE, *[caption, height] * len(methods), legend]
+    figure = new_figure(sum(widths), sum(heights))
+    figure.set_layout_engine("none")  # each part is as large as it says
     # Names at the left; of each case its name, the slices', and a caption above each row of slices.
     parts = figure.subfigures(
         len(heights), len(widths), squeeze=False, width_ratios=widths, height_ratios=heights
@@ -126,7 +128,8 @@ def captions_of(case: Case, letters: int) -> list[str]:
 
 def draw_errors(part: SubFigure, case: Case, prediction: Mask, indices: Sequence[int]) -> None:
     """A case's slices side by side, with a method's errors and the ground truth's outline."""
-    row = part.subplots(1, len(indices), squeeze=False)[0]
+    edges = {"left": 0, "right": 1, "bottom": 0, "top": 1, "wspace": SPACE}
+    row = part.subplots(1, len(indices), squeeze=False, gridspec_kw=edges)[0]
     for axes, index in zip(row, indices, strict=True):
         label = case.label[..., index]
         coloured = error_map(case.image[..., index], prediction[..., index], label)
@@ -161,4 +164,4 @@ def explain_colours(figure: Figure, columns: int) -> None:
         for colour, meaning in MEANINGS.items()
     ]
     handles.append(Line2D([], [], color="black", linewidth=OUTLINE, label="ground truth"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns)
+    figure.legend(handles=handles, loc="lower center", ncols=columns)

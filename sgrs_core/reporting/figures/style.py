@@ -11,7 +11,6 @@ from typing import Any
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from sgrs_core.files import atomic
 
@@ -25,7 +24,7 @@ MARKERS = ("o", "s", "^", "D", "v")
 
 FULL_WIDTH = 7.2  # inches, of a page's text
 SMALL, NORMAL = 8, 9  # points
-LETTER, LINE, PAD = 0.075, 0.15, 0.04  # inches: about a letter's width, a line's height, a gap
+LETTER, LINE = 0.075, 0.15  # inches, about a letter's width, and a line's height
 LAYOUT_PASSES = 3  # matplotlib moves the axes of nested figures at each drawing, then no more
 
 # Pictures in a vector file get more pixels, as it will be enlarged. No dates, so that the same
@@ -62,13 +61,9 @@ styled = matplotlib.rc_context(
 
 
 @styled
-def new_figure(width: float, height: float, pad: float = PAD) -> Figure:
-    """An empty figure of that many inches, which makes room for what is drawn in it.
-
-    pad: inches around each of its axes.
-    """
-    layout = ConstrainedLayoutEngine(w_pad=pad, h_pad=pad)
-    figure = Figure(figsize=(width, height), layout=layout)
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of that many inches, which makes room for what is drawn in it."""
+    figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 

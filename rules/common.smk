@@ -3,11 +3,10 @@
 import gc
 import os
 import signal
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import get_args
-
-from snakemake.exceptions import WorkflowError
 
 from sgrs_core.clock import bring_back
 from sgrs_core.experiment.configuration import ConfigError
@@ -28,6 +27,19 @@ CONFIG = Path(workflow.basedir) / "config"
 SEARCHED = [workflow.basedir, os.getenv("PYTHONPATH", "")]
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, SEARCHED)))
 
+
+def refuse(reason):
+    """End here with a reason of one line; an exception would bring lines of source with it."""
+    sys.exit(str(reason))
+
+
+NOTES = Path(".snakemake") if Path(".snakemake").exists() else Path()
+if workflow.is_main_process and not os.access(NOTES, os.W_OK):
+    refuse(
+        f"{NOTES.absolute()}: no permission to write here, where Snakemake keeps its notes; name a "
+        "folder of yours with --directory, or copy this one"
+    )
+
 CONFIGFILES = [Path(file) for file in workflow.configfiles]
 
 try:
@@ -41,7 +53,7 @@ try:
         for line in PLAN.warnings():
             logger.warning(line)
 except ConfigError as error:
-    raise WorkflowError(str(error)) from None
+    refuse(error)
 
 LAYOUT = Layout(PLAN)
 RESULTS = LAYOUT.results  # results/<experiment>
@@ -55,9 +67,23 @@ signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 ALONE = ExitStack()  # what this process holds until it ends
 
 
+def work_alone():
+    """Keep other Snakemakes out: two would delete each other's unfinished files."""
+    try:
+        ALONE.enter_context(exclusive_lock(Path(RESULTS)))
+    except (OSError, RuntimeError) as error:
+        refuse(error)
+
+
+# What deletes results (--delete-all-output, --delete-temp-output) never comes to `onstart`.
+DELETES = any(option.startswith("--delete-") for option in sys.argv)
+if DELETES and workflow.is_main_process and Path(RESULTS).exists():
+    work_alone()
+
+
 onstart:
-    # Two Snakemakes would delete each other's unfinished files. Nothing was changed before.
-    ALONE.enter_context(exclusive_lock(Path(RESULTS)))
+    # Nothing was changed before.
+    work_alone()
     bring_back([Path(RESULTS), Path(PLAN.experiment.data_folder)])
 
 

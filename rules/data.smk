@@ -41,21 +41,22 @@ rule download_mirror:
         "../workflow_scripts/download_mirror.py"
 
 
-rule download_tcia:
+rule download_originals:
     output:
         complete=f"{LAYOUT.downloads}/complete.txt",
     log:
         f"{LAYOUT.logs}/{{dataset}}/download_{{source}}.log",
     wildcard_constraints:
-        source="raw",
+        source="tcia|idc",
     localrule: True
     conda:
         "../envs/data.yaml"
     params:
-        tcia=lambda wildcards: PLAN.dataset(wildcards.dataset).tcia.model_dump(),
+        archives=lambda wildcards: LAYOUT.archives(wildcards.dataset),
+        lists=str(CONFIG),
         patients=lambda wildcards: LAYOUT.patients(wildcards.dataset),
     script:
-        "../workflow_scripts/download_tcia.py"
+        "../workflow_scripts/download_originals.py"
 
 
 rule prepare:

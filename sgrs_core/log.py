@@ -13,13 +13,18 @@ SECONDS_BETWEEN_LINES = 30.0
 
 
 def log_to(file: str | Path) -> None:
-    """Send this process's log messages to a file, added to what an earlier attempt wrote."""
+    """Send this process's log messages to a file, added to what an earlier attempt wrote.
+
+    Warnings and errors go to the terminal, too, which is where a user sees them.
+    """
     Path(file).parent.mkdir(parents=True, exist_ok=True)
+    terminal = logging.StreamHandler()
+    terminal.setLevel(logging.WARNING)
+    terminal.addFilter(lambda record: record.levelno < logging.CRITICAL)  # see _log_and_print
     logging.basicConfig(
-        filename=file,
+        handlers=[logging.FileHandler(file, encoding="utf-8"), terminal],
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(message)s",
-        encoding="utf-8",
     )
     sys.excepthook = _log_and_print
 

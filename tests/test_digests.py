@@ -84,6 +84,8 @@ def test_a_fault_tells_both_digests(tmp_path: Path) -> None:
 
     assert blob_fault == f"expected git blob id {'0' * 40}, found {git_blob_of(tmp_path / 'file')}"
     assert sha256_fault.startswith(f"expected SHA-256 {'0' * 64}, found e3b0c44298fc1c14")
+    md5_fault = digest_fault("0" * 32, tmp_path / "file")
+    assert md5_fault == f"expected MD5 {'0' * 32}, found d41d8cd98f00b204e9800998ecf8427e"
 
 
 @pytest.fixture

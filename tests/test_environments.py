@@ -174,6 +174,8 @@ PACKAGES = {
     "tenacity": "tenacity",
     "SimpleITK": "simpleitk",
     "skimage": "scikit-image",
+    "highdicom": "highdicom",
+    "pydicom": "pydicom",
 }
 SCRIPTS = sorted(
     {

@@ -95,6 +95,11 @@ class Layout:
         """TCIA's names for a data set's scans."""
         return [patient_of(scan) for scan in self.plan.scans(dataset)]
 
+    def archives(self, dataset: str) -> dict[str, Any]:
+        """Where a data set's original scans and labels are downloaded from."""
+        keys = {"tcia", "idc", "labels", "label_files"}
+        return self.plan.dataset(dataset).model_dump(include=keys)
+
     def datasets_from(self, source: str) -> str:
         """The names of the data sets that come from a source, as a pattern; see `any_of`."""
         datasets = self.plan.experiment.datasets

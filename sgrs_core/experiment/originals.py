@@ -9,13 +9,17 @@ from typing import Literal
 Format = Literal["la", "pancreas", "brats2019", "nifti"]
 LabelOrigin = Literal["checked", "ignored"]
 LabelPlacement = Literal["checked", "logged"]
+LabelFiles = Literal["nifti", "dicom_seg"]
 
 LA_IMAGE, LA_LABEL = "lgemri.nrrd", "laendo.nrrd"
 PANCREAS_LABELS = (
     "TCIA_pancreas_labels-02-05-2017"  # the folder that the label archive is named for
 )
+PANCREAS_SEGMENTATIONS = "Pancreas-CT-SEG"  # the collection of the same labels as DICOM objects
 PANCREAS_PATIENT = "PANCREAS_"
 BRATS_GRADES = ("HGG", "LGG")
+# The folder in the organisers' archive. Copies have it twice, one in the other.
+BRATS_ARCHIVE = "MICCAI_BraTS_2019_Data_Training"
 
 
 def la_files(root: Path, scan: str) -> list[Path]:
@@ -23,16 +27,34 @@ def la_files(root: Path, scan: str) -> list[Path]:
     return [root / scan / LA_IMAGE, root / scan / LA_LABEL]
 
 
-def pancreas_files(root: Path, scan: str) -> list[Path]:
-    """The folder of a patient's DICOM series, and the label; scan image0001 is PANCREAS_0001."""
-    return [root / patient_of(scan), root / PANCREAS_LABELS / f"label{number_of(scan)}.nii.gz"]
+def pancreas_files(root: Path, scan: str, label_files: LabelFiles = "nifti") -> list[Path]:
+    """The folder of a patient's DICOM series, and the label; scan image0001 is PANCREAS_0001.
+
+    label_files: the label is a NIfTI file, or a folder with one DICOM segmentation object.
+    """
+    labels = {
+        "nifti": root / PANCREAS_LABELS / f"label{number_of(scan)}.nii.gz",
+        "dicom_seg": root / PANCREAS_SEGMENTATIONS / patient_of(scan),
+    }
+    return [root / patient_of(scan), labels[label_files]]
 
 
 def brats2019_files(root: Path, scan: str) -> list[Path]:
-    """FLAIR and segmentation, in HGG or LGG: the one that has this scan, or HGG if neither."""
-    grade = next((one for one in BRATS_GRADES if (root / one / scan).is_dir()), BRATS_GRADES[0])
-    folder = root / grade / scan
-    return [folder / f"{scan}_flair.nii.gz", folder / f"{scan}_seg.nii.gz"]
+    """FLAIR and segmentation, .nii.gz or .nii, in HGG or LGG.
+
+    Those lie in `root`, or in one or two folders of the archive's name below. Where none has the
+    scan: where the archive unpacked in place has it.
+    """
+    roots = (root, root / BRATS_ARCHIVE, root / BRATS_ARCHIVE / BRATS_ARCHIVE)
+    places = [one / grade / scan for one in roots for grade in BRATS_GRADES]
+    folder = next((one for one in places if one.is_dir()), places[0])
+    return [_nifti(folder / f"{scan}_{part}") for part in ("flair", "seg")]
+
+
+def _nifti(stem: Path) -> Path:
+    """The file that is there; .nii of both, where ITK's reader looks first whatever it is told."""
+    plain = stem.with_name(f"{stem.name}.nii")
+    return plain if plain.is_file() else stem.with_name(f"{stem.name}.nii.gz")
 
 
 def patient_of(scan: str) -> str:

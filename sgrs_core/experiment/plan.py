@@ -100,7 +100,7 @@ class Plan:
         """How a data set's scans are prepared: whatever changes this prepares them anew."""
         dataset = self.dataset(name)
         how: dict[str, Any]
-        if dataset.source in ("phantom", "raw"):
+        if dataset.has_original_files:
             how = {"format": dataset.format, "options": dataset.options()}
         else:
             how = {
@@ -119,7 +119,7 @@ class Plan:
         own = dataset.nifti if dataset.format == "nifti" else None
         return {
             "format": dataset.format,
-            "geometry": dataset.source in ("phantom", "raw"),
+            "geometry": dataset.has_original_files,
             "downsample": dataset.downsample,
             "nifti": asdict(own) if own else {},
         }

@@ -14,7 +14,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from sgrs_core.experiment.originals import ORIGINAL_FILES, Format, LabelOrigin, LabelPlacement
+from sgrs_core.experiment.originals import (
+    ORIGINAL_FILES,
+    Format,
+    LabelFiles,
+    LabelOrigin,
+    LabelPlacement,
+    pancreas_files,
+)
 from sgrs_core.experiment.settings import (
     SCAN,
     Count,
@@ -76,10 +83,25 @@ class Tcia(Strict):
     """the NBIA API's base address"""
     collection: str
     """its name there"""
-    labels: str
-    """address of the labels' zip"""
-    labels_sha256: Annotated[str, Field(pattern=SHA256)] | None = None
-    """of that zip; null accepts any sound one"""
+
+
+class Idc(Strict):
+    """Series of the Imaging Data Commons."""
+
+    bucket: str
+    """the public bucket's address"""
+    series: str
+    """a CSV file, relative to the config folder: modality (CT or SEG), patient, uuid, files,
+    bytes"""
+
+
+class Labels(Strict):
+    """A zip of label maps."""
+
+    url: str
+    """its address"""
+    sha256: Annotated[str, Field(pattern=SHA256)] | None = None
+    """of the zip; null accepts any sound one"""
 
 
 class Phantom(Strict):
@@ -130,9 +152,9 @@ class Dataset(Strict):
     """printed with its tables"""
     format: Format
     """of the owners' original files; `nifti` is a data set of one's own, see `nifti`"""
-    source: Literal["phantom", "raw", "mirror", "local"]
-    """`phantom` makes synthetic scans; `raw` reads the original files from `folder`, or downloads
-    them where `tcia` says how; `local` reads prepared h5 files from `folder`; `mirror` downloads
+    source: Literal["phantom", "raw", "tcia", "idc", "mirror", "local"]
+    """`phantom` makes synthetic scans; `raw` reads the original files from `folder`; `tcia` and
+    `idc` download those; `local` reads prepared h5 files from `folder`; `mirror` downloads
     those"""
     folder: str | None = None
     """where the files of `raw` or `local` lie"""
@@ -141,7 +163,11 @@ class Dataset(Strict):
     mirror: Mirror | None = None
     """what `source: mirror` needs to know"""
     tcia: Tcia | None = None
-    """what `source: raw` needs to know to download"""
+    """what `source: tcia` needs to know"""
+    idc: Idc | None = None
+    """what `source: idc` needs to know, and `label_files: dicom_seg` of a download"""
+    labels: Labels | None = None
+    """what `label_files: nifti` of a download needs to know"""
     phantom: Phantom | None = None
     """what `source: phantom` needs to know"""
     nifti: NiftiSettings | None = None
@@ -150,6 +176,9 @@ class Dataset(Strict):
     """where `local` and `mirror` have a scan"""
     prepared_axes: Literal["xyz", "zyx"] = "xyz"
     """the order in which they store its axes"""
+    label_files: LabelFiles = "nifti"
+    """of `pancreas`; `dicom_seg` takes the labels from the DICOM segmentation objects that the
+    Imaging Data Commons made of the NIfTI files"""
     label_origin: LabelOrigin = "checked"
     """of `pancreas`; `ignored` puts a label whose origin is not its CT's on the CT's voxels, where
     `checked` refuses the scan"""
@@ -189,11 +218,13 @@ class Dataset(Strict):
         if self.folder is not None:
             check_path("folder", self.folder)
         check_path("prepared_file", self.prepared_file, SCAN)
-        needed = {"phantom": "phantom", "mirror": "mirror", "raw": "folder", "local": "folder"}
-        key = needed[self.source]
-        if getattr(self, key) is None and not self.downloads_originals:
+        key = {"raw": "folder", "local": "folder"}.get(self.source, self.source)
+        if getattr(self, key) is None:
             help_ = f"; {self.access.strip()}" if key == "folder" and self.access else ""
             raise ValueError(f"{key} = None: source = {self.source} needs this key{help_}")
+        labels = "labels" if self.label_files == "nifti" else "idc"
+        if self.downloads_originals and getattr(self, labels) is None:
+            raise ValueError(f"{labels} = None: label_files = {self.label_files} needs this key")
         if self.format == "nifti":
             if self.source == "phantom":
                 raise ValueError("source = phantom: allowed for format = nifti are raw and local")
@@ -223,7 +254,12 @@ class Dataset(Strict):
     @property
     def downloads_originals(self) -> bool:
         """Whether the original files are fetched from their owner."""
-        return self.source == "raw" and self.folder is None and self.tcia is not None
+        return self.source in ("tcia", "idc")
+
+    @property
+    def has_original_files(self) -> bool:
+        """Whether its source files are of the owners' format, not prepared by others."""
+        return self.source not in ("mirror", "local")
 
     @property
     def has_published_resolution(self) -> bool:
@@ -236,6 +272,8 @@ class Dataset(Strict):
         """Where a scan's original files lie below their folder."""
         if self.nifti is not None and self.format == "nifti":
             return self.nifti.files(root, scan)
+        if self.format == "pancreas":
+            return pancreas_files(root, scan, self.label_files)
         return ORIGINAL_FILES[self.format](root, scan)
 
     def prepared_file_of(self, scan: str) -> str:
@@ -245,7 +283,8 @@ class Dataset(Strict):
     def options(self) -> dict[str, Any]:
         """What the preparation of an original scan must know besides its files."""
         if self.format == "pancreas":
-            return {"label_origin": self.label_origin, "label_placement": self.label_placement}
+            keys = ("label_files", "label_origin", "label_placement")
+            return {key: getattr(self, key) for key in keys}
         return asdict(self.nifti) if self.format == "nifti" and self.nifti else {}
 
 

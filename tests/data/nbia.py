@@ -30,7 +30,7 @@ class Nbia(Server):
 
     @property
     def api(self) -> str:
-        return f"{self.url}/nbia-api/services/v1"
+        return f"{self.url}/nbia-api/services/v4"
 
     @property
     def labels(self) -> str:

@@ -3,6 +3,7 @@
 import copy
 import re
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas
@@ -66,9 +67,9 @@ def test_the_runs_that_share_a_gpu_are_read_under_the_old_name_too(key):
         ("datasets.moon", {}, "datasets = 'moon': allowed are brats2019, la, pancreas"),
         ("datasets.la.source", "raw", "datasets.la.folder = None: source = raw needs this key"),
         (
-            "datasets.pancreas.tcia",
-            {"api": "a", "collection": "b", "labels": "c", "labels_sha256": "f00"},
-            r"tcia\.labels_sha256 = 'f00': allowed are 64 hex digits in lower case",
+            "datasets.pancreas.labels",
+            {"url": "a", "sha256": "f00"},
+            r"labels\.sha256 = 'f00': allowed are 64 hex digits in lower case",
         ),
         ("datasets.la.downsample", 0, "downsample = 0: allowed are whole numbers from 1"),
         (
@@ -161,7 +162,7 @@ def test_the_runs_that_share_a_gpu_are_read_under_the_old_name_too(key):
         (
             "datasets.brats2019",
             {"source": "raw"},
-            "brats2019.folder = None: source = raw needs this key; BraTS2019 cannot be downloaded",
+            "brats2019.folder = None: source = raw needs this key; BraTS2019 is never downloaded",
         ),
         ("datasets.brats2019.source", "mirror", "brats2019.mirror = None: source = mirror needs"),
         (
@@ -450,10 +451,20 @@ def test_runs_that_tables_share_are_one_run():
     ("dataset", "labelled", "parts"),
     [("la", "4", ["train", "test"]), ("brats2019", "12", ["train", "validation"])],
 )
-def test_a_run_waits_for_the_scans_that_it_reads_and_no_others(dataset, labelled, parts):
+def test_a_run_reads_the_scans_of_its_lists_and_waits_for_all_lists_before_it_is_trained(
+    dataset, labelled, parts, tmp_path, monkeypatch
+):
     layout = Layout(plan(shipped("paper"), [CONFIG / "paper.yaml"]))
+    monkeypatch.chdir(tmp_path)
     run = SimpleNamespace(dataset=dataset, labelled=labelled, variant="sgrs", seed="0")
     lists = [f"results/paper/volumes/{dataset}.{part}.sha256" for part in parts]
+    waited_for = layout.prepared_for_run(run)
+    assert set(lists) <= set(waited_for)
+    assert f"results/paper/volumes/{dataset}.test.sha256" in waited_for
+    for result in (layout.model, layout.training_log, layout.record):
+        file = Path(result.format(**vars(run)))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
     assert layout.prepared_for_run(run) == lists
     listed = [file for part in parts for file in layout.volumes_of_part(dataset, part)]
     assert set(layout.volumes_of_run(run)) == set(listed)
@@ -604,7 +615,7 @@ def test_brats2019_is_selected_on_its_validation_scans_as_published():
 
 def from_tcia():
     values = shipped("paper")
-    values["datasets"]["pancreas"]["source"] = "raw"
+    values["datasets"]["pancreas"]["source"] = "tcia"
     return plan(values)
 
 

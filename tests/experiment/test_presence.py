@@ -10,7 +10,11 @@ from sgrs_core.experiment.settings import InferenceSettings, TrainingSettings
 from sgrs_core.experiment.splits import SplitLists
 
 LISTS = SplitLists(("image0001", "image0002", "image0070"), ("image0025",), ())
-TCIA = {"api": "http://server", "collection": "Pancreas-CT", "labels": "http://server/labels.zip"}
+ARCHIVES = {
+    "tcia": {"api": "http://server", "collection": "Pancreas-CT"},
+    "idc": {"bucket": "http://server", "series": "idc.csv"},
+    "labels": {"url": "http://server/labels.zip"},
+}
 
 
 def dataset(**keys) -> Dataset:
@@ -54,10 +58,28 @@ def test_another_missing_scan_is_named_with_the_files_it_should_have(source, tmp
         check_presence(one, LISTS, tmp_path)
 
 
-def test_a_download_from_their_owner_lacks_all_withdrawn_scans(tmp_path):
-    one = dataset(source="raw", tcia=TCIA)
+@pytest.mark.parametrize("source", ["tcia", "idc"])
+def test_a_download_from_their_owner_lacks_all_withdrawn_scans(source, tmp_path):
+    one = dataset(source=source, **ARCHIVES)
     assert set(absent_scans(one, LISTS, tmp_path)) == {"image0025", "image0070"}
     check_presence(one, LISTS, tmp_path)
+
+
+def test_a_folder_needs_the_label_files_that_are_asked_for(tmp_path):
+    folder = fill(tmp_path, 1, 2, 25, 70)
+    keys = {"source": "raw", "folder": folder, "label_files": "dicom_seg"}
+    with pytest.raises(ValueError, match=r"4 of 4 .* looked for .*Pancreas-CT-SEG/PANCREAS_0001"):
+        check_presence(dataset(**keys), LISTS, tmp_path)
+    for number in (1, 2, 25, 70):
+        (tmp_path / f"Pancreas-CT-SEG/PANCREAS_{number:04d}").mkdir(parents=True)
+    check_presence(dataset(**keys), LISTS, tmp_path)
+
+
+@pytest.mark.parametrize(("label_files", "key"), [("nifti", "labels"), ("dicom_seg", "idc")])
+def test_a_download_needs_to_know_where_its_labels_are(label_files, key):
+    keys = {"source": "tcia", "label_files": label_files, **ARCHIVES, key: None}
+    with pytest.raises(ValueError, match=rf"{key} = None: label_files = {label_files} needs"):
+        dataset(**keys)
 
 
 def test_a_mirror_has_what_its_list_has(tmp_path):

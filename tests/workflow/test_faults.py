@@ -148,6 +148,61 @@ def test_looking_changes_nothing(undisturbed, folder, start):
     assert {path: path.stat().st_mtime_ns for path in (folder / "results").rglob("*")} == before
 
 
+LOOKING = [
+    *("-n", "--lint", "--summary", "--detailed-summary", "--dag", "--rulegraph", "--filegraph"),
+    *("--list-rules", "--list-untracked", "--list-input-changes", "--list-params-changes"),
+]
+CHANGING = ["--delete-all-output", "--delete-temp-output", "--touch", "--forceall"]
+
+
+def everything(folder: Path) -> dict[Path, tuple[int, bytes]]:
+    """Time and content of all files but Snakemake's notes."""
+    files = [path for path in (folder / "results").rglob("*") if path.is_file()]
+    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+def test_while_one_works_no_other_verb_changes_a_byte_or_a_time_and_those_that_would_are_refused(
+    undisturbed, folder, start
+):
+    first = start()
+    wait_for(lambda: has_checkpoint(folder))
+    os.killpg(first.pid, signal.SIGSTOP)  # so that what changes now is not its doing
+    before = everything(folder)
+    for verb in (*LOOKING, *CHANGING):
+        process = start(verb)
+        _, errors = process.communicate()
+        assert everything(folder) == before, verb
+        assert (process.returncode == 0) is (verb in LOOKING), (verb, errors[-2000:])
+        if verb in CHANGING:
+            assert "results/quick: another process works here" in errors, verb
+            assert "File " not in errors, verb
+    os.killpg(first.pid, signal.SIGCONT)
+    _, errors = first.communicate()
+    assert first.returncode == 0, errors[-3000:]
+    assert_same_run(undisturbed, folder)
+
+
+def test_a_folder_that_may_not_be_written_to_is_named_in_one_line(command, tmp_path):
+    without = "-dac_override,-dac_read_search,-fowner"  # what lets root write everywhere
+    drop = ["setpriv", f"--bounding-set={without}", f"--inh-caps={without}"]
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    try:
+        os.chown(theirs, 65534, 65534)
+        subprocess.run([*drop, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("needs root, to give a folder to somebody else")
+    call = command("-n", MODEL, folder=tmp_path, changes=CHANGES)
+    call = [str(theirs) if one == str(tmp_path) else one for one in call]
+    run = subprocess.run(
+        [*drop, *call], env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    assert run.returncode != 0
+    assert f"{theirs}: no permission to write here" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert "File " not in run.stderr
+
+
 def test_a_second_snakemake_on_the_same_results_is_refused_and_the_first_one_ends_well(
     undisturbed, folder, start
 ):

@@ -14,8 +14,10 @@ from sgrs_core.data.preprocessing import brats2019, la, pancreas
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.phantoms.brats2019 import write_phantom_brats2019
 from sgrs_core.phantoms.la import write_phantom_la
-from sgrs_core.phantoms.pancreas import write_phantom_pancreas
+from sgrs_core.phantoms.pancreas import phantom_pancreas, write_phantom_pancreas
+from tests.data.bucket import Bucket
 from tests.data.nbia import Nbia
+from tests.data.segmentations import write_segmentation
 from tests.data.server import cut, error_page, status
 from tests.places import PROJECT
 from tests.workflow.conftest import QUICK
@@ -51,8 +53,9 @@ def tcia(tmp_path, monkeypatch):
         write_phantom_pancreas(tmp_path / "held", f"image{number:04d}", SHAPE, SPACING, SEED)
     with Nbia(tmp_path / "held").running() as server:
         keys = {
-            "source": "raw",
-            "tcia": {"api": server.api, "labels": server.labels, "labels_sha256": None},
+            "source": "tcia",
+            "tcia": {"api": server.api},
+            "labels": {"url": server.labels, "sha256": None},
             "splits": {**PANCREAS, "counts": {"train": 3, "test": 2}},
             "withdrawn": WITHDRAWN,
         }
@@ -68,7 +71,7 @@ def test_pancreas_ct_comes_from_tcia_without_the_withdrawn_patients(tcia, tmp_pa
     for scan, file in zip(scans, volumes("pancreas", scans), strict=True):
         expected = pancreas.prepare(tmp_path / "held", scan)
         np.testing.assert_array_equal(read_volume(tmp_path / file).image, expected.image)
-    assert not (tmp_path / "data/pancreas/raw/PANCREAS_0004").exists()
+    assert not (tmp_path / "data/pancreas/tcia/PANCREAS_0004").exists()
 
 
 def test_a_broken_download_keeps_what_is_whole_and_goes_on(tcia, tmp_path, snakemake):
@@ -79,7 +82,7 @@ def test_a_broken_download_keeps_what_is_whole_and_goes_on(tcia, tmp_path, snake
     run = snakemake(target, folder=tmp_path, changes=changes)
     assert run.returncode != 0
     assert "1 of 4 downloads failed" in output(run)
-    folder = tmp_path / "data/pancreas/raw"
+    folder = tmp_path / "data/pancreas/tcia"
     kept = {path.name for path in folder.iterdir()}
     assert kept == {"PANCREAS_0001", "PANCREAS_0003", "TCIA_pancreas_labels-02-05-2017"}
     asked = server.asked["PANCREAS_0001"]
@@ -87,6 +90,77 @@ def test_a_broken_download_keeps_what_is_whole_and_goes_on(tcia, tmp_path, snake
     run = snakemake(target, folder=tmp_path, changes=changes)
     assert run.returncode == 0, run.stderr[-3000:]
     assert server.asked["PANCREAS_0001"] == asked
+
+
+@pytest.fixture
+def idc(tcia, tmp_path):
+    """The bucket with the patients of `tcia` and their labels, and an experiment's keys."""
+    nbia, changes = tcia
+    with Bucket().running() as server:
+        for number in (1, 2, 3):
+            patient = f"PANCREAS_{number:04d}"
+            label = phantom_pancreas(f"image{number:04d}", SHAPE, SPACING, SEED)[1]
+            file = tmp_path / "held/Pancreas-CT-SEG" / patient / "label.dcm"
+            write_segmentation(
+                file, tmp_path / "held" / patient, label[:, ::-1].transpose(2, 1, 0)[None]
+            )
+            server.hold_folder("CT", tmp_path / "held" / patient)
+            server.hold_folder("SEG", file.parent)
+        listed = server.write_list(tmp_path / "series.csv")
+        changes["datasets"]["pancreas"] |= {
+            "source": "idc",
+            "label_files": "dicom_seg",
+            "idc": {"bucket": server.url, "series": str(listed)},
+        }
+        yield server, nbia, changes
+
+
+def test_pancreas_ct_comes_from_the_imaging_data_commons_with_its_labels_or_with_tcias(
+    idc, tmp_path, snakemake
+):
+    server, nbia, changes = idc
+    broken = f"{server.rows[2][2]}/1-007.dcm"  # of PANCREAS_0002's CT
+    server.fails(broken, status(503), status(404))
+    (target,) = volumes("pancreas", ["image0001"])
+    run = snakemake(target, folder=tmp_path, changes=changes)
+    assert run.returncode != 0
+    assert "1 of 6 downloads failed" in output(run)
+    assert f"PANCREAS_0002, series {server.url}/{server.rows[2][2]}" in output(run)
+    asked = server.asked.copy()
+
+    run = snakemake(target, folder=tmp_path, changes=changes)
+    assert run.returncode == 0, run.stderr[-3000:]
+    missing = {name for name in server.asked - asked if name.endswith(".dcm")}
+    assert broken in missing
+    assert {name.split("/")[0] for name in missing} == {server.rows[2][2]}
+    expected = pancreas.prepare(tmp_path / "held", "image0001", "dicom_seg")
+    np.testing.assert_array_equal(read_volume(tmp_path / target).label, expected.label)
+    assert not nbia.asked
+
+    changes["datasets"]["pancreas"]["label_files"] = "nifti"
+    asked = server.asked.copy()
+    run = snakemake(target, folder=tmp_path, changes=changes)
+    assert run.returncode == 0, run.stderr[-3000:]
+    expected = pancreas.prepare(tmp_path / "held", "image0001")
+    np.testing.assert_array_equal(read_volume(tmp_path / target).label, expected.label)
+    assert (server.asked, nbia.asked) == (asked, {"labels": 1})
+
+
+def test_a_label_beside_its_tissue_is_a_warning_that_the_user_sees(tmp_path, snakemake):
+    scans = ["image0001", "image0002"]
+    for scan in scans:
+        write_phantom_pancreas(tmp_path / "raw", scan, (80, 72, 40), SPACING, 7)
+    file = tmp_path / "raw/TCIA_pancreas_labels-02-05-2017/label0001.nii.gz"
+    picture = SimpleITK.ReadImage(str(file))
+    upside_down = SimpleITK.GetImageFromArray(SimpleITK.GetArrayFromImage(picture)[::-1])
+    upside_down.CopyInformation(picture)
+    SimpleITK.WriteImage(upside_down, str(file))
+    splits = {"train": scans[:1], "test": scans[1:], "counts": None}
+    keys = {"source": "raw", "folder": str(tmp_path / "raw"), "splits": splits, "withdrawn": None}
+    run = snakemake(*volumes("pancreas", scans), folder=tmp_path, changes=only("pancreas", **keys))
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert "WARNING image0001: the label" in output(run)
+    assert "image0002: the label" not in output(run)
 
 
 def write_la(root: Path, scan: str) -> None:
@@ -148,7 +222,8 @@ def test_brats2019_without_a_folder_says_how_to_get_it_in_one_message(tmp_path, 
     run = snakemake(folder=tmp_path, changes=changes)
     assert run.returncode != 0
     (line,) = [line for line in output(run).splitlines() if "brats2019.folder = None" in line]
-    assert "cannot be downloaded without an account: register" in line
+    assert "is never downloaded from here" in line
+    assert "kaggle.com/datasets/aryashah2k/brain-tumor-segmentation-brats-2019" in line
     assert "config/without_brats2019.yaml" in line
 
 

@@ -74,15 +74,19 @@ def _log_wait(state: tenacity.RetryCallState) -> None:
 DEFAULT = RetryPolicy()
 
 
+Get = Callable[..., requests.Response]
+
+
 @contextmanager
-def open_url(url: str, timeout: float) -> Iterator[requests.Response]:
+def open_url(url: str, timeout: float, get: Get = requests.get) -> Iterator[requests.Response]:
     """Ask once; the body is still to be read from the response.
 
-    Raises TemporaryError, also for a body that breaks off while it is read in the block, or
-    DownloadError where asking again is of no use.
+    get: a session's, where a server is asked for many files in turn. Raises TemporaryError, also
+    for a body that breaks off while it is read in the block, or DownloadError where asking again is
+    of no use.
     """
     try:
-        with requests.get(url, headers=AS_STORED, stream=True, timeout=timeout) as response:
+        with get(url, headers=AS_STORED, stream=True, timeout=timeout) as response:
             status = response.status_code
             told = f"{url}: the server answered {status} {response.reason}"
             if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in BUSY:
@@ -100,3 +104,13 @@ def open_url(url: str, timeout: float) -> Iterator[requests.Response]:
         raise TemporaryError(f"{url}: {error}") from error
     except requests.RequestException as error:
         raise DownloadError(f"{url}: {error}; check the address") from error
+
+
+def read_url(url: str, policy: RetryPolicy, get: Get = requests.get) -> bytes:
+    """What lies at an address, if it is short; raises DownloadError."""
+
+    def body() -> bytes:
+        with open_url(url, policy.timeout, get) as response:
+            return response.content
+
+    return policy.call(body)

@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from sgrs_core.data.download.archives import unpack
-from sgrs_core.data.download.http import DownloadError, RetryPolicy, open_url
-from sgrs_core.data.download.transfer import Download, download_all
+from sgrs_core.data.download.http import DownloadError, RetryPolicy, read_url
+from sgrs_core.data.download.transfer import Download
 from sgrs_core.experiment.originals import PANCREAS_LABELS, PANCREAS_PATIENT
 
 IMAGES = "[!.]*.dcm"
@@ -32,12 +32,7 @@ def list_scans(
     with several CT series.
     """
     url = _address(api, "getSeries", Collection=collection, format="json")
-
-    def reply() -> bytes:
-        with open_url(url, policy.timeout) as response:
-            return response.content
-
-    body = policy.call(reply)
+    body = read_url(url, policy)
     try:
         series = [entry for entry in json.loads(body) if entry["Modality"] == "CT"]
         scans = {entry["PatientID"]: _scan(api, entry, folder) for entry in series}
@@ -77,40 +72,17 @@ def _scan(api: str, series: Mapping[str, Any], folder: Path) -> Download:
     )
 
 
-def download_pancreas(
-    api: str,
-    collection: str,
-    labels_url: str,
-    folder: Path,
-    patients: Sequence[str],
-    *,
-    labels_sha256: str | None = None,
-    workers: int = 4,
-    policy: RetryPolicy = SLOW,
-) -> None:
-    """Have each patient's scan in <folder>/<patient>/*.dcm and the label maps beside them.
+def label_zip(url: str, folder: Path, patients: Sequence[str], sha256: str | None) -> Download:
+    """The label maps, to be had in <folder>/TCIA_pancreas_labels-02-05-2017/label*.nii.gz.
 
-    Label maps: <folder>/TCIA_pancreas_labels-02-05-2017/label*.nii.gz. Folders appear whole or not
-    at all, and those that are there with all their files are left alone. labels_sha256: of the
-    labels' zip; None accepts any sound one. Raises DownloadError: before the first scan for
-    patients that the collection lacks, or when all have been tried, naming each URL that failed
-    and why; OSError, before the first scan, for too little room on the disk.
+    sha256: of the zip; None accepts any sound one that has these patients.
     """
-    listed = list_scans(api, collection, folder, policy=policy)
-    unlisted = [patient for patient in patients if patient not in listed]
-    if unlisted:
-        raise DownloadError(
-            f"{api}: the collection {collection!r} has no CT series of {', '.join(unlisted)}; "
-            "remove these patients from the lists of scans, or correct their names"
-        )
-    scans = [listed[patient] for patient in dict.fromkeys(patients)]
-    labels = Download(
-        labels_url,
+    return Download(
+        url,
         folder / PANCREAS_LABELS,
         fault=partial(_labels_fault, patients),
-        unpack=partial(unpack, pattern="label*.nii.gz", sha256=labels_sha256),
+        unpack=partial(unpack, pattern="label*.nii.gz", sha256=sha256),
     )
-    download_all([*scans, labels], workers=workers, policy=policy)
 
 
 def _labels_fault(patients: Sequence[str], labels: Path) -> str | None:

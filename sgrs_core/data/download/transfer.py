@@ -15,11 +15,13 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
+import requests
 from tqdm import tqdm
 
 from sgrs_core.data.download.http import (
     DEFAULT,
     DownloadError,
+    Get,
     RetryPolicy,
     TemporaryError,
     open_url,
@@ -43,7 +45,7 @@ class Download:
 
     fault: what is wrong with the file or folder at a path, None where nothing is. unpack: makes
     the folder (second path) from the zip (first path), or raises ContentError. size: the bytes
-    that will lie at `path`, 0 where unknown.
+    that will lie at `path`, 0 where unknown. get: asks the server, see `open_url`.
     """
 
     url: str
@@ -51,6 +53,7 @@ class Download:
     fault: Callable[[Path], str | None]
     unpack: Callable[[Path, Path], None] | None = None
     size: int = 0
+    get: Get = requests.get
 
     def is_complete(self) -> bool:
         """Whether it is in its place; a wrong or unreadable one is logged."""
@@ -68,7 +71,7 @@ class Download:
         """Have it in its place; raises DownloadError, leaving nothing new there."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            policy.call(lambda: self._attempt(policy.timeout))
+            self._fetch(policy)
         except OSError as error:
             # open_url turns the network's errors into its own, so this one is the local disk's.
             raise DownloadError(
@@ -76,13 +79,17 @@ class Download:
                 "check the disk's free space and the folder's permissions, then run again"
             ) from error
 
+    def _fetch(self, policy: RetryPolicy) -> None:
+        """Ask until it is in its place."""
+        policy.call(lambda: self._attempt(policy.timeout))
+
     def _attempt(self, timeout: float) -> None:
         """Ask once for all of it, and keep it if it is right."""
         arrived = self.path.with_name(f"{self.path.name}.download")
         unpacked = self.path.with_name(f"{self.path.name}.unpacked")
         shutil.rmtree(unpacked, ignore_errors=True)  # a killed process may have left it
         try:
-            with open_url(self.url, timeout) as response, arrived.open("wb") as file:
+            with open_url(self.url, timeout, self.get) as response, arrived.open("wb") as file:
                 announced = response.raw.length_remaining  # None without a Content-Length
                 check_space(announced or 0, arrived.parent)
                 # Raw: servers label stored .gz files with Content-Encoding, and unpacking them
@@ -90,9 +97,9 @@ class Download:
                 shutil.copyfileobj(response.raw, file)
                 file.flush()
                 os.fsync(file.fileno())
-            # A zip packed on request has no published digest: the log tells which bytes it was.
-            logger.info("%s: SHA-256 %s", self.url, sha256_of(arrived))
             if self.unpack is not None:
+                # A zip packed on request has no published digest: the log tells which it was.
+                logger.info("%s: SHA-256 %s", self.url, sha256_of(arrived))
                 self.unpack(arrived, unpacked)
             self._replace_by(arrived if self.unpack is None else unpacked)
         except ContentError as error:
@@ -113,7 +120,7 @@ class Download:
         fault = self.fault(new)
         if fault is not None:
             raise ContentError(fault)
-        if self.unpack is not None and self.path.exists():
+        if new.is_dir() and self.path.exists():
             shutil.rmtree(self.path)
         new.replace(self.path)
 
@@ -155,6 +162,17 @@ def download_all(
             f"{len(failures)} of {len(missing)} downloads failed; "
             f"the others are kept, and running again tries only these:{reasons}"
         )
+
+
+def of_patients(patients: Sequence[str], listed: Mapping[str, Download]) -> list[Download]:
+    """What an archive lists of each patient, once. Raises DownloadError, naming who is absent."""
+    absent = [patient for patient in patients if patient not in listed]
+    if absent:
+        raise DownloadError(
+            f"the archive has no series of {', '.join(absent)}; "
+            "remove these patients from the lists of scans, or correct their names"
+        )
+    return [listed[patient] for patient in dict.fromkeys(patients)]
 
 
 def check_space(needed: int, folder: Path) -> None:

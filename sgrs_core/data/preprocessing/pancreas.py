@@ -1,17 +1,21 @@
-"""Pancreas-CT as TCIA distributes it: a DICOM series for each patient, labels as NIfTI files.
+"""Pancreas-CT as its archives distribute it: a DICOM series for each patient, and a label.
 
-The two store their axes in different order and sense. As in the published preparation, prepared
-arrays run as the label's file does; the CT is brought there by geometry, not by counting slices.
+The label is TCIA's NIfTI file, or the DICOM segmentation object that the Imaging Data Commons made
+of it. Series and NIfTI file store their axes in different order and sense. As in the published
+preparation, prepared arrays run as the label's file does; the CT is brought there by geometry, not
+by counting slices. A DICOM label is turned as the NIfTI files are.
 """
 
 import logging
 from pathlib import Path
 
 import numpy as np
+import SimpleITK
 
 from sgrs_core.data.formats.dicom import read_series
 from sgrs_core.data.formats.image_files import read_nifti
 from sgrs_core.data.formats.images import PlacedImage, check_grids, oriented_as, to_array
+from sgrs_core.data.formats.segmentations import read_segmentation, segmentation_file
 from sgrs_core.data.preprocessing.common import PANCREAS, prepare_pancreas
 from sgrs_core.data.preprocessing.placement import check_placement
 from sgrs_core.data.preprocessing.reading import (
@@ -22,10 +26,16 @@ from sgrs_core.data.preprocessing.reading import (
     with_name,
 )
 from sgrs_core.data.volumes import Volume
-from sgrs_core.experiment.originals import LabelOrigin, LabelPlacement, pancreas_files
+from sgrs_core.experiment.originals import (
+    LabelFiles,
+    LabelOrigin,
+    LabelPlacement,
+    pancreas_files,
+)
 
 ROUNDING = 0.01  # mm and cosines: of the two files' headers
 HALF_A_VOXEL = 0.3  # mm: a shift by one voxel is more
+NIFTI_ORDER = "LAI"  # how the collection's NIfTI labels run: left, front, feet
 
 logger = logging.getLogger(__name__)
 
@@ -33,20 +43,28 @@ logger = logging.getLogger(__name__)
 def prepare(
     root: Path,
     scan: str,
+    label_files: LabelFiles = "nifti",
     label_origin: LabelOrigin = "checked",
     label_placement: LabelPlacement = "logged",
 ) -> Volume:
     """Resample to 1 mm, window, crop and z-score one scan; see `prepare_pancreas`.
 
-    root: the folder with PANCREAS_0001, ... and the labels' folder. label_origin: `ignored` puts
-    the label on the CT's voxels whatever origin its file gives. label_placement: `checked` refuses
-    what `check_placement` refuses, `logged` says so in the log and goes on.
-    Raises FileNotFoundError and ValueError, naming the file or the scan, for missing or damaged
-    files, a label of another grid, a flipped or shifted one, or an empty one.
+    root: the folder with PANCREAS_0001, ... and the labels' folder. label_files: where the label
+    comes from. label_origin: `ignored` puts the label on the CT's voxels whatever origin its file
+    gives. label_placement: `checked` refuses what `check_placement` refuses, `logged` says so in
+    the log and goes on. Raises FileNotFoundError and ValueError, naming the file or the scan, for
+    missing or damaged files, a label of another grid, a flipped or shifted one, or an empty one.
     """
-    folder, label_file = pancreas_files(root, scan)
+    folder, label_file = pancreas_files(root, scan, label_files)
     series, slices = read_series(folder)
-    stored = read_nifti(label_file)
+    if label_files == "dicom_seg":
+        label_file = segmentation_file(label_file)
+        stored = read_segmentation(label_file, SimpleITK.DICOMOrient(series, NIFTI_ORDER))
+        # The precision of NIfTI's headers, so that resampling rounds as it does by those.
+        stored.SetSpacing(np.float32(stored.GetSpacing()).tolist())
+        compare_with_nifti(stored, root, scan)
+    else:
+        stored = read_nifti(label_file)
     image, label = to_array(oriented_as(series, stored)), to_array(stored)
     if label_origin == "checked":
         check_origin(image, label, scan)
@@ -66,11 +84,28 @@ def prepare(
         [label_file],
         "Pancreas-CT: 1 mm by B-spline, window, crop in x and y, z-score of the crop",
         window_HU=PANCREAS.window,
+        label_files=label_files,
         label_origin=label_origin,
         label_placement=label_placement,
     )
     source[f"sha256 {folder.name}"] = digest_of_all(slices)
     return to_volume(prepared, image, source, PANCREAS.voxel)
+
+
+def compare_with_nifti(label: SimpleITK.Image, root: Path, scan: str) -> None:
+    """Say in the log whether a DICOM label is that of the NIfTI file, where this is there too."""
+    file = pancreas_files(root, scan)[-1]
+    if not file.exists():
+        return
+    ours, theirs = (
+        to_array(image).array for image in (label, oriented_as(read_nifti(file), label))
+    )
+    if ours.shape != theirs.shape:
+        logger.warning("%s: the label in %s has another shape", scan, file)
+        return
+    different = np.count_nonzero((ours > 0) != (theirs > 0))
+    level = logging.WARNING if different else logging.INFO
+    logger.log(level, "%s: %d voxels differ from the label in %s", scan, different, file)
 
 
 def check_origin(image: PlacedImage, label: PlacedImage, scan: str) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from sgrs_core.data.download.http import DownloadError
-from sgrs_core.data.download.tcia import download_pancreas
+from sgrs_core.data.download.tcia import label_zip, list_scans
+from sgrs_core.data.download.transfer import download_all, of_patients
 from tests.data.nbia import COLLECTION, LABELS, Nbia
 from tests.data.server import (
     PAGE,
@@ -55,9 +56,10 @@ def scans(tmp_path: Path) -> Path:
 def get(nbia: Nbia, scans: Path) -> Callable[..., None]:
     """Download the collection."""
 
-    def run(patients: list[str] = PATIENTS, **how) -> None:
-        how = {"policy": PATIENT} | how
-        download_pancreas(nbia.api, COLLECTION, nbia.labels, scans, patients, **how)
+    def run(patients: list[str] = PATIENTS, labels_sha256: str | None = None, **how) -> None:
+        listed = list_scans(nbia.api, COLLECTION, scans, policy=PATIENT)
+        labels = label_zip(nbia.labels, scans, patients, labels_sha256)
+        download_all([*of_patients(patients, listed), labels], policy=PATIENT, **how)
 
     return run
 
@@ -111,7 +113,7 @@ def test_a_patient_with_two_scans_is_named(nbia: Nbia, get) -> None:
 def test_a_patient_that_the_collection_lacks_is_named_before_any_scan(nbia: Nbia, get) -> None:
     nbia.series[1]["PatientID"] = f"../{SECOND}"  # leads nowhere else
 
-    with pytest.raises(DownloadError, match=rf"no CT series of {SECOND}, X;.*remove"):
+    with pytest.raises(DownloadError, match=rf"no series of {SECOND}, X;.*remove"):
         get([FIRST, SECOND, "X"])
 
     assert set(nbia.asked) == {"getSeries"}

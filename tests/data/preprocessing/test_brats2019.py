@@ -1,6 +1,7 @@
 """The organisers' format of BraTS2019."""
 
 import gzip
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,40 @@ def test_a_scan_of_either_grade_is_the_published_preparation_of_its_arrays(grade
     np.testing.assert_array_equal(volume.image, expected.image)
     np.testing.assert_array_equal(volume.label, segmentation[brain_box(modalities["flair"])] > 0)
     assert volume.spacing == (1.0, 1.0, 1.0)
+
+
+ARCHIVE = "MICCAI_BraTS_2019_Data_Training"
+
+
+@pytest.mark.parametrize("grade", ["HGG", "LGG"])
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+@pytest.mark.parametrize("folder", [".", ARCHIVE, f"{ARCHIVE}/{ARCHIVE}"])
+def test_copies_of_the_archive_are_read_as_people_have_them(
+    folder, suffix, grade, root, tmp_path_factory
+):
+    """Kaggle's copy has the archive's folder twice, and its files are not always packed."""
+    other = tmp_path_factory.mktemp("copy")
+    scan = other / folder / grade / SCAN
+    scan.mkdir(parents=True)
+    for file in (root / "HGG" / SCAN).glob("*.nii.gz"):
+        content = file.read_bytes()
+        content = content if suffix == ".nii.gz" else gzip.decompress(content)
+        (scan / file.name.replace(".nii.gz", suffix)).write_bytes(content)
+    expected, found = prepare(root, SCAN), prepare(other, SCAN)
+    np.testing.assert_array_equal(found.image, expected.image)
+    np.testing.assert_array_equal(found.label, expected.label)
+
+
+def test_of_a_file_that_is_there_packed_and_unpacked_one_is_read_and_recorded(root):
+    """ITK takes the unpacked one's voxels, even with the packed one's header."""
+    packed = root / "HGG" / SCAN / f"{SCAN}_flair.nii.gz"
+    content = gzip.decompress(packed.read_bytes())
+    packed.with_suffix("").write_bytes(content)
+    told = prepare(root, SCAN).provenance
+    assert told[f"sha256 {SCAN}_flair.nii"] == hashlib.sha256(content).hexdigest()
+    packed.with_suffix("").write_bytes(content[:-500])
+    with pytest.raises(ValueError, match=rf"{SCAN}_flair\.nii: .*cut off"):
+        prepare(root, SCAN)
 
 
 def test_the_crop_keeps_its_place_in_the_patient(root):

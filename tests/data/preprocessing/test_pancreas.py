@@ -16,6 +16,7 @@ from sgrs_core.data.preprocessing.common import prepare_pancreas
 from sgrs_core.data.preprocessing.pancreas import prepare
 from sgrs_core.data.volumes import write_volume
 from sgrs_core.phantoms.pancreas import phantom_pancreas, write_phantom_pancreas
+from tests.data.segmentations import write_segmentation
 
 SHAPE, SPACING, SEED = (80, 72, 40), (0.8, 0.8, 1.2), 7
 SCAN = "image0003"
@@ -128,6 +129,53 @@ def test_a_label_off_its_tissue_is_a_line_in_the_log_unless_it_is_to_be_checked(
     change_label(root, lambda array: array[::-1])
     assert prepare(root, SCAN).label.any()
     assert "image0003: the label seems flipped" in caplog.text
+
+
+@pytest.fixture
+def segmentation(root) -> Path:
+    """The label once more, as a DICOM segmentation object."""
+    label = phantom_pancreas(SCAN, SHAPE, SPACING, SEED)[1]
+    file = root / "Pancreas-CT-SEG/PANCREAS_0003/seg.dcm"
+    write_segmentation(file, root / "PANCREAS_0003", label[:, ::-1].transpose(2, 1, 0)[None])
+    return file
+
+
+def test_a_dicom_label_is_prepared_as_the_nifti_file_it_was_made_of(root, segmentation):
+    """Its axes run as the collection's NIfTI files do, which this phantom's file does, too."""
+    expected = prepare(root, SCAN)
+    (root / LABEL).unlink()
+
+    found = prepare(root, SCAN, label_files="dicom_seg")
+
+    np.testing.assert_array_equal(found.image, expected.image)
+    np.testing.assert_array_equal(found.label, expected.label)
+    assert found.direction == expected.direction
+    np.testing.assert_allclose(found.origin, expected.origin, atol=1e-3)
+    assert {"sha256 seg.dcm", "sha256 PANCREAS_0003"} <= found.provenance.keys()
+    assert found.provenance["label_files"] == "dicom_seg"
+
+
+def test_where_both_labels_are_there_the_log_says_whether_they_agree(root, segmentation, caplog):
+    with caplog.at_level("INFO"):
+        prepare(root, SCAN, label_files="dicom_seg")
+    assert f"{SCAN}: 0 voxels differ from the label in {root / LABEL}" in caplog.text
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+    def without_a_voxel(array):
+        array[tuple(np.argwhere(array)[0])] = 0
+        return array
+
+    change_label(root, without_a_voxel)
+    prepare(root, SCAN, label_files="dicom_seg")
+    warnings = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert [one.getMessage() for one in warnings] == [
+        f"{SCAN}: 1 voxels differ from the label in {root / LABEL}"
+    ]
+
+
+def test_a_missing_dicom_label_is_named(root):
+    with pytest.raises(FileNotFoundError, match="Pancreas-CT-SEG/PANCREAS_0003: no DICOM segm"):
+        prepare(root, SCAN, label_files="dicom_seg")
 
 
 def test_a_label_of_another_size_is_refused(root):

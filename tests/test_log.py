@@ -1,0 +1,57 @@
+"""A job's messages: all of them in its log, and on the terminal what a user should see."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.places import PROJECT
+
+PROGRAM = """
+import logging, sys
+from sgrs_core.log import log_to
+log_to(sys.argv[1])
+logging.getLogger("a.module").info("on its way")
+logging.getLogger("a.module").warning("image0001: the label seems shifted")
+if len(sys.argv) > 2:
+    raise ValueError("image0002: damaged")
+"""
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "logs é" / "prepare.log"
+
+
+def printed(*arguments: object) -> str:
+    """What a job with these messages leaves on its standard error."""
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM, *map(str, arguments)],
+        cwd=PROJECT, capture_output=True, encoding="utf-8", check=False,
+    ).stderr  # fmt: skip
+
+
+def test_warnings_reach_the_terminal_and_everything_the_log(log: Path) -> None:
+    shown = printed(log)
+    assert "WARNING image0001: the label seems shifted" in shown
+    assert "on its way" not in shown
+    lines = log.read_text(encoding="utf-8").splitlines()
+    assert [line.split(" ", 2)[2] for line in lines] == [
+        "INFO on its way",
+        "WARNING image0001: the label seems shifted",
+    ]
+
+
+def test_an_error_is_one_line_on_the_terminal_and_its_whole_story_in_the_log(log: Path) -> None:
+    shown = printed(log, "fail")
+    assert shown.splitlines()[-1] == "ValueError: image0002: damaged"
+    assert "Traceback" not in shown
+    assert shown.count("image0002") == 1
+    assert "Traceback" in log.read_text(encoding="utf-8")
+
+
+def test_a_second_attempt_adds_to_the_log(log: Path) -> None:
+    printed(log)
+    printed(log)
+    assert log.read_text(encoding="utf-8").count("on its way") == 2

@@ -52,7 +52,7 @@ rule selection_gain:
         "../workflow_scripts/selection_gain.py"
 
 
-# The benchmark files are no inputs: results from before there were any need no new evaluation.
+# What the runs of all tables cost. Scores from before there were benchmark files stay without.
 rule cost:
     input:
         unpack(lambda wildcards: LAYOUT.inputs_of_cost()),

@@ -89,6 +89,7 @@ def load_plan(values: Mapping[str, Any], own: Sequence[Path], root: Path) -> Pla
         _check_curves(plan, name, files.last)
         _check_choice(plan, name, files)
     _check_recipes(plan)
+    _check_thresholds(plan, files.last)
     return plan
 
 
@@ -263,6 +264,20 @@ def _check_curves(plan: Plan, name: str, file: Path) -> None:
             f"{', '.join(map(str, shown))}: allowed are 1 to {MOST_CURVES}; choose methods or "
             "labelled"
         )
+
+
+def _check_thresholds(plan: Plan, file: Path) -> None:
+    """No curve over the threshold has two points at one place: they would be two methods."""
+    for name, figure in plan.figures.items():
+        shown: dict[tuple[float, int], str] = {}
+        for entry in plan.entries(name) if figure.kind == "threshold" else ():
+            place, variant = (plan.tau(entry), entry.labelled), entry.row.variant
+            if place in shown:
+                raise ConfigError(
+                    f"{file}: figures.{name}: rows = {shown[place]!r} and {variant!r} have "
+                    f"tau = {place[0]} with {place[1]} labelled scans; allowed is each once"
+                )
+            shown[place] = variant
 
 
 def _check_choice(plan: Plan, name: str, files: Files) -> None:

@@ -4,14 +4,14 @@ The rules hold patterns with wildcards; the functions here answer the questions 
 path: which run is it, which scans does that run read, which score files stand behind a table.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
 from sgrs_core.experiment.originals import patient_of
-from sgrs_core.experiment.plan import COST, SELECTION_GAIN, Plan, Point, entries_of
-from sgrs_core.experiment.presence import files_of
+from sgrs_core.experiment.plan import COST, SELECTION_GAIN, Entry, Plan, Point, entries_of
 from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.schema import SHOWING_SCANS, FigureKind, Filter
 from sgrs_core.experiment.splits import PARTS
@@ -79,7 +79,7 @@ class Layout:
             return [folder]
         if dataset.is_downloaded:
             return [f"{folder}/complete.txt"]
-        return files_of(dataset, scan)
+        return dataset.files_of(scan)
 
     def source_folder(self, name: str) -> str:
         """Where a data set's source files lie: made up, downloaded, or given by the user."""
@@ -194,7 +194,7 @@ class Layout:
         """
         table, wanted = self.plan.tables[name], self.plan.entries(name)
         selections = self.plan.selections(table.dataset)
-        return [
+        lines = [
             {
                 "variant": entry.row.variant,
                 "title": self.plan.title(entry.row),
@@ -205,20 +205,17 @@ class Layout:
                 "reference": entry.row.variant == table.reference,
                 "upper_bound": entry.row.variant == table.upper_bound
                 and entry.labelled == table.most_labelled,
-                "scores": {
-                    selection: [self._of(self.scores, point, selection) for point in entry.points]
-                    for selection in selections
-                    if entry in wanted
-                },
+                "scores": self._scores(entry, selections) if entry in wanted else {},
             }
             for entry in entries_of(table, Filter(), self.plan.experiment.seeds)
         ]
+        return with_distinct_titles(lines)
 
     def lines_of_selection_gain(self) -> list[dict[str, Any]]:
         """Each run of the tables once, with its score files under `last` and `best_on_test`."""
         lines: dict[tuple[str, int, str], dict[str, Any]] = {}
         for name, table in self.plan.tables.items():
-            if not {"last", "best_on_test"} <= set(self.plan.selections(table.dataset)):
+            if not set(GAIN) <= set(self.plan.selections(table.dataset)):
                 continue
             for entry in self.plan.entries(name):
                 point = entry.points[0]
@@ -226,17 +223,14 @@ class Layout:
                     "dataset": point.dataset,
                     "labelled": point.labelled,
                     "method": point.variant,
-                    **{
-                        selection: [self._of(self.scores, one, selection) for one in entry.points]
-                        for selection in ("last", "best_on_test")
-                    },
+                    **self._scores(entry, GAIN),
                 }
         return list(lines.values())
 
     def scores_of_selection_gain(self) -> list[str]:
         """All score files behind the table of what choosing on the test scans adds."""
         lines = self.lines_of_selection_gain()
-        return [file for line in lines for key in ("last", "best_on_test") for file in line[key]]
+        return [file for line in lines for selection in GAIN for file in line[selection]]
 
     def outputs_of_selection_gain(self) -> list[str]:
         """The files of that table; none where no checkpoint is chosen on test scans."""
@@ -272,24 +266,34 @@ class Layout:
             for entry in self.plan.entries(name)
         ]
 
-    def records_of_cost(self) -> list[str]:
-        """The records of all runs that stand in a table."""
-        runs = [run for line in self.lines_of_cost() for run in line["runs"]]
-        return list(dict.fromkeys(run["record"] for run in runs))
+    def inputs_of_cost(self) -> dict[str, list[str]]:
+        """The records, score files and benchmarks of all runs that stand in a table.
 
-    def scores_of_cost(self) -> list[str]:
-        """The score files of all runs that stand in a table."""
+        Not the benchmarks of scores from before there were any: to ask for these would evaluate
+        the runs anew.
+        """
+        runs = [run for line in self.lines_of_cost() for run in line["runs"]]
+        records = dict.fromkeys(run["record"] for run in runs)
+        files = dict.fromkeys(Path(file) for run in runs for file in run["evaluations"])
+        scores = dict.fromkeys(
+            file for name in self.plan.tables for file in self.scores_of_table(name)
+        )
+        name = Path(self.scores).name
+        benchmarks = [
+            str(file) for file in files if file.exists() or not file.with_name(name).exists()
+        ]
+        return {"records": list(records), "scores": list(scores), "benchmarks": benchmarks}
         scores = [file for name in self.plan.tables for file in self.scores_of_table(name)]
-        return list(dict.fromkeys(scores))
+        return {"records": list(dict.fromkeys(records)), "scores": list(dict.fromkeys(scores))}
 
     def lines_of_figure(self, name: str) -> list[dict[str, Any]]:
         """What a figure shows: the first selection and seed of each of its rows."""
         selection = self.plan.selections(self.plan.sheets[name].dataset)[0]
-        return [
+        lines = [
             {
                 "title": self.plan.title(entry.row),
                 "variant": entry.row.variant,
-                "settings": entry.row.settings,
+                "tau": self.plan.tau(entry),
                 "labelled": entry.labelled,
                 "scores": self._of(self.scores, entry.points[0], selection),
                 "predictions": self._of(self.predictions, entry.points[0], selection),
@@ -297,6 +301,7 @@ class Layout:
             }
             for entry in self.plan.entries(name)
         ]
+        return with_distinct_titles(lines)
 
     def inputs_of_figure(self, name: str) -> dict[str, list[str]]:
         """The files behind a figure, by what they are: what its kind shows of its runs."""
@@ -364,6 +369,13 @@ class Layout:
         judges = [scan for scans in run["selection_scans"].values() for scan in scans]
         return list(dict.fromkeys([*run["labelled"], *run["unlabelled"], *judges]))
 
+    def _scores(self, entry: Entry, selections: Sequence[str]) -> dict[str, list[str]]:
+        """An entry's score files by selection, one for each seed."""
+        return {
+            selection: [self._of(self.scores, point, selection) for point in entry.points]
+            for selection in selections
+        }
+
     def _of(self, pattern: str, point: Point, selection: str = "") -> str:
         return pattern.format(**point._asdict(), selection=selection)
 
@@ -375,9 +387,22 @@ SHOWN: dict[FigureKind, tuple[str, ...]] = {
     "training_curves": ("log",),
     "paired_scores": ("scores",),
 }
+GAIN = ("last", "best_on_test")  # between which the table of the selections' gain lies
 NOTHING = "(?!)"  # the regular expression that no text matches
 
 
 def any_of(names: Mapping[str, Any] | Sequence[str]) -> str:
     """A pattern that matches these names and nothing else."""
     return "|".join(names) or NOTHING
+
+
+def with_distinct_titles(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lines; a `title` that several variants share has the `variant` behind it, in brackets."""
+    named = dict.fromkeys((line["title"], line["variant"]) for line in lines)
+    times = Counter(title for title, _ in named)
+    return [
+        {**line, "title": f"{line['title']} ({line['variant']})"}
+        if times[line["title"]] > 1
+        else line
+        for line in lines
+    ]

@@ -104,6 +104,8 @@ def check_arrays(image: NDArray[np.floating], label: NDArray[np.generic], name: 
         raise ValueError(
             f"{name}: image {image.shape} and label {label.shape} must be 3D and of one shape"
         )
+    if 0 in image.shape:
+        raise ValueError(f"{name}: it has no voxels, its shape is {image.shape}")
     check_image(image, name)
     values = np.unique(label)
     if not np.isin(values, (0, 1)).all():

@@ -116,6 +116,17 @@ def trainings_at_once():
     return max(1, min(places, gpus or places))
 
 
+def asked_runs():
+    """The runs that this call's targets need, each with the selections that they need."""
+    asked = {}
+    for job in workflow.dag.jobs:
+        if job.rule.name in ("train", "evaluate"):
+            of = job.wildcards
+            point = Point(of.dataset, int(of.labelled), of.variant, int(of.seed))
+            asked.setdefault(point, set()).add(of.get("selection"))
+    return asked
+
+
 def conclude():
     if ANNOUNCER:
         ANNOUNCER.conclude()
@@ -125,13 +136,7 @@ onstart:
     # Nothing was changed before.
     work_alone()
     bring_back([Path(RESULTS), Path(PLAN.experiment.data_folder)])
-    points = {
-        Point(one.dataset, int(one.labelled), one.variant, int(one.seed))
-        for one in (
-            job.wildcards for job in workflow.dag.jobs if job.rule.name == "train"
-        )
-    }
-    write_planned(Path(RESULTS), PLANNED, points, trainings_at_once())
+    write_planned(Path(RESULTS), PLANNED, asked_runs(), trainings_at_once())
 
 
 onsuccess:

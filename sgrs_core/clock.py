@@ -1,7 +1,7 @@
 """Durations in words, and clocks that were set back.
 
-A clock that was set back leaves files from the future. A workflow engine that compares times would then find every new result older than its input, and
-would make it again, or throw it away.
+A clock that was set back leaves files from the future. A workflow engine that compares times would
+then find every new result older than its input, and would make it again, or throw it away.
 """
 
 import logging

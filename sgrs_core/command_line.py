@@ -39,8 +39,8 @@ Distances are in voxels, as published."""
 
 STATUS = """\
 Every run of an experiment: its state, how far it is, how long it still takes; what failed and which
-log says why; how long all of it still takes. Files are only read: ask while Snakemake works, after it
-was killed, or on another machine that sees the folder. More: docs/monitoring.md"""
+log says why; how long all of it still takes. Files are only read: ask while Snakemake works, after
+it was killed, or on another machine that sees the folder. More: docs/monitoring.md"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -58,7 +58,7 @@ class Announcer(logging.Handler):
 
     def _started(self, about: Mapping[str, Any]) -> None:
         place = {key: str(value) for key, value in (about["wildcards"] or {}).items()}
-        run = self.runs.get(tuple(place.get(key) for key in KEYS))
+        run = self.runs.get(tuple(place.get(key, "") for key in KEYS))
         self.jobs[about["jobid"]] = (about["rule_name"], place, run)
         if run and about["rule_name"] == "train":
             doing = "training" if about["local"] else "submitted"

@@ -12,17 +12,22 @@ from sgrs_core.experiment.plan import Plan, Point
 from sgrs_core.files import write_text
 
 NAME = "runs.json"
+Asked = Mapping[Point, Collection[str | None]]
 
 
 def write_planned(
-    results: Path, runs: Iterable[Mapping[str, Any]], asked: Collection[Point], at_once: int
+    results: Path, runs: Iterable[Mapping[str, Any]], asked: Asked, at_once: int
 ) -> None:
     """Write `planned_runs` to the results folder, whole or not at all.
 
-    asked: the runs that this start of the workflow was asked for. at_once: how many trainings it
-    may run at the same time.
+    asked: the runs and their selections that this start of the workflow was asked for; of a run
+    that it was not, all selections are noted. at_once: how many trainings it may run together.
     """
-    noted = [{**run, "asked": Point(*(run[key] for key in Point._fields)) in asked} for run in runs]
+    noted = []
+    for run in runs:
+        point = Point(*(run[key] for key in Point._fields))
+        wanted = [name for name in run["selections"] if name in asked.get(point, ())]
+        noted.append({**run, "asked": point in asked, "selections": wanted or run["selections"]})
     described = {"experiment": results.name, "at_once": at_once, "runs": noted}
     write_text(results / NAME, json.dumps(described, indent=1) + "\n")
 
@@ -38,7 +43,8 @@ def planned_runs(plan: Plan, layout: Layout) -> list[dict[str, Any]]:
     runs = []
     for point, row in plan.rows.items():
         title = titles[point]
-        if named[*point[:2], point.seed, title] > 1:  # rows of several tables
+        # Rows of several tables may share one; the plain method keeps it.
+        if named[*point[:2], point.seed, title] > 1 and point.variant != row.method:
             title = f"{title} ({point.variant})"
         dataset = short(plan.dataset(point.dataset).title)
         runs.append(

@@ -1,4 +1,4 @@
-"""`sgrs status`: every run of an experiment, what failed and why, and how long all of it still takes.
+"""`sgrs status`: every run of an experiment, what failed and why, and how long all still takes.
 
 Remaining time. A run's remaining iterations take what its own take now, or else the mean of this
 experiment's runs that are most like it: of the same method and data set, of the same data set, of
@@ -30,6 +30,7 @@ from sgrs_core.monitoring.traces import (
 
 HEAD = ("data set", "labelled", "method", "seed", "state", "iteration", "per second", "left")
 NUMBERS = (1, 3, 5, 6, 7)  # columns that end together
+NOT_ASKED = "not asked for"  # by the workflow's last start: counted, but not shown
 OPEN = {"waiting", "training", "stopped", "failed", "trained"}
 
 
@@ -45,7 +46,7 @@ class Known:
     def state(self) -> str:
         """The trace's; `not asked for` where no start of the workflow wants the run."""
         idle = self.trace.state == "waiting" and not self.run["asked"]
-        return "not asked for" if idle else self.trace.state
+        return NOT_ASKED if idle else self.trace.state
 
 
 def watch(results: Path, seconds: float | None, show: Callable[[str], object] = print) -> None:
@@ -70,10 +71,11 @@ def status(results: Path) -> str:
     runs = [Known(run, read_trace(run, results)) for run in planned["runs"]]
     runs = [Known(one.run, one.trace, left_of(one, runs, results)) for one in runs]
     counts = Counter(one.state for one in runs)
+    shown = [one for one in runs if one.state != NOT_ASKED]
     states = ", ".join(f"{number} {state}" for state, number in counts.items())
     parts = [
         f"{planned['experiment']}: {len(runs)} runs: {states}",
-        table([HEAD, *map(cells, runs)]),
+        table([HEAD, *map(cells, shown)]),
         remaining(runs, planned["at_once"]),
         *failures(runs, results),
     ]
@@ -110,7 +112,7 @@ def most_alike(one: Known, values: Iterable[tuple[Known, float | None]]) -> floa
 
 
 def remaining(runs: Sequence[Known], noted: int) -> str:
-    """How long the whole experiment still takes, from what this is reckoned, and where it is not."""
+    """How long the whole experiment still takes, and from what this is reckoned."""
     todo = [one for one in runs if one.state in OPEN]
     if not todo:
         return "Nothing is left to train or to evaluate."

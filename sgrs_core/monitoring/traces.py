@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -66,6 +67,8 @@ def read_trace(run: Mapping[str, Any], results: Path) -> Trace:
 def _finished(run: Mapping[str, Any], folder: Path, record: Mapping[str, Any]) -> Trace:
     """Trained; evaluated if there are scores of all its selections."""
     total = record["run"]["training"]["iterations"]
+    if total != run["iterations"]:
+        return Trace("waiting")  # for it is trained anew
     seconds = record["training"]["seconds"] / total
     scored = [(folder / name / "scores.csv").is_file() for name in run["selections"]]
     for name, there in zip(run["selections"], scored, strict=True):
@@ -104,7 +107,7 @@ def is_alive(messages: list[tuple[str, str, str]], signs: list[Path]) -> bool:
             return True  # another user's
         return True
     times = [datetime.fromisoformat(time) for time, *_ in messages]
-    gaps = [(later - sooner).total_seconds() for sooner, later in zip(times, times[1:])]
+    gaps = [(later - sooner).total_seconds() for sooner, later in pairwise(times)]
     last = max((sign.stat().st_mtime for sign in signs if sign.exists()), default=0.0)
     return time.time() - last <= max(SILENCE, GAPS * max(gaps, default=0.0))
 

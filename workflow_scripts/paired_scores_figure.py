@@ -1,14 +1,12 @@
 """Draw each test scan's Dice under each method."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import pandas
+from typing import TYPE_CHECKING, Any
 
 from sgrs_core.log import log_to
 from sgrs_core.reporting.figures.paired_scores import draw_paired_scores
 from sgrs_core.reporting.figures.style import save
-from sgrs_core.reporting.figures.titles import with_distinct_titles
+from sgrs_core.reporting.scores import dice_by_title
 
 if TYPE_CHECKING:
     from snakemake.script import Snakemake
@@ -16,12 +14,11 @@ if TYPE_CHECKING:
 
 def main(snakemake: "Snakemake") -> None:
     log_to(snakemake.log[0])
-    scores: dict[int, dict[str, pandas.Series[float]]] = {}
-    for row in with_distinct_titles(snakemake.params.lines):
-        dice = pandas.read_csv(row["scores"], index_col="scan")["dice"] * 100
-        scores.setdefault(row["labelled"], {})[row["title"]] = dice
-    tables = {labelled: pandas.DataFrame(columns) for labelled, columns in scores.items()}
-    save(draw_paired_scores(tables), [Path(path) for path in snakemake.output])
+    rows: dict[int, list[Any]] = {}
+    for row in snakemake.params.lines:
+        rows.setdefault(row["labelled"], []).append(row)
+    scores = {labelled: dice_by_title(lines) for labelled, lines in rows.items()}
+    save(draw_paired_scores(scores), [Path(path) for path in snakemake.output])
 
 
 if "snakemake" in globals():

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import pandas
 
-from sgrs_core.experiment.settings import PUBLISHED_TAU
 from sgrs_core.log import log_to
 from sgrs_core.reporting.figures.style import save
 from sgrs_core.reporting.figures.threshold import draw_threshold_sweep
@@ -19,7 +18,7 @@ def main(snakemake: "Snakemake") -> None:
     log_to(snakemake.log[0])
     rows = [
         {
-            "tau": row["settings"].get("tau", PUBLISHED_TAU),
+            "tau": row["tau"],
             "labelled": row["labelled"],
             **summarise(pandas.read_csv(row["scores"]), "strict"),
         }

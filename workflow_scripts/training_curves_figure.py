@@ -7,7 +7,6 @@ import pandas
 
 from sgrs_core.log import log_to
 from sgrs_core.reporting.figures.style import save
-from sgrs_core.reporting.figures.titles import with_distinct_titles
 from sgrs_core.reporting.figures.training_curves import draw_training_curves
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ def main(snakemake: "Snakemake") -> None:
     log_to(snakemake.log[0])
     logs = {
         f"{row['title']}, {row['labelled']} labelled": pandas.read_csv(row["log"])
-        for row in with_distinct_titles(snakemake.params.lines)
+        for row in snakemake.params.lines
     }
     save(draw_training_curves(logs), [Path(path) for path in snakemake.output])
 

@@ -4,6 +4,7 @@ The rules hold patterns with wildcards; the functions here answer the questions 
 path: which run is it, which scans does that run read, which score files stand behind a table.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -194,7 +195,7 @@ class Layout:
         """
         table, wanted = self.plan.tables[name], self.plan.entries(name)
         selections = self.plan.selections(table.dataset)
-        return [
+        lines = [
             {
                 "variant": entry.row.variant,
                 "title": self.plan.title(entry.row),
@@ -213,6 +214,7 @@ class Layout:
             }
             for entry in entries_of(table, Filter(), self.plan.experiment.seeds)
         ]
+        return with_distinct_titles(lines)
 
     def lines_of_selection_gain(self) -> list[dict[str, Any]]:
         """Each run of the tables once, with its score files under `last` and `best_on_test`."""
@@ -277,6 +279,20 @@ class Layout:
         runs = [run for line in self.lines_of_cost() for run in line["runs"]]
         return list(dict.fromkeys(run["record"] for run in runs))
 
+    def benchmarks_of_cost(self) -> list[str]:
+        """The benchmarks of these runs' evaluations.
+
+        Not of scores from before there were any: to ask for these would evaluate the runs anew.
+        """
+        runs = [run for line in self.lines_of_cost() for run in line["runs"]]
+        files = [Path(file) for run in runs for file in run["evaluations"]]
+        scores = Path(self.scores).name
+        return [
+            str(file)
+            for file in dict.fromkeys(files)
+            if file.exists() or not file.with_name(scores).exists()
+        ]
+
     def scores_of_cost(self) -> list[str]:
         """The score files of all runs that stand in a table."""
         scores = [file for name in self.plan.tables for file in self.scores_of_table(name)]
@@ -285,11 +301,11 @@ class Layout:
     def lines_of_figure(self, name: str) -> list[dict[str, Any]]:
         """What a figure shows: the first selection and seed of each of its rows."""
         selection = self.plan.selections(self.plan.sheets[name].dataset)[0]
-        return [
+        lines = [
             {
                 "title": self.plan.title(entry.row),
                 "variant": entry.row.variant,
-                "settings": entry.row.settings,
+                "tau": self.plan.tau(entry),
                 "labelled": entry.labelled,
                 "scores": self._of(self.scores, entry.points[0], selection),
                 "predictions": self._of(self.predictions, entry.points[0], selection),
@@ -297,6 +313,7 @@ class Layout:
             }
             for entry in self.plan.entries(name)
         ]
+        return with_distinct_titles(lines)
 
     def inputs_of_figure(self, name: str) -> dict[str, list[str]]:
         """The files behind a figure, by what they are: what its kind shows of its runs."""
@@ -381,3 +398,15 @@ NOTHING = "(?!)"  # the regular expression that no text matches
 def any_of(names: Mapping[str, Any] | Sequence[str]) -> str:
     """A pattern that matches these names and nothing else."""
     return "|".join(names) or NOTHING
+
+
+def with_distinct_titles(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lines; a `title` that several variants share has the `variant` behind it, in brackets."""
+    named = dict.fromkeys((line["title"], line["variant"]) for line in lines)
+    times = Counter(title for title, _ in named)
+    return [
+        {**line, "title": f"{line['title']} ({line['variant']})"}
+        if times[line["title"]] > 1
+        else line
+        for line in lines
+    ]

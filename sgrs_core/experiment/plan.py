@@ -21,7 +21,7 @@ from sgrs_core.experiment.schema import (
     Table,
     Withdrawn,
 )
-from sgrs_core.experiment.settings import Selection
+from sgrs_core.experiment.settings import PUBLISHED_TAU, Selection
 from sgrs_core.experiment.splits import SplitLists
 
 # Tables about the tables: no table or figure of an experiment has these names.
@@ -148,6 +148,11 @@ class Plan:
             **written.get(row.method, {}),
             **row.settings,
         }
+
+    def tau(self, entry: Entry) -> float:
+        """The entropy threshold of an entry, as its settings say; else the paper's."""
+        dataset = entry.points[0].dataset
+        return self.settings(dataset, entry.row, entry.labelled).get("tau", PUBLISHED_TAU)
 
     def training(self, dataset: str, row: Row) -> dict[str, Any]:
         """How a row is trained: as data set, recipe, experiment and row say; later ones win."""

@@ -101,6 +101,7 @@ def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> P
         root, experiment, splits, methods, tables, figures, rows, comparable, places, written
     )
     _check_recipes(plan)
+    _check_thresholds(plan, file)
     return plan
 
 
@@ -319,6 +320,20 @@ def _check_curves(name: str, figure: Figure, wanted: Filter, file: Path) -> None
             f"{', '.join(map(str, shown))}: allowed are 1 to {MOST_CURVES}; choose methods or "
             "labelled"
         )
+
+
+def _check_thresholds(plan: Plan, file: Path) -> None:
+    """No curve over the threshold has two points at one place: they would be two methods."""
+    for name, figure in plan.figures.items():
+        shown: dict[tuple[float, int], str] = {}
+        for entry in plan.entries(name) if figure.kind == "threshold" else ():
+            place, variant = (plan.tau(entry), entry.labelled), entry.row.variant
+            if place in shown:
+                raise ConfigError(
+                    f"{file}: figures.{name}: rows = {shown[place]!r} and {variant!r} have "
+                    f"tau = {place[0]} with {place[1]} labelled scans; allowed is each once"
+                )
+            shown[place] = variant
 
 
 def _check_labelled(

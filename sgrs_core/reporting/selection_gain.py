@@ -7,7 +7,6 @@ torch here: a job that writes a table starts in a second.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas
 from pandas import DataFrame
 
 from sgrs_core.reporting.scores import METRICS, NAMES, check_same_scans, gather, read_scores
@@ -15,6 +14,7 @@ from sgrs_core.reporting.statistics import CONFIDENCE, mean_interval
 from sgrs_core.reporting.typeset import interval, number
 
 SCORING = "strict"
+PARTS = ("last", "best_on_test", "gain")
 TITLE = "What choosing a checkpoint on the test scans adds"
 LEGEND = (
     f"Each cell: last / best_on_test / gain [{CONFIDENCE:.0%} interval over scans]. Dice and "
@@ -37,10 +37,20 @@ def to_markdown(table: DataFrame) -> str:
     """The table as Markdown."""
     shown = table[["dataset", "labelled", "method"]].copy()
     for metric, name in NAMES.items():
-        shown[name] = [_cell(row, metric) for _, row in table.iterrows()]
+        cells = [gain_of(row, metric) for row in table.to_dict("records")]
+        shown[name] = [
+            f"{last} / {best} / {gain} {ends}".rstrip() for last, best, gain, ends in cells
+        ]
     shown["seeds"] = table["seeds"]
     body = shown.to_markdown(index=False, disable_numparse=True)
     return f"# {TITLE}\n\n{LEGEND}\n\n{body}\n"
+
+
+def gain_of(row: Mapping[Any, Any], metric: str) -> tuple[str, str, str, str]:
+    """One metric of a table's row as texts: its PARTS, and the interval of the gain."""
+    last, best, gain = (row[f"{metric}_{part}"] for part in PARTS)
+    ends = interval(row[f"{metric}_low"], row[f"{metric}_high"], "+.2f")
+    return number(last), number(best), number(gain, "+.2f"), ends
 
 
 def _row(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,20 +63,12 @@ def _row(given: Mapping[str, Any]) -> dict[str, Any]:
     check_same_scans(last.scans, best.scans)
     for metric in METRICS:
         before, after = (one.of(metric).mean(axis=0) for one in (last, best))  # over seeds
-        low, high = mean_interval(after - before)
-        row |= {
-            f"{metric}_last": float(before.mean()),
-            f"{metric}_best_on_test": float(after.mean()),
-            f"{metric}_gain": float((after - before).mean()),
-            f"{metric}_low": float(low),
-            f"{metric}_high": float(high),
-        }
+        numbers = (
+            before.mean(),
+            after.mean(),
+            (after - before).mean(),
+            *mean_interval(after - before),
+        )
+        names = (f"{metric}_{part}" for part in (*PARTS, "low", "high"))
+        row |= dict(zip(names, numbers, strict=True))
     return row
-
-
-def _cell(row: "pandas.Series[Any]", metric: str) -> str:
-    last, best, gain, low, high = (
-        row[f"{metric}_{part}"] for part in ("last", "best_on_test", "gain", "low", "high")
-    )
-    ends = interval(low, high, "+.2f")
-    return f"{number(last)} / {number(best)} / {number(gain, '+.2f')} {ends}".rstrip()

@@ -47,11 +47,10 @@ def mean_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> tuple[An
     numbers = _numbers(values)
     count = numbers.shape[-1]
     if count < 2:
-        nothing = np.full(numbers.shape[:-1], np.nan)
-        return nothing[()], nothing[()]
+        nothing = np.full(numbers.shape[:-1], np.nan)[()]
+        return nothing, nothing
+    reach = stats.t.ppf((1 + confidence) / 2, count - 1) * stats.sem(numbers, axis=-1)
     mean = numbers.mean(axis=-1)
-    reach = stats.t.ppf((1 + confidence) / 2, count - 1) * numbers.std(axis=-1, ddof=1)
-    reach = reach / np.sqrt(count)
     return mean - reach, mean + reach
 
 
@@ -130,12 +129,10 @@ def holm(p: Sequence[float]) -> list[float]:
     """
     values = _numbers(p)
     corrected = np.full_like(values, np.nan)
-    order = [int(i) for i in values.argsort() if not np.isnan(values[i])]
-    highest = 0.0
-    for rank, i in enumerate(order):
-        highest = max(highest, min(1.0, (len(order) - rank) * values[i]))
-        corrected[i] = highest
-    return [float(value) for value in corrected]
+    order = values.argsort()[: np.count_nonzero(~np.isnan(values))]  # NaN come last
+    tests_left = np.arange(len(order), 0, -1)
+    corrected[order] = np.maximum.accumulate(np.minimum(1, tests_left * values[order]))
+    return corrected.tolist()
 
 
 def _differences(

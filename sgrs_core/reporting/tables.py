@@ -15,7 +15,6 @@ from pandas import DataFrame
 from sgrs_core.experiment.settings import Margins
 from sgrs_core.reporting.scores import (
     METRICS,
-    PERCENT,
     PRIMARY,
     SCORINGS,
     Scores,
@@ -34,16 +33,22 @@ from sgrs_core.reporting.statistics import (
 )
 
 KEYS = ["dataset", "labelled", "method", "recipe", "title", "selection", "scoring"]
-PARTS = (
+PARTS = [
     *("published", "ours", "difference", "spread", "low", "high", "verdict", "p"),
     *("against", "against_low", "against_high"),
-)
-BOUND_PARTS = ("labelled", "difference", "low", "high", "verdict")
-BOUND = ("upper_bound", *(f"upper_bound_{part}" for part in BOUND_PARTS))
-WORDS = (
+]
+BOUND = ["upper_bound"] + [
+    f"upper_bound_{part}" for part in ("labelled", "difference", "low", "high", "verdict")
+]
+COLUMNS = [
+    *(*KEYS, "seeds", "scans"),
+    *(f"{metric}_{part}" for metric in METRICS for part in PARTS),
+    *(*BOUND, "reference", "empty"),
+]
+WORDS = [
     *(f"{metric}_verdict" for metric in METRICS),
     *("reference", "upper_bound", "upper_bound_verdict"),
-)
+]
 
 
 class Rules(NamedTuple):
@@ -95,21 +100,27 @@ def build_table(
                 for spec, read in zip(specs, files, strict=True)
             ]
             rows += _columns_of(dataset, part, published, rules)
-    return DataFrame(rows)
+    return _with_words(DataFrame(rows, columns=COLUMNS))
 
 
 def check_each_once(specs: Sequence[Mapping[str, Any]]) -> None:
     """Raise ValueError where a row has a score file twice: one seed, counted as two."""
     for spec in specs:
         for files in spec["scores"].values():
-            twice = next((file for file in files if list(files).count(file) > 1), None)
-            if twice is not None:
-                raise ValueError(f"{twice} stands twice behind {spec['variant']}: name each once")
+            for file in files:
+                if list(files).count(file) > 1:
+                    raise ValueError(
+                        f"{file} stands twice behind {spec['variant']}: name each once"
+                    )
 
 
 def read_table(file: str | Path) -> DataFrame:
-    """A table's CSV, as `build_table` made it: empty verdicts are empty texts."""
-    table = pandas.read_csv(file)
+    """A table's CSV, as `build_table` made it."""
+    return _with_words(pandas.read_csv(file))
+
+
+def _with_words(table: DataFrame) -> DataFrame:
+    """The table, in which words that nobody said are empty texts."""
     return table.assign(**{name: table[name].astype(object).fillna("") for name in WORDS})
 
 
@@ -130,17 +141,6 @@ class _Row:
     @property
     def is_reference(self) -> bool:
         return bool(self.spec.get("reference"))
-
-    @property
-    def may_have_published(self) -> bool:
-        return self.scoring == "published" and (
-            self.spec.get("published_selection") == self.selection
-        )
-
-    def may_be_judged(self, metric: str) -> bool:
-        """Whether no distance is an empty prediction's 0."""
-        assert self.scores is not None  # only rows that are run are judged
-        return metric in PERCENT or self.scoring == "strict" or not self.scores.empty
 
     def nearest(self, others: Sequence["_Row"]) -> "_Row | None":
         """The first of its own recipe, else the first; None of none."""
@@ -166,12 +166,12 @@ def _columns_of(
 
 def _published_numbers(row: _Row, published: DataFrame) -> dict[str, float]:
     """The published numbers that may stand beside a row's."""
-    name = row.spec.get("published", row.spec["variant"])
-    match = published[
-        (published["variant"] == name) & (published["labelled"] == row.spec["labelled"])
-    ]
-    shown = row.may_have_published and len(match) > 0
-    return {metric: float(match[metric].iloc[0]) if shown else np.nan for metric in METRICS}
+    name, labelled = row.spec.get("published", row.spec["variant"]), row.spec["labelled"]
+    match = published[(published["variant"] == name) & (published["labelled"] == labelled)]
+    is_comparable = row.spec.get("published_selection") == row.selection
+    if row.scoring != "published" or not is_comparable or match.empty:
+        return dict.fromkeys(METRICS, np.nan)
+    return {metric: float(match[metric].iloc[0]) for metric in METRICS}
 
 
 def _own_columns(
@@ -182,25 +182,27 @@ def _own_columns(
     title = row.spec.get("title", variant)
     keys = (dataset, labelled, variant, row.recipe, title, row.selection, row.scoring)
     columns: dict[str, Any] = dict(zip(KEYS, keys, strict=True))
-    scores = row.scores
-    columns["seeds"] = scores.values.shape[1] if scores else 0
-    columns["scans"] = len(scores.scans) if scores else 0
+    columns |= {f"{metric}_published": printed[metric] for metric in METRICS}
+    if row.scores is None:
+        return columns | {"seeds": 0, "scans": 0}
+    columns |= {"seeds": row.scores.values.shape[1], "scans": len(row.scores.scans)}
+    columns["empty"] = row.scores.empty
     for metric in METRICS:
-        value: dict[str, Any] = dict.fromkeys(PARTS, np.nan)
-        value |= {"published": printed[metric], "verdict": ""}
-        if scores:
-            seeds = scores.of(metric).mean(axis=1)
-            value["ours"] = float(seeds.mean())
-            value["difference"] = value["ours"] - printed[metric]
-            value["spread"] = float(seeds.std(ddof=1)) if len(seeds) > 1 else np.nan
-            scans = scores.of(metric).mean(axis=0)
-            value["low"], value["high"] = map(float, mean_interval(scans, rules.confidence))
-            if not np.isnan(printed[metric]) and row.may_be_judged(metric):
-                margin = rules.margin[metric]
-                value["verdict"] = str(verdict(printed[metric], seeds, margin, rules.confidence))
-        columns |= {f"{metric}_{part}": value[part] for part in PARTS}
-    columns |= {name: "" if name in WORDS else np.nan for name in (*BOUND, "reference")}
-    columns["empty"] = scores.empty if scores else np.nan
+        scores = row.scores.of(metric)
+        seeds = scores.mean(axis=1)
+        ours = float(seeds.mean())
+        low, high = mean_interval(scores.mean(axis=0), rules.confidence)
+        columns |= {
+            f"{metric}_ours": ours,
+            f"{metric}_difference": ours - printed[metric],
+            f"{metric}_spread": seeds.std(ddof=1) if len(seeds) > 1 else np.nan,
+            f"{metric}_low": low,
+            f"{metric}_high": high,
+        }
+        if not np.isnan(printed[metric]) and metric in row.scores.judged:
+            columns[f"{metric}_verdict"] = verdict(
+                printed[metric], seeds, rules.margin[metric], rules.confidence
+            )
     return columns
 
 
@@ -231,17 +233,22 @@ def _compare_with_upper_bound(run: Sequence[_Row], rules: Rules) -> None:
         bound = row.nearest(bounds)
         if row.is_reference and bound is not None and bound is not row:
             found = _difference(row, bound, PRIMARY, rules.confidence)
-            word = non_inferiority(found, rules.margin[PRIMARY])
-            ends = (found.value, found.least, found.most)
-            values = (bound.spec["variant"], bound.spec["labelled"], *ends, word)
-            row.columns |= dict(zip(BOUND, values, strict=True))
+            row.columns |= {
+                "upper_bound": bound.spec["variant"],
+                "upper_bound_labelled": bound.spec["labelled"],
+                "upper_bound_difference": found.value,
+                "upper_bound_low": found.least,
+                "upper_bound_high": found.most,
+                "upper_bound_verdict": non_inferiority(found, rules.margin[PRIMARY]),
+            }
 
 
-def _difference(row: _Row, other: _Row, metric: str, confidence: float) -> Difference:
+def _difference(row: _Row, reference: _Row, metric: str, confidence: float) -> Difference:
     """Nothing where a distance is an empty prediction's 0."""
-    assert row.scores is not None  # only rows that are run are compared
-    assert other.scores is not None
-    check_same_scans(other.scores.scans, row.scores.scans)
-    if not (row.may_be_judged(metric) and other.may_be_judged(metric)):
+    ours, others = row.scores, reference.scores
+    assert ours is not None  # only rows that are run are compared
+    assert others is not None
+    check_same_scans(others.scans, ours.scans)
+    if metric not in ours.judged or metric not in others.judged:
         return Difference(np.nan)
-    return compare(row.scores.of(metric), other.scores.of(metric), confidence)
+    return compare(ours.of(metric), others.of(metric), confidence)

@@ -7,11 +7,9 @@ layout is in templates/. No torch here: a job that writes a table starts in a se
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pandas import DataFrame
 from pylatexenc.latexencode import unicode_to_latex
 
@@ -25,8 +23,8 @@ from sgrs_core.reporting.statistics import (
     WORSE,
 )
 from sgrs_core.reporting.tables import Rules
+from sgrs_core.reporting.templating import render
 
-TEMPLATES = Path(__file__).parent / "templates"
 LATEX_DELIMITERS = {
     "variable_start_string": "<<", "variable_end_string": ">>",
     "block_start_string": "<%", "block_end_string": "%>",
@@ -50,14 +48,17 @@ class Score(NamedTuple):
 
 def to_markdown(table: DataFrame, title: str, note: str, rules: Rules) -> str:
     """The table as Markdown."""
-    template = _templates(_markdown).get_template("table.md.j2")
-    return template.render(title=title, note=note.strip(), parts=_parts(table, rules))
+    values = _values(table, title, note, rules)
+    return render("table.md.j2", values, finalize=_markdown)
 
 
 def to_latex(table: DataFrame, name: str, title: str, note: str, rules: Rules) -> str:
     """The table as LaTeX; name: its label's."""
-    template = _templates(_latex, **LATEX_DELIMITERS).get_template("table.tex.j2")
-    return template.render(name=name, title=title, note=note.strip(), parts=_parts(table, rules))
+    values = _values(table, title, note, rules)
+    for part in values["parts"]:
+        words = (name, part["selection"], part["scoring"])
+        part["label"] = re.sub("[^A-Za-z0-9]+", "-", "-".join(words))
+    return render("table.tex.j2", values, finalize=_latex, **LATEX_DELIMITERS)
 
 
 def number(value: float | None, form: str = ".2f") -> str:
@@ -120,22 +121,6 @@ def has_published(part: DataFrame) -> bool:
     return bool(part[[f"{metric}_published" for metric in METRICS]].notna().any(axis=None))
 
 
-def _templates(escape: Callable[[str], str], **delimiters: Any) -> Environment:
-    """Templates whose every value is escaped."""
-    templates = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        finalize=escape,
-        **delimiters,
-    )
-    templates.globals["headings"] = HEADINGS
-    templates.filters["label"] = lambda name: re.sub("[^A-Za-z0-9]+", "-", name)
-    return templates
-
-
 def _markdown(text: object) -> str:
     """Words as words: nothing in them is markup, and none begins a list."""
     escaped = re.sub(r"([\\`*\[\]<>|])", r"\\\1", " ".join(str(text).split()))
@@ -148,8 +133,10 @@ def _latex(text: object) -> str:
     return unicode_to_latex(words, unknown_char_policy="replace", unknown_char_warning=False)
 
 
-def _parts(table: DataFrame, rules: Rules) -> list[dict[str, Any]]:
-    return [_part(*selected, rules) for selected in parts_of(table)]
+def _values(table: DataFrame, title: str, note: str, rules: Rules) -> dict[str, Any]:
+    """What the templates show: plain texts, which each of them escapes."""
+    parts = [_part(*selected, rules) for selected in parts_of(table)]
+    return {"title": title, "note": note.strip(), "headings": HEADINGS, "parts": parts}
 
 
 def _part(selection: str, scoring: str, part: DataFrame, rules: Rules) -> dict[str, Any]:
@@ -160,33 +147,34 @@ def _part(selection: str, scoring: str, part: DataFrame, rules: Rules) -> dict[s
     the scores by metric, and the texts of the last columns.
     """
     run = part[part["seeds"] > 0]
-    last = {
-        heading: column
-        for heading, column, shown in (
-            ("Seeds", "seeds", run["seeds"].nunique() > 1),
-            ("Recipe", "recipe", part["recipe"].nunique() > 1),
-            ("Empty", "empty", run["empty"].sum() > 0),
-        )
-        if shown
+    more = {
+        "Seeds": run["seeds"].nunique() > 1,
+        "Recipe": part["recipe"].nunique() > 1,
+        "Empty": run["empty"].sum() > 0,
     }
-    groups = []
-    for labelled, group in part.groupby("labelled"):
-        rows = [
-            {
-                "title": row["title"],
-                "scores": {metric: score_of(row, metric, rules.confidence) for metric in METRICS},
-                "more": [_plain(row[column]) for column in last.values()],
-            }
-            for row in group.to_dict("records")
-        ]
-        groups.append({"name": _scans(int(str(labelled))), "best": _best(group), "rows": rows})
+    last = [heading for heading, is_shown in more.items() if is_shown]
+    groups = [
+        {
+            "name": _scans(group["labelled"].iloc[0]),
+            "best": _best(group),
+            "rows": [
+                {
+                    "title": row["title"],
+                    "scores": {one: score_of(row, one, rules.confidence) for one in METRICS},
+                    "more": [_plain(row[heading.lower()]) for heading in last],
+                }
+                for row in group.to_dict("records")
+            ],
+        }
+        for _, group in part.groupby("labelled")
+    ]
     return {
         "selection": selection,
         "scoring": scoring,
-        "caption": _caption(part, run, rules),
-        "beneath": list(_beneath(part.to_dict("records"), rules)),
+        "caption": list(_caption(part, run, rules)),
+        "beneath": list(_beneath(part, rules)),
         "has_published": has_published(part),
-        "more": list(last),
+        "more": last,
         "groups": groups,
     }
 
@@ -213,31 +201,26 @@ def _best(group: DataFrame) -> dict[str, str]:
     return best
 
 
-def _caption(part: DataFrame, run: DataFrame, rules: Rules) -> list[str]:
-    """What is the same in all rows, and what their marks mean."""
-    recipes = list(dict.fromkeys(part["recipe"]))
-    seeds = sorted(set(run["seeds"]))
-    scans = ", ".join(str(count) for count in sorted(set(run["scans"])))
-    sentences = [f"Recipe{'s' if len(recipes) > 1 else ''}: {', '.join(recipes)}."]
+def _caption(part: DataFrame, run: DataFrame, rules: Rules) -> Iterator[str]:
+    """Sentences: what is the same in all rows, and what their marks mean."""
+    recipes = part["recipe"].unique()
+    yield f"Recipe{'s' if len(recipes) > 1 else ''}: {', '.join(recipes)}."
     if part["labelled"].nunique() == 1:
-        sentences.append(f"{_scans(part['labelled'].iloc[0])}.")
-    ending = ", one seed" if seeds == [1] else f" and {_counts(seeds)} seeds ± deviation of seeds"
-    sentences.append(f"Means over {scans} test scans{ending}.")
+        yield f"{_scans(part['labelled'].iloc[0])}."
+    seeds = sorted(set(run["seeds"]))
+    counts = " to ".join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))
+    ending = ", one seed" if seeds == [1] else f" and {counts} seeds ± deviation of seeds"
+    yield f"Means over {', '.join(map(str, sorted(set(run['scans']))))} test scans{ending}."
     if run["labelled"].duplicated().any():
-        sentences.append("Bold: the best of those with as many labelled scans.")
-    used = {
-        mark
+        yield "Bold: the best of those with as many labelled scans."
+    used = "".join(
+        score_of(row, metric, rules.confidence).marks
         for row in part.to_dict("records")
         for metric in METRICS
-        for mark in score_of(row, metric, rules.confidence).marks
-    }
+    )
     meanings = meaning_of_marks(rules, reference_of(part))
-    sentences += [text for mark, text in meanings.items() if mark in used]
-    return [*sentences, _about_empty_predictions(part, run)]
-
-
-def _counts(seeds: Sequence[int]) -> str:
-    return str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    yield from (meaning for mark, meaning in meanings.items() if mark in used)
+    yield _about_empty_predictions(part, run)
 
 
 def _about_empty_predictions(part: DataFrame, run: DataFrame) -> str:
@@ -256,7 +239,7 @@ def _about_empty_predictions(part: DataFrame, run: DataFrame) -> str:
     return f"Empty: predictions without a voxel, counted as {counted}."
 
 
-def _beneath(rows: Sequence[Mapping[Any, Any]], rules: Rules) -> Iterator[str]:
+def _beneath(part: DataFrame, rules: Rules) -> Iterator[str]:
     """A sentence for each reference that should come close to the upper bound."""
     margin = f"{rules.margin[PRIMARY]:g} point{'s' if rules.margin[PRIMARY] != 1 else ''}"
     words = {
@@ -264,16 +247,15 @@ def _beneath(rows: Sequence[Mapping[Any, Any]], rules: Rules) -> Iterator[str]:
         WORSE: f"worse by more than {margin}",
         NOT_SHOWN: f"not shown to be within {margin}",
     }
-    for row in rows:
-        if not row["upper_bound"] or not isinstance(row["upper_bound"], str):
-            continue
-        key = (row["upper_bound"], row["upper_bound_labelled"])
-        bound = next(one for one in rows if (one["method"], one["labelled"]) == key)
+    titles = part.set_index(["method", "labelled"])["title"]
+    for row in part[part["upper_bound"] != ""].to_dict("records"):
+        labelled = int(row["upper_bound_labelled"])
+        bound = titles[row["upper_bound"], labelled]
         low, high = row["upper_bound_low"], row["upper_bound_high"]
         ends = f" (one-sided {rules.confidence:.0%} bounds {low:+.2f} and {high:+.2f})"
         yield (
-            f"{row['title']} with {_scans(row['labelled'])} against {bound['title']} with "
-            f"{_scans(bound['labelled'])}: {number(row['upper_bound_difference'], '+.2f')} points "
+            f"{row['title']} with {_scans(row['labelled'])} against {bound} with "
+            f"{_scans(labelled)}: {number(row['upper_bound_difference'], '+.2f')} points "
             f"of {NAMES[PRIMARY]}{'' if math.isnan(low) else ends}: "
             f"{words[row['upper_bound_verdict']]}."
         )

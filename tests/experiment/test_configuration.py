@@ -306,6 +306,20 @@ def test_more_curves_than_can_be_told_apart_are_refused_before_anything_is_train
             plan(values)
 
 
+def test_two_points_of_one_threshold_are_refused_and_the_methods_own_threshold_is_one():
+    rows = [
+        {"variant": "released", "method": "sgrs"},
+        {"variant": "paper", "method": "sgrs", "settings": {"disregarded": "paper", "tau": 0.2}},
+    ]
+    own = {"title": "Mine", "dataset": "la", "kind": "threshold", "labelled": [4], "rows": rows}
+    lines = Layout(plan(changed("figures.own", own))).lines_of_figure("own")
+    assert [line["tau"] for line in lines] == [0.296, 0.2]
+    rows[1]["settings"]["tau"] = 0.296
+    message = r"figures\.own: rows = 'released' and 'paper' have tau = 0\.296 with 4 labelled scans"
+    with pytest.raises(ConfigError, match=message):
+        plan(changed("figures.own", own))
+
+
 def test_a_figure_whose_choice_leaves_no_row_is_refused():
     message = (
         r"config.yaml: figures\.figure2 = methods \[\], .*nothing to show; allowed are vnet with"

@@ -1,7 +1,7 @@
 """Scans with what methods predicted on them, for the figures that show them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 from sgrs_core.data.formats.image_files import read_nifti
 from sgrs_core.data.formats.images import in_patient_axes, to_array
-from sgrs_core.data.masks import Mask
+from sgrs_core.data.masks import Mask, extent
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.metrics import dice
 from sgrs_core.experiment.slices import MEDIAN, Slices
 from sgrs_core.reporting.figures.choice import indices_of, median_scan
-from sgrs_core.reporting.figures.titles import with_distinct_titles
 
 
 @dataclass(frozen=True)
@@ -50,12 +49,42 @@ class Case:
         """The ground truth, then each prediction."""
         return [self.label, *(panel.prediction for panel in self.panels)]
 
+    @property
+    def height_over_width(self) -> float:
+        """The physical proportions of its slices along the last axis."""
+        height, width, _ = np.multiply(self.label.shape, self.spacing)
+        return float(height / width)
+
     def chosen(self, slices: Slices) -> list[int]:
         """The indices of those of its slices; raises ValueError, naming it, without such a one."""
         try:
             return indices_of(slices, self.label)
         except ValueError as error:
             raise ValueError(f"{self.line}: {error}") from None
+
+    def seen_along(self, direction: int) -> "Case":
+        """The case with axes as its slices show them: downwards, to the right, slice by slice.
+
+        Slices along z are seen from the feet, the patient's left at the right; along y from the
+        front, and along x with the front at the left, both with the head on top.
+        """
+        down, right = (axis for axis in (2, 1, 0) if axis != direction)
+        axes = (down, right, direction)
+        step = -1 if down == 2 else 1  # z runs to the head
+        spacing = tuple(self.spacing[axis] for axis in axes)
+        return self.with_arrays(lambda array: array.transpose(axes)[::step], spacing=spacing)
+
+    def cropped(self, margin: int) -> "Case":
+        """The case around all its masks along its first two axes, with so many voxels more."""
+        shown = np.logical_or.reduce(self.masks)
+        window = tuple(extent(shown, axis, margin) for axis in (0, 1))
+        return self.with_arrays(lambda array: array[window])
+
+    def with_arrays(self, change: Callable[[NDArray[Any]], NDArray[Any]], **more: Any) -> "Case":
+        """The case with image, label and predictions changed alike, and `more` fields."""
+        panels = [Panel(panel.title, change(panel.prediction)) for panel in self.panels]
+        image, label = change(self.image), change(self.label)
+        return replace(self, image=image, label=label, panels=panels, **more)
 
 
 def read_cases(
@@ -73,7 +102,7 @@ def read_cases(
     files = {file.stem: file for file in volumes}
     cases = []
     for labelled in dict.fromkeys(row["labelled"] for row in rows):
-        shown = [row for row in with_distinct_titles(rows) if row["labelled"] == labelled]
+        shown = [row for row in rows if row["labelled"] == labelled]
         scan = median_scan(shown, median_of) if case == MEDIAN else case
         cases.append(_read_case(f"{labelled} labelled\n{scan}", scan, shown, files[scan]))
     return cases
@@ -81,15 +110,14 @@ def read_cases(
 
 def _read_case(name: str, scan: str, rows: Sequence[Mapping[str, Any]], file: Path) -> Case:
     volume = read_volume(file)
-    arrays: list[NDArray[Any]] = [volume.image, volume.label == 1]
-    arrays += [
-        to_array(read_nifti(Path(row["predictions"]) / f"{scan}.nii.gz")).array == 1 for row in rows
-    ]
-    upright = [in_patient_axes(array, volume.spacing, volume.direction) for array in arrays]
-    (image, spacing), (label, _), *predictions = upright
+    files = [Path(row["predictions"]) / f"{scan}.nii.gz" for row in rows]
+    masks = [volume.label, *(to_array(read_nifti(file)).array for file in files)]
+    (image, spacing), *upright = (
+        in_patient_axes(array, volume.spacing, volume.direction) for array in (volume.image, *masks)
+    )
+    label, *predictions = (mask == 1 for mask, _ in upright)
     panels = [
-        Panel(row["title"], prediction)
-        for row, (prediction, _) in zip(rows, predictions, strict=True)
+        Panel(row["title"], prediction) for row, prediction in zip(rows, predictions, strict=True)
     ]
     return Case(name, image, label, panels, spacing)
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas
 
 from sgrs_core.data.masks import Mask
 from sgrs_core.experiment.slices import Slices
+from sgrs_core.reporting.scores import dice_by_title
 
 
 def indices_of(slices: Slices, label: Mask) -> list[int]:
@@ -42,9 +42,8 @@ def slices_by_rule(label: Mask, direction: int, count: int = 1) -> list[int]:
 
 def median_scan(rows: Sequence[Mapping[str, Any]], median_of: str | None = None) -> str:
     """The scan with the median Dice: of the row of that name, else of the mean of all."""
-    median_rows = [row for row in rows if median_of in (None, row["variant"])]
-    scores = [pandas.read_csv(row["scores"], index_col="scan")["dice"] for row in median_rows]
-    return median_case(pandas.concat(scores, axis=1).mean(axis=1).to_dict())
+    judges = [row for row in rows if median_of in (None, row["variant"])]
+    return median_case(dice_by_title(judges).mean(axis=1).to_dict())
 
 
 def median_case(dice_by_scan: Mapping[Any, float]) -> str:

@@ -5,30 +5,22 @@ that colour-blind readers and those of a grey print tell them apart.
 """
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
-from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from sgrs_core.data.masks import Mask, extent
+from sgrs_core.data.masks import Mask
 from sgrs_core.experiment.slices import Slices
-from sgrs_core.reporting.figures.cases import Case, Panel, check_cases, shortened, verdict
-from sgrs_core.reporting.figures.planes import (
-    draw_image,
-    draw_outline,
-    grey,
-    height_over_width,
-    pixel_of,
-    plane,
-)
+from sgrs_core.reporting.figures.cases import Case, check_cases, shortened, verdict
+from sgrs_core.reporting.figures.planes import draw_image, draw_outline, grey
 from sgrs_core.reporting.figures.style import (
     FULL_WIDTH,
     LETTER,
@@ -37,7 +29,6 @@ from sgrs_core.reporting.figures.style import (
     height_of,
     new_figure,
     styled,
-    write_above,
 )
 
 Image = NDArray[np.floating[Any]]
@@ -56,7 +47,8 @@ MARGIN = 8  # voxels around what is found, added or missed in any row
 ROW_SHAPES = (0.3, 1.2)  # least and greatest height of a slice, in column widths
 COLUMN_WIDTH = 1.6  # inches, at most
 FULL_HEIGHT, LEAST_HEIGHT = 9, 0.5  # inches, of all rows where that can be, and of a slice
-NAME_WIDTH, LEGEND_WIDTH, GAP, PAD = 0.85, 1.7, 0.1, 0.04  # inches
+NAME_WIDTH, LEGEND_WIDTH, GAP = 0.85, 1.7, 0.1  # inches
+SPACE = 0.04  # between slices, in their widths
 CUBIC_MM = 1000  # in a millilitre
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
@@ -71,59 +63,45 @@ def draw_error_maps(cases: Sequence[Case], slices: Slices | None = None) -> Figu
     slices = slices or Slices(count=3)
     check_cases(cases)
     chosen = [case.chosen(slices) for case in cases]
-    cases = [cropped(case, slices.direction) for case in cases]
-    rows, columns, gaps = len(cases[0].panels), sum(map(len, chosen)), GAP * (len(cases) - 1)
-    width = min(COLUMN_WIDTH, (FULL_WIDTH - NAME_WIDTH - gaps) / columns)
-    letters = [int(width * len(indices) / LETTER) for indices in chosen]
+    cases = [
+        replace(case, image=grey(case.image)).seen_along(slices.direction).cropped(MARGIN)
+        for case in cases
+    ]
+    methods = [textwrap.fill(one.title, int(NAME_WIDTH / LETTER)) for one in cases[0].panels]
+    room = FULL_WIDTH - NAME_WIDTH - GAP * len(cases)
+    width = min(COLUMN_WIDTH, room / sum(map(len, chosen)))
+    widths = [NAME_WIDTH, *(part for indices in chosen for part in (width * len(indices), GAP))]
+    letters = [int(one / LETTER) for one in widths[1::2]]
     heads = [head_of(*one) for one in zip(cases, letters, strict=True)]
     captions = [captions_of(*one) for one in zip(cases, letters, strict=True)]
-    caption = height_of([text for texts in captions for text in texts])
-    shapes = [height_over_width(case.label.shape, case.spacing, slices.direction) for case in cases]
+    caption = height_of([text for texts in captions for text in texts]) + GAP
     # Many methods get lower slices, so that all fit on a printed page.
-    room = max(FULL_HEIGHT / rows - caption - GAP, LEAST_HEIGHT)
-    height = min(width * float(np.clip(max(shapes), *ROW_SHAPES)), room)
-    page_width = NAME_WIDTH + width * columns + gaps
-    entries = max(1, int(page_width / LEGEND_WIDTH))  # of the legend, side by side
+    most = max(FULL_HEIGHT / len(methods) - caption, LEAST_HEIGHT)
+    shape = max(case.height_over_width for case in cases)
+    height = min(width * float(np.clip(shape, *ROW_SHAPES)), most)
+    entries = max(1, int(sum(widths) / LEGEND_WIDTH))  # of the legend, side by side
     legend = LINE * (2 + len(MEANINGS) // entries) + GAP
-    top = height_of(heads) + LINE + caption + 3 * GAP
-    page_height = top + rows * height + (rows - 1) * (caption + GAP) + legend
-    figure = new_figure(page_width, page_height)
-    figure.set_layout_engine("none")  # captions are wider than the slice that they stand over
-    left = NAME_WIDTH
-    for case, indices, head, texts in zip(cases, chosen, heads, captions, strict=True):
-        right = left + width * len(indices)
-        own = figure.add_gridspec(
-            rows,
-            len(indices),
-            left=left / page_width,
-            right=(right - PAD) / page_width,
-            top=1 - top / page_height,
-            bottom=legend / page_height,
-            hspace=(caption + GAP) / height,
-            wspace=PAD / width,
-        ).subplots(squeeze=False)
-        if left == NAME_WIDTH:
-            name_rows(own[:, 0], case)
-        left = right + GAP
+    heights = [height_of(heads) + GAP, LINE, *[caption, height] * len(methods), legend]
+    figure = new_figure(sum(widths), sum(heights))
+    figure.set_layout_engine("none")  # each part is as large as it says
+    # Names at the left; of each case its name, the slices', and a caption above each row of slices.
+    parts = figure.subfigures(
+        len(heights), len(widths), squeeze=False, width_ratios=widths, height_ratios=heights
+    )
+    for part, method in zip(parts[3::2, 0], methods, strict=True):
+        part.text(0.95, 0.5, method, ha="right", va="center", fontsize=NORMAL)
+    for column, case, indices, head, texts in zip(
+        parts.T[1::2], cases, chosen, heads, captions, strict=True
+    ):
+        column[0].text(0, 0.5, head, va="center")
         for place, index in enumerate(indices):
-            draw_column(own[:, place], case, slices.direction, index)
-            write_above(own[0, place], f"{slices.axis} = {index}", caption + GAP)
-        for axes, text in zip(own[:, 0], texts, strict=True):
-            write_above(axes, text, PAD)
-        write_above(own[0, 0], head, caption + LINE + 2 * GAP)
+            column[1].text(place / len(indices), 0.5, f"{slices.axis} = {index}", va="center")
+        for above, text in zip(column[2:-1:2], texts, strict=True):
+            above.text(0, 0.1, text)
+        for part, panel in zip(column[3::2], case.panels, strict=True):
+            draw_errors(part, case, panel.prediction, indices)
     explain_colours(figure, entries)
     return figure
-
-
-def cropped(case: Case, direction: int) -> Case:
-    """The case around all that its slices can show of masks; its image in grey, from 0 to 1."""
-    shown = np.logical_or.reduce(case.masks)
-    window = tuple(
-        slice(None) if axis == direction else extent(shown, axis, MARGIN) for axis in range(3)
-    )
-    panels = [Panel(panel.title, panel.prediction[window]) for panel in case.panels]
-    image = grey(case.image)[window].astype(np.float32)
-    return replace(case, image=image, label=case.label[window], panels=panels)
 
 
 def head_of(case: Case, letters: int) -> str:
@@ -148,30 +126,16 @@ def captions_of(case: Case, letters: int) -> list[str]:
     return captions
 
 
-def name_rows(column: Iterable[Axes], case: Case) -> None:
-    """Write the methods' names at the left of their slices."""
-    for axes, panel in zip(column, case.panels, strict=True):
-        axes.annotate(
-            textwrap.fill(panel.title, int(NAME_WIDTH / LETTER)),
-            xy=(0, 0.5),
-            xycoords="axes fraction",
-            xytext=(-NORMAL / 2, 0),
-            textcoords="offset points",
-            ha="right",
-            va="center",
-            fontsize=NORMAL,
-        )
-
-
-def draw_column(column: Iterable[Axes], case: Case, direction: int, index: int) -> None:
-    """One slice of a case, with each method's errors, one below the other."""
-    for axes, panel in zip(column, case.panels, strict=True):
-        image, prediction, label = (
-            plane(array, direction, index) for array in (case.image, panel.prediction, case.label)
-        )
-        draw_image(axes, error_map(image, prediction, label), pixel_of(case.spacing, direction))
+def draw_errors(part: SubFigure, case: Case, prediction: Mask, indices: Sequence[int]) -> None:
+    """A case's slices side by side, with a method's errors and the ground truth's outline."""
+    edges = {"left": 0, "right": 1, "bottom": 0, "top": 1, "wspace": SPACE}
+    row = part.subplots(1, len(indices), squeeze=False, gridspec_kw=edges)[0]
+    for axes, index in zip(row, indices, strict=True):
+        label = case.label[..., index]
+        coloured = error_map(case.image[..., index], prediction[..., index], label)
+        draw_image(axes, coloured, case.spacing)
         draw_outline(axes, label, "black", "solid", OUTLINE)
-        axes.set_anchor("W")
+        axes.set_anchor("NW")
 
 
 def error_map(image: Image, prediction: Mask, label: Mask) -> Image:
@@ -195,9 +159,9 @@ def tinted(pixels: Image, colour: str) -> Image:
 def explain_colours(figure: Figure, columns: int) -> None:
     """One legend for all slices, each colour over the image's middle grey."""
     middle = np.full(3, sum(GREYS) / 2)
-    handles: list[Artist] = []
-    for colour, meaning in MEANINGS.items():
-        red, green, blue = tinted(middle, colour).tolist()
-        handles.append(Patch(facecolor=(red, green, blue), label=meaning))
+    handles: list[Artist] = [
+        Patch(facecolor=tuple(tinted(middle, colour)), label=meaning)
+        for colour, meaning in MEANINGS.items()
+    ]
     handles.append(Line2D([], [], color="black", linewidth=OUTLINE, label="ground truth"))
     figure.legend(handles=handles, loc="lower center", ncols=columns)

@@ -1,5 +1,8 @@
 """Each test scan's Dice under each method: whether a mean's gain is every scan's or a few ones'."""
 
+from collections.abc import Mapping
+
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pandas import DataFrame
@@ -9,7 +12,7 @@ from sgrs_core.reporting.statistics import mean_interval
 
 
 @styled
-def draw_paired_scores(scores: dict[int, DataFrame]) -> Figure:
+def draw_paired_scores(scores: Mapping[int, DataFrame]) -> Figure:
     """One panel for each number of labelled scans; in it a grey line for each scan.
 
     scores: for each number of labelled scans a table of Dice in per cent, one row for each scan
@@ -31,21 +34,19 @@ def draw_scans(axes: Axes, table: DataFrame, width: float) -> None:
 
     width: of the panel in inches, which the methods' names may need more of than there is.
     """
-    places = range(len(table.columns))
-    for _, scan in table.iterrows():
-        axes.plot(places, scan, color="0.7", linewidth=0.5, marker=".", markersize=3)
-    for place, method in zip(places, table.columns, strict=True):
-        mean, (low, high) = table[method].mean(), mean_interval(table[method])
-        axes.errorbar(
-            place, mean, yerr=[[mean - low], [high - mean]],
-            color=LINES[0], marker="o", capsize=3, zorder=3,
-        )  # fmt: skip
+    places, means = range(len(table.columns)), table.mean()
+    axes.plot(places, table.T, color="0.7", linewidth=0.5, marker=".", markersize=3)
+    reach = np.abs(mean_interval(table.T) - means.to_numpy())
+    axes.errorbar(
+        places, means, yerr=reach, color=LINES[0], linestyle="", marker="o", capsize=3, zorder=3
+    )
+    for point in enumerate(means):
         axes.annotate(
-            f"{mean:.1f}", (place, mean), xytext=(6, 3), textcoords="offset points", color=LINES[0]
+            f"{point[1]:.1f}", point, xytext=(6, 3), textcoords="offset points", color=LINES[0]
         )
     longest = max(map(len, table.columns)) * LETTER
     steep = len(places) > 3 or len(places) * longest > width
     axes.set_xticks(
-        list(places), table.columns, rotation=40 if steep else 0, ha="right" if steep else "center"
+        places, table.columns, rotation=40 if steep else 0, ha="right" if steep else "center"
     )
-    axes.set_xlim(-0.4, len(table.columns) - 0.4)
+    axes.set_xlim(-0.4, len(places) - 0.4)

@@ -1,8 +1,4 @@
-"""A slice of a scan as an image: rows downwards, columns to the right.
-
-Slices along z are seen from the feet, the patient's left at the right; along y from the front, and
-along x with the front at the left, both with the head on top.
-"""
+"""How a slice is drawn: the image in grey, outlines of masks over it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,24 +12,6 @@ from sgrs_core.data.masks import Mask
 PERCENTILES = (1, 99)  # the image's intensities shown as black and as white
 
 
-def plane(array: NDArray[Any], direction: int, index: int) -> NDArray[Any]:
-    """The slice of an array (X, Y, Z) at an index along an axis: (rows, columns)."""
-    image = array.take(index, axis=direction).T
-    return image if direction == 2 else image[::-1]
-
-
-def pixel_of(spacing: Sequence[float], direction: int) -> tuple[float, float]:
-    """Height and width in mm of a pixel of such a slice."""
-    width, height = (side for axis, side in enumerate(spacing) if axis != direction)
-    return height, width
-
-
-def height_over_width(shape: Sequence[int], spacing: Sequence[float], direction: int) -> float:
-    """The physical proportions of such slices of a scan."""
-    height, width = pixel_of(np.multiply(shape, spacing).tolist(), direction)
-    return height / width
-
-
 def grey(image: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
     """Intensities from 0, black, to 1, white."""
     darkest, brightest = np.percentile(image, PERCENTILES)
@@ -43,9 +21,9 @@ def grey(image: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
     return scaled
 
 
-def draw_image(axes: Axes, image: NDArray[Any], pixel: tuple[float, float]) -> None:
-    """An image in grey (0 to 1) or colours, whose pixels have that height and width in mm."""
-    axes.imshow(image, cmap="gray", vmin=0, vmax=1, aspect=pixel[0] / pixel[1])
+def draw_image(axes: Axes, image: NDArray[Any], spacing: Sequence[float]) -> None:
+    """An image in grey (0 to 1) or colours; spacing: its pixels' height and width in mm first."""
+    axes.imshow(image, cmap="gray", vmin=0, vmax=1, aspect=spacing[0] / spacing[1])
     axes.set_axis_off()
     axes.set_autoscale_on(False)  # outlines reach half a voxel beyond the image
 

@@ -9,31 +9,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 
 from sgrs_core.experiment.slices import Slices
 from sgrs_core.reporting.figures.cases import Case, check_cases, shortened, verdict
-from sgrs_core.reporting.figures.planes import (
-    draw_image,
-    draw_outline,
-    grey,
-    height_over_width,
-    pixel_of,
-    plane,
-)
+from sgrs_core.reporting.figures.planes import draw_image, draw_outline, grey
 from sgrs_core.reporting.figures.style import (
     FULL_WIDTH,
     GROUND_TRUTH,
     LETTER,
-    LINE,
-    NORMAL,
     PREDICTION,
     height_of,
     new_figure,
     styled,
-    write_above,
 )
 from sgrs_core.reporting.figures.surfaces import Points, images_of, surface_of
 
@@ -41,17 +30,17 @@ ROW_SHAPES = (0.5, 1.2)  # least and greatest height of a row, in column widths
 COLUMN_WIDTH = 1.8  # inches, at most
 MOST_COLUMNS = 6  # side by side: with more, they are too narrow for outlines and titles
 LABEL_WIDTH = 0.4  # inches, for the cases' names
-DICE_HEIGHT, LEGEND_HEIGHT, PAD = 0.3, 0.3, 0.08  # inches
+DICE_HEIGHT, LEGEND_HEIGHT = 0.3, 0.3  # inches
 
 
 @dataclass(frozen=True)
-class Rows:
-    """What a case shows: its slices' direction and indices, and an image of each surface.
+class Shown:
+    """What a figure shows of a case: some of its slices, and an image of each surface.
 
-    heights: of its rows in inches, slices first.
+    case: with axes as `Case.seen_along` gives them. heights: of its rows in inches, slices first.
     """
 
-    direction: int
+    case: Case
     indices: Sequence[int]
     surfaces: Sequence[Points]
     heights: Sequence[float]
@@ -67,26 +56,25 @@ def draw_segmentations(cases: Sequence[Case], slices: Slices | None = None) -> F
     not exist.
     """
     check_cases(cases)
-    strips = strips_of(1 + len(cases[0].panels))
-    width = min(COLUMN_WIDTH, FULL_WIDTH / len(strips[0]))
     titles = ["Ground truth", *(panel.title for panel in cases[0].panels)]
+    strips = strips_of(len(titles))
+    width = min(COLUMN_WIDTH, FULL_WIDTH / len(strips[0]))
     titles = [textwrap.fill(title, int(width / LETTER)) for title in titles]
-    rows = [rows_of(case, slices or Slices(), width) for case in cases]
-    parts = [(place, columns) for place in range(len(cases)) for columns in strips]
+    shown = [shown_of(case, slices or Slices(), width) for case in cases]
+    parts = [(one, columns) for one in shown for columns in strips]
     # One strip's titles hold for all cases; those of several strips differ.
-    named = [place == 0 or len(strips) > 1 for place, _ in parts]
+    names = [
+        [titles[column] for column in columns] if one is shown[0] or len(strips) > 1 else []
+        for one, columns in parts
+    ]
     heights = [
-        sum(rows[place].heights)
-        + DICE_HEIGHT
-        + is_named * height_of([titles[column] for column in columns])
-        for (place, columns), is_named in zip(parts, named, strict=True)
+        sum(one.heights) + DICE_HEIGHT + (height_of(own) if own else 0)
+        for (one, _), own in zip(parts, names, strict=True)
     ]
     figure = new_figure(width * len(strips[0]) + LABEL_WIDTH, sum(heights) + LEGEND_HEIGHT)
     pages = figure.subfigures(len(parts), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for page, (place, columns), is_named in zip(pages, parts, named, strict=True):
-        grid = draw_strip(page, cases[place], rows[place], columns, len(strips[0]))
-        if is_named:
-            name_columns(grid, [titles[column] for column in columns])
+    for page, (one, columns), own in zip(pages, parts, names, strict=True):
+        draw_strip(page, one, columns, own, len(strips[0]))
     explain_colours(figure)
     return figure
 
@@ -98,51 +86,35 @@ def strips_of(columns: int) -> list[range]:
     return [range(start, min(start + length, columns)) for start in range(0, columns, length)]
 
 
-def rows_of(case: Case, slices: Slices, width: float) -> Rows:
+def shown_of(case: Case, slices: Slices, width: float) -> Shown:
     """What a case shows in columns that are `width` inches wide."""
     surfaces = [surface_of(mask, case.spacing) for mask in case.masks]
     images = images_of(surfaces, tolerance=float(np.linalg.norm(case.spacing)))
-    indices, direction = case.chosen(slices), slices.direction
-    shapes = [height_over_width(case.label.shape, case.spacing, direction)] * len(indices)
+    indices, seen = case.chosen(slices), case.seen_along(slices.direction)
     height, across = images[0].shape[:2]
-    heights = width * np.clip([*shapes, height / across], *ROW_SHAPES)
-    return Rows(direction, indices, images, heights.tolist())
+    shapes = [*[seen.height_over_width] * len(indices), height / across]
+    return Shown(seen, indices, images, (width * np.clip(shapes, *ROW_SHAPES)).tolist())
 
 
 def draw_strip(
-    page: SubFigure, case: Case, rows: Rows, columns: Sequence[int], places: int
-) -> list[Axes]:
-    """Some columns of a case, in a grid that has `places` columns; the axes of its first row."""
-    grid = page.subplots(len(rows.heights), places, squeeze=False, height_ratios=rows.heights)
-    image = grey(case.image)
+    page: SubFigure, shown: Shown, columns: Sequence[int], names: Sequence[str], places: int
+) -> None:
+    """Some columns of a case, in a grid that has `places` columns; their names, where given."""
+    grid = page.subplots(len(shown.heights), places, squeeze=False, height_ratios=shown.heights)
+    case, image = shown.case, grey(shown.case.image)
     for place, column in enumerate(columns):
-        for axes, index in zip(grid[:, place], rows.indices, strict=False):
-            draw_image(
-                axes, plane(image, rows.direction, index), pixel_of(case.spacing, rows.direction)
-            )
-            draw_outlines(axes, case, column, rows.direction, index)
-        if column:
-            grid[0, place].set_title(verdict(case.panels[column - 1].prediction, case.label))
-        grid[-1, place].imshow(rows.surfaces[column])
-        grid[-1, place].set_axis_off()
-    for axes in grid[:, len(columns) :].flat:
-        axes.set_axis_off()  # not removed: its place keeps the strips aligned
-    page.supylabel(shortened(case.name, int(sum(rows.heights) / LETTER)), multialignment="center")
-    return list(grid[0, : len(columns)])
-
-
-def draw_outlines(axes: Axes, case: Case, column: int, direction: int, index: int) -> None:
-    """A column's prediction, where it has one, and over it the ground truth."""
-    if column:
-        prediction = case.panels[column - 1].prediction
-        draw_outline(axes, plane(prediction, direction, index), PREDICTION, "solid")
-    draw_outline(axes, plane(case.label, direction, index), GROUND_TRUTH, "dashed")
-
-
-def name_columns(row: Sequence[Axes], titles: Sequence[str]) -> None:
-    """Write each column's title above what stands over its first slice already."""
-    for axes, title in zip(row, titles, strict=True):
-        write_above(axes, title, LINE + PAD, x=0.5, ha="center", fontsize=NORMAL)
+        mask = case.masks[column]
+        for axes, index in zip(grid[:, place], shown.indices, strict=False):
+            draw_image(axes, image[..., index], case.spacing)
+            if column:
+                draw_outline(axes, mask[..., index], PREDICTION, "solid")
+            draw_outline(axes, case.label[..., index], GROUND_TRUTH, "dashed")
+        above = [*names[place : place + 1], verdict(mask, case.label) if column else ""]
+        grid[0, place].set_title("\n".join(above))
+        grid[-1, place].imshow(shown.surfaces[column])
+    for axes in (*grid[-1], *grid[:, len(columns) :].flat):
+        axes.set_axis_off()  # not removed: an empty place keeps the strips aligned
+    page.supylabel(shortened(case.name, int(sum(shown.heights) / LETTER)), multialignment="center")
 
 
 def explain_colours(figure: Figure) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -26,7 +25,6 @@ MARKERS = ("o", "s", "^", "D", "v")
 FULL_WIDTH = 7.2  # inches, of a page's text
 SMALL, NORMAL = 8, 9  # points
 LETTER, LINE = 0.075, 0.15  # inches, about a letter's width, and a line's height
-POINTS_PER_INCH = 72
 LAYOUT_PASSES = 3  # matplotlib moves the axes of nested figures at each drawing, then no more
 
 # Pictures in a vector file get more pixels, as it will be enlarged. No dates, so that the same
@@ -73,19 +71,6 @@ def new_figure(width: float, height: float) -> Figure:
 def height_of(texts: Sequence[str]) -> float:
     """Inches that the longest of some texts needs."""
     return LINE * (1 + max((text.count("\n") for text in texts), default=0))
-
-
-def write_above(axes: Axes, text: str, distance: float, x: float = 0, **how: Any) -> None:
-    """A text so many inches above the axes, at x: 0 is their left edge, and 1 their right one."""
-    axes.annotate(
-        text,
-        xy=(x, 1),
-        xytext=(0, distance * POINTS_PER_INCH),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        va="bottom",
-        **how,
-    )
 
 
 @styled

@@ -1,7 +1,5 @@
 """Scores over the entropy threshold tau: the paper's Figure 4."""
 
-from itertools import cycle
-
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pandas import DataFrame
@@ -30,28 +28,14 @@ def draw_threshold_sweep(sweep: DataFrame) -> Figure:
 
 def draw_metric(axes: Axes, sweep: DataFrame, metric: str) -> None:
     """One panel: the metric over tau, the published threshold, and a count of undefined values."""
-    curves = sweep.sort_values("tau").groupby("labelled")
-    looks = cycle(zip(LINES, MARKERS, strict=True))
-    for (labelled, curve), (colour, marker) in zip(curves, looks, strict=False):
+    axes.set_prop_cycle(color=LINES, marker=MARKERS)
+    for labelled, curve in sweep.sort_values("tau").groupby("labelled"):
         defined = curve[curve[metric].notna()]
-        axes.errorbar(
-            defined["tau"],
-            defined[metric],
-            yerr=defined.get(f"{metric}_spread"),
-            color=colour,
-            marker=marker,
-            label=f"{labelled} labelled scans",
-        )
-    mark_published(axes)
-    axes.set_ylabel(HEADINGS[metric])
-    axes.set_xlabel("entropy threshold τ" + undefined_note(int(sweep[metric].isna().sum())))
-    axes.tick_params(labelbottom=True)
-
-
-def mark_published(axes: Axes) -> None:
-    """A dotted line at the paper's threshold, named above the axes where no data can lie."""
+        spread = defined.get(f"{metric}_spread")
+        label = f"{labelled} labelled scans"
+        axes.errorbar(defined["tau"], defined[metric], yerr=spread, label=label)
     axes.axvline(PUBLISHED_TAU, color="0.4", linestyle=":", linewidth=1)
-    axes.annotate(
+    axes.annotate(  # above the axes, where no data can lie
         f"τ = {PUBLISHED_TAU} (paper)",
         xy=(PUBLISHED_TAU, 1),
         xycoords=axes.get_xaxis_transform(),
@@ -60,10 +44,8 @@ def mark_published(axes: Axes) -> None:
         ha="right",
         color="0.3",
     )
-
-
-def undefined_note(count: int) -> str:
-    """What to add below the axis: nothing where every value is defined."""
-    if not count:
-        return ""
-    return f"\n({count} undefined {'value' if count == 1 else 'values'} not drawn)"
+    undefined = sweep[metric].isna().sum()
+    values = "value" if undefined == 1 else "values"
+    note = f"\n({undefined} undefined {values} not drawn)" if undefined else ""
+    axes.set(xlabel=f"entropy threshold τ{note}", ylabel=HEADINGS[metric])
+    axes.tick_params(labelbottom=True)

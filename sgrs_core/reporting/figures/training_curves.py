@@ -1,7 +1,7 @@
 """What trainings log over their iterations: several runs side by side, or one run in full."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import cycle
 from typing import Any, Literal, NamedTuple
 
@@ -9,16 +9,16 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.rcsetup import cycler
 from pandas import DataFrame, Series
 
 from sgrs_core.reporting.figures.style import FULL_WIDTH, LINES, new_figure, settle, styled
 
 SMOOTHED_SHARE = 0.05  # of the run: what one point of a smoothed line averages
-Dashes = Literal["-", "--", ":"]
-DASHES: tuple[Dashes, ...] = ("-", "--", ":")
+DASHES: tuple[Literal["-", "--", ":"], ...] = ("-", "--", ":")
 REPORT_HEIGHT = 3.4  # inches, with the legends
 REPORT_POINTS = 100  # of a line, at most
-SHARES = ("weight", "pseudo_label_dice")  # and what ends with _fraction: between 0 and 1
+SHARES = "weight|pseudo_label_dice|.*_fraction"  # of what is logged: between 0 and 1
 
 
 class Panel(NamedTuple):
@@ -70,16 +70,21 @@ def draw_run(log: DataFrame) -> Figure:
     log: with the column `iteration` and one per logged value. Of long logs, each point is the mean
     of as many neighbours as leave at most REPORT_POINTS.
     """
-    shown = thinned(log)
-    logged = [str(name) for name in shown if name != "iteration"]
-    shares = [name for name in logged if name in SHARES or name.endswith("_fraction")]
-    terms = [name for name in logged if name not in shares]
-    panels = [(terms, "loss terms"), (shares, "shares, pseudo-label Dice")]
-    panels = [panel for panel in panels if panel[0]]
+    shown = thinned(log).set_index("iteration")
+    is_share = shown.columns.str.fullmatch(SHARES)
+    parts = {
+        "loss terms": shown.loc[:, ~is_share],
+        "shares, pseudo-label Dice": shown.loc[:, is_share],
+    }
+    parts = {title: part for title, part in parts.items() if len(part.columns)}
     figure = new_figure(FULL_WIDTH, REPORT_HEIGHT)
-    grid = figure.subplots(1, len(panels), squeeze=False)
-    for axes, (names, title) in zip(grid[0], panels, strict=True):
-        _draw_columns(axes, shown, names, title)
+    panels = figure.subplots(1, len(parts), squeeze=False)[0]
+    for axes, (title, part) in zip(panels, parts.items(), strict=True):
+        axes.set_prop_cycle(cycler(linestyle=DASHES) * cycler(color=LINES))
+        for name, values in part.items():
+            axes.plot(values, label=str(name).replace("_", " "))
+        axes.set(title=title, xlabel="iteration")
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
     return figure
 
 
@@ -115,12 +120,11 @@ def _draw_panel(
     """Some quantities of each run that logs them: as logged, and smoothed."""
     dashes = dict(zip(panel.names, DASHES, strict=False))
     for title, log in logs.items():
-        for name in panel.names:
-            if name in log:
-                values = log[name] * panel.factor
-                look: dict[str, Any] = {"color": colours[title], "linestyle": dashes[name]}
-                axes.plot(log["iteration"], values, linewidth=0.4, alpha=0.4, **look)
-                axes.plot(log["iteration"], smoothed(values), **look)
+        for name in log.columns.intersection(list(panel.names)):
+            values = log[name] * panel.factor
+            look: dict[str, Any] = {"color": colours[title], "linestyle": dashes[name]}
+            axes.plot(log["iteration"], values, linewidth=0.4, alpha=0.4, **look)
+            axes.plot(log["iteration"], smoothed(values), **look)
     axes.set_ylabel(panel.label)
     axes.margins(x=0.01)
     if not axes.lines:
@@ -131,18 +135,3 @@ def _draw_panel(
             for name, meaning in panel.names.items()
         ]
         axes.legend(handles=handles, loc="center right")
-
-
-def _draw_columns(axes: Axes, log: DataFrame, names: Sequence[str], title: str) -> None:
-    looks = cycle((colour, dashes) for dashes in DASHES for colour in LINES)
-    for name, (colour, dashes) in zip(names, looks, strict=False):
-        axes.plot(
-            log["iteration"],
-            log[name],
-            color=colour,
-            linestyle=dashes,
-            label=name.replace("_", " "),
-        )
-    axes.set_title(title)
-    axes.set_xlabel("iteration")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)

@@ -13,6 +13,10 @@ from sgrs_core.reporting.html import GENERAL_PAGES
 def contents_of(plan: Plan, layout: Layout) -> dict[str, Any]:
     """The experiment, its data sets, tables, figures and runs, as dictionaries, lists and texts."""
     experiment = plan.experiment
+    sheets = {
+        name: {"name": name, "title": sheet.title, "note": plan.note_of(name)}
+        for name, sheet in plan.sheets.items()
+    }
     return {
         "experiment": experiment.experiment,
         "note": experiment.note.strip(),
@@ -20,24 +24,14 @@ def contents_of(plan: Plan, layout: Layout) -> dict[str, Any]:
         "datasets": [_dataset(plan, layout, name) for name in experiment.datasets],
         "tables": [
             {
-                "name": name,
-                "title": table.title,
-                "note": plan.note_of(name),
+                **sheets[name],
                 "confidence": table.confidence,
                 "margin": asdict(table.margin),
                 "file": layout.outputs(name)[0],
             }
             for name, table in plan.tables.items()
         ],
-        "figures": [
-            {
-                "name": name,
-                "title": figure.title,
-                "note": plan.note_of(name),
-                "file": layout.picture(name),
-            }
-            for name, figure in plan.figures.items()
-        ],
+        "figures": [{**sheets[name], "file": layout.picture(name)} for name in plan.figures],
         "runs": layout.runs(),
     }
 

@@ -31,31 +31,25 @@ def read_page(path: Path, linked: Sequence[str] = (), only: re.Pattern[str] | No
     become plain text, as the report is one file and fetches nothing.
     """
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
-    lines = path.read_text(encoding="utf-8").splitlines()
-    title = lines[0].removeprefix("# ")
-    tokens = markdown.parse("\n".join(_sections(lines[1:], only)))
+    heading, _, text = path.read_text(encoding="utf-8").partition("\n")
+    if only:
+        sections = re.split("^(?=## )", text, flags=re.MULTILINE)[1:]
+        text = "".join(one for one in sections if only.search(one.splitlines()[0]))
+    tokens = markdown.parse(text)
     for token in tokens:
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(DEEPEST, int(token.tag[1]) + DEEPER)}"
         if token.children:
             token.children = _inside(token.children, linked)
     body = markdown.renderer.render(tokens, markdown.options, {})
-    return Page(id_of(path.name), title, Markup(body))  # of our own pages, HTML in them escaped
+    return Page(
+        id_of(path.name), heading.removeprefix("# "), Markup(body)
+    )  # of our own pages, HTML in them escaped
 
 
 def id_of(name: str) -> str:
     """The place of a page in the report."""
     return "page-" + Path(name).stem
-
-
-def _sections(lines: Sequence[str], only: re.Pattern[str] | None) -> list[str]:
-    wanted, kept = only is None, []
-    for line in lines:
-        if only and line.startswith("## "):
-            wanted = bool(only.search(line))
-        if wanted:
-            kept.append(line)
-    return kept
 
 
 def _inside(tokens: Sequence[Token], linked: Sequence[str]) -> list[Token]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from pandas import DataFrame
 
@@ -20,18 +19,15 @@ from sgrs_core.reporting.html import GENERAL_PAGES, as_address, sortable
 from sgrs_core.reporting.html.documents import ABOUT_DIFFERENCES, Page, read_page
 from sgrs_core.reporting.html.runs import (
     Finished,
-    commits_of,
     cost_of,
-    dates_of,
     environment_of,
     overview_of,
     read_run,
 )
 from sgrs_core.reporting.selection_gain import TITLE as SELECTION_GAIN
 from sgrs_core.reporting.tables import Rules, read_table
+from sgrs_core.reporting.templating import TEMPLATES, render
 from sgrs_core.reporting.typeset import meaning_of_marks, reference_of
-
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 def build_report(
@@ -53,34 +49,27 @@ def build_report(
     counts = [{"table": table["title"], **count} for table, frame in tables
               for count in sortable.verdicts(frame)]  # fmt: skip
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.j2").render(
-        contents=contents,
-        version=__version__,
-        style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
-        script=Markup(script),
-        script_digest=_digest(script),
-        facts=_summary(contents, runs),
-        datasets=sortable.of_frame(DataFrame(contents["datasets"]), "Data sets"),
-        verdicts=sortable.of_frame(DataFrame(counts), "Published values beside ours"),
-        tables=[_table(table, frame) for table, frame in tables],
-        gain=sortable.of_gain(pandas.read_csv(gain), SELECTION_GAIN) if gain else None,
-        figures=[{**figure, "data": _address_of(figure["file"])} for figure in contents["figures"]],
-        case=json.loads(case.read_text(encoding="utf-8")) if case else None,
-        colours={"truth": GROUND_TRUTH, "prediction": PREDICTION},
-        overview=sortable.of_frame(overview.drop(columns="device"), "All runs"),
-        runs=[_run(run) for run in runs],
-        cost=sortable.of_frame(pandas.read_csv(cost) if cost else cost_of(overview), "Cost"),
-        hours=overview["hours"].sum(),
-        environment=sortable.of_frame(environment_of(runs), "Software and machines"),
-        pages={page.id: page for page in _pages(pages)},
-    )
+    values = {
+        "contents": contents,
+        "version": __version__,
+        "script": Markup(script),
+        "script_digest": _digest(script),
+        "facts": _summary(contents, runs),
+        "datasets": sortable.of_frame(DataFrame(contents["datasets"]), "Data sets"),
+        "verdicts": sortable.of_frame(DataFrame(counts), "Published values beside ours"),
+        "tables": [_table(table, frame) for table, frame in tables],
+        "gain": sortable.of_gain(pandas.read_csv(gain), SELECTION_GAIN) if gain else None,
+        "figures": [{**one, "data": _address_of(one["file"])} for one in contents["figures"]],
+        "case": json.loads(case.read_text(encoding="utf-8")) if case else None,
+        "colours": {"truth": GROUND_TRUTH, "prediction": PREDICTION},
+        "overview": sortable.of_frame(overview.drop(columns="device"), "All runs"),
+        "runs": [_run(run) for run in runs],
+        "cost": sortable.of_frame(pandas.read_csv(cost) if cost else cost_of(overview), "Cost"),
+        "hours": overview["hours"].sum(),
+        "environment": sortable.of_frame(environment_of(runs), "Software and machines"),
+        "pages": {page.id: page for page in _pages(pages)},
+    }
+    return render("report.html.j2", values, autoescape=True)
 
 
 def _digest(script: str) -> str:
@@ -89,13 +78,13 @@ def _digest(script: str) -> str:
 
 
 def _summary(contents: Mapping[str, Any], runs: Sequence[Finished]) -> dict[str, str]:
-    first, last = dates_of(runs)
+    days = sorted(str(run.record["finished"])[:10] for run in runs)
     return {
         "Experiment": contents["experiment"],
         "Runs": str(len(runs)),
         "Seeds": ", ".join(map(str, contents["seeds"])),
-        "Finished": first if first == last else f"{first} to {last}",
-        "Commits of the runs": ", ".join(commits_of(runs)),
+        "Finished": " to ".join(dict.fromkeys((days[0], days[-1]))),
+        "Commits of the runs": ", ".join(dict.fromkeys(run.commit for run in runs)),
         "Hours of training": f"{sum(run.hours for run in runs):.2f}",
     }
 

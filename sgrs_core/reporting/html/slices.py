@@ -1,6 +1,7 @@
 """One scan slice by slice: images, and outlines of ground truth and predictions as paths."""
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,32 +25,24 @@ def slices_of(case: Case) -> dict[str, Any]:
     index; `image`, a PNG as a data address; `truth` and `predictions` (as many as `panels`),
     outlines as SVG paths in mm. Seen from the feet, the patient's left at the right.
     """
-    shown = np.logical_or.reduce(case.masks)
-    window = (extent(shown, 0, MARGIN), extent(shown, 1, MARGIN))
-    width, height, _ = shown[window].shape
-    along = extent(shown, 2)
-    chosen = range(along.start, along.stop, -(-(along.stop - along.start) // SLICES))
-    image = grey(case.image)
-
-    def outline(mask: Mask, z: int) -> str:
-        return path_of(mask[(*window, z)], case.spacing)
-
+    seen = replace(case, image=grey(case.image)).cropped(MARGIN)
+    width, height, _ = np.multiply(seen.label.shape, seen.spacing).tolist()
+    along = extent(np.logical_or.reduce(seen.masks), 2)
+    step = -(-(along.stop - along.start) // SLICES)
     return {
         "name": case.line,
-        "width": width * case.spacing[0],
-        "height": height * case.spacing[1],
+        "width": width,
+        "height": height,
         "panels": [panel.title for panel in case.panels],
         "verdicts": [verdict(panel.prediction, case.label) for panel in case.panels],
-        "slices": [
-            {
-                "z": z,
-                "image": _png(image[(*window, z)]),
-                "truth": outline(case.label, z),
-                "predictions": [outline(panel.prediction, z) for panel in case.panels],
-            }
-            for z in chosen
-        ],
+        "slices": [_slice(seen, z) for z in range(along.start, along.stop, step)],
     }
+
+
+def _slice(case: Case, z: int) -> dict[str, Any]:
+    truth, *predictions = (path_of(mask[..., z], case.spacing) for mask in case.masks)
+    image = _png(case.image[..., z])
+    return {"z": z, "image": image, "truth": truth, "predictions": predictions}
 
 
 def path_of(mask: Mask, spacing: tuple[float, ...]) -> str:

@@ -1,25 +1,25 @@
-"""Sortable tables: cells with the text one reads and the value by which they are sorted."""
+"""Sortable tables: what the report shows of each of its tables, cell by cell."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import pandas
 from pandas import DataFrame
 
 from sgrs_core.reporting import typeset
 from sgrs_core.reporting.scores import HEADINGS, METRICS, in_units
+from sgrs_core.reporting.selection_gain import PARTS as GAIN_PARTS
+from sgrs_core.reporting.selection_gain import gain_of
 from sgrs_core.reporting.statistics import DIFFERENT, EQUIVALENT, INCONCLUSIVE
 
 BESIDE_PUBLISHED = ("published", "ours", "difference")
 
 
-@dataclass(frozen=True)
-class Cell:
-    """text: what one reads; small: what stands below it; value: what sorts it, None at the end."""
+class Cell(NamedTuple):
+    """text: what one reads, and by which the column is sorted; small: what stands below it."""
 
     text: str
-    value: float | str | None
     small: str = ""
     is_number: bool = True
 
@@ -35,21 +35,17 @@ class SortableTable:
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     groups: Sequence[tuple[str, int]] = ()
-    faint: frozenset[int] = field(default_factory=frozenset)
+    faint: frozenset[int] = frozenset()
 
 
-def text(value: Any) -> Cell:
+def words(value: Any) -> Cell:
     """A cell of words."""
-    return Cell(str(value), str(value), is_number=False)
+    return Cell(str(value), is_number=False)
 
 
-def number(value: float | None, form: str = ".2f", small: str = "") -> Cell:
+def number(value: float | None, form: str = ".0f") -> Cell:
     """A cell with a number, which may be missing."""
-    return _number(typeset.number(value, form), value, small)
-
-
-def _number(shown: str, value: float | None, small: str = "") -> Cell:
-    return Cell(shown, None if shown == typeset.MISSING else value, small)
+    return Cell(typeset.number(value, form))
 
 
 def of_table(table: DataFrame, confidence: float) -> Iterator[tuple[str, SortableTable]]:
@@ -60,40 +56,31 @@ def of_table(table: DataFrame, confidence: float) -> Iterator[tuple[str, Sortabl
     for selection, scoring, part in typeset.parts_of(table):
         each = BESIDE_PUBLISHED if typeset.has_published(part) else ("ours",)
         columns = ["method", "labelled", *each * len(METRICS), "seeds", "empty"]
-        groups = [("", 2), *_over_metrics(len(each)), ("", 2)]
         rows = [_row(row, each, confidence) for row in part.to_dict("records")]
         faint = frozenset(place for place, seeds in enumerate(part["seeds"]) if not seeds)
         name = f"selection {selection}, scoring {scoring}"
-        yield name, SortableTable(name, columns, rows, groups, faint)
+        yield name, SortableTable(name, columns, rows, _groups(2, len(each), 2), faint)
 
 
 def of_gain(gain: DataFrame, caption: str) -> SortableTable:
     """What choosing on test scans adds, as `build_selection_gain` makes it."""
-    groups = [("", 3), *_over_metrics(3), ("", 1)]
-    columns = ["method", "labelled", "data set"]
-    columns += ["last", "best_on_test", "gain"] * len(METRICS) + ["seeds"]
     rows = []
     for row in gain.to_dict("records"):
-        cells = [text(row["method"]), number(row["labelled"], "d"), text(row["dataset"])]
+        cells = [words(row["method"]), number(row["labelled"]), words(row["dataset"])]
         for metric in METRICS:
-            low, high = row[f"{metric}_low"], row[f"{metric}_high"]
-            interval = typeset.interval(low, high, "+.2f")
-            cells += [number(row[f"{metric}_{part}"]) for part in ("last", "best_on_test")]
-            cells.append(number(row[f"{metric}_gain"], "+.2f", interval))
-        rows.append([*cells, number(row["seeds"], "d")])
-    return SortableTable(caption, columns, rows, groups)
+            last, best, added, interval = gain_of(row, metric)
+            cells += [Cell(last), Cell(best), Cell(added, interval)]
+        rows.append([*cells, number(row["seeds"])])
+    columns = ["method", "labelled", "data set", *GAIN_PARTS * len(METRICS), "seeds"]
+    return SortableTable(caption, columns, rows, _groups(3, len(GAIN_PARTS), 1))
 
 
 def of_scores(scores: DataFrame, caption: str) -> SortableTable:
     """The scores of one run's test scans, the worst Dice first."""
-    ordered = scores.sort_values("dice", kind="stable")
-    rows = [
-        [text(scan), *map(number, values), text("yes" if empty else "no")]
-        for scan, empty, values in zip(
-            ordered["scan"], ordered["empty"], in_units(ordered).to_numpy(), strict=True
-        )
-    ]
-    return SortableTable(caption, ["scan", *HEADINGS.values(), "empty prediction"], rows)
+    shown = in_units(scores).rename(columns=HEADINGS).sort_values(HEADINGS["dice"], kind="stable")
+    shown.insert(0, "scan", scores["scan"])
+    shown["empty prediction"] = scores["empty"].map({True: "yes", False: "no"})
+    return of_frame(shown, caption)
 
 
 def of_frame(frame: DataFrame, caption: str) -> SortableTable:
@@ -107,32 +94,31 @@ def verdicts(table: DataFrame) -> list[dict[str, Any]]:
     """For each selection and scoring with comparable published values, what is said of them."""
     counts = []
     for selection, scoring, part in typeset.parts_of(table):
-        words = part[[f"{metric}_verdict" for metric in METRICS]].to_numpy().ravel().tolist()
-        count = {word: words.count(word) for word in (EQUIVALENT, DIFFERENT, INCONCLUSIVE)}
+        said = part[[f"{metric}_verdict" for metric in METRICS]].to_numpy().ravel().tolist()
+        count = {word: said.count(word) for word in (EQUIVALENT, DIFFERENT, INCONCLUSIVE)}
         if any(count.values()):
             counts.append({"selection": selection, "scoring": scoring, **count})
     return counts
 
 
 def _row(row: Mapping[Any, Any], each: Sequence[str], confidence: float) -> list[Cell]:
-    cells = [text(row["title"]), number(row["labelled"], "d")]
+    cells = [words(row["title"]), number(row["labelled"])]
     for metric in METRICS:
         score = typeset.score_of(row, metric, confidence)
         behind = " ".join(filter(None, (score.interval, score.spread, score.marks)))
-        for part in each:
-            shown, value = getattr(score, part), row[f"{metric}_{part}"]
-            cells.append(_number(shown, value, behind if part == "ours" else ""))
-    return [*cells, number(row["seeds"], "d"), number(row["empty"], ".0f")]
+        cells += [Cell(getattr(score, part), behind if part == "ours" else "") for part in each]
+    return [*cells, number(row["seeds"]), number(row["empty"])]
 
 
 def _column(values: "pandas.Series[Any]") -> list[Cell]:
     if not pandas.api.types.is_numeric_dtype(values) or pandas.api.types.is_bool_dtype(values):
-        return [text(value) for value in values]
+        return [words(value) for value in values]
     known = values.dropna()
     is_whole, is_large = (known % 1 == 0).all(), (known.abs() >= 10).any()
     decimals = 0 if is_whole else 2 if is_large else 3
     return [number(float(value), f".{decimals}f") for value in values]
 
 
-def _over_metrics(columns: int) -> list[tuple[str, int]]:
-    return [(heading, columns) for heading in HEADINGS.values()]
+def _groups(before: int, each: int, after: int) -> list[tuple[str, int]]:
+    """A heading for each metric's columns; none for those before and after."""
+    return [("", before), *((heading, each) for heading in HEADINGS.values()), ("", after)]

@@ -9,6 +9,7 @@ import pytest
 from sgrs_core.data.formats.image_files import write_image
 from sgrs_core.data.formats.images import to_image
 from sgrs_core.data.volumes import Volume, write_volume
+from sgrs_core.experiment.layout import with_distinct_titles
 from sgrs_core.experiment.slices import Slices
 from sgrs_core.reporting.figures.cases import read_cases
 from sgrs_core.reporting.figures.choice import (
@@ -145,6 +146,6 @@ def test_a_case_lies_in_the_patients_axes(lines: list[dict], volumes) -> None:
 
 
 def test_rows_of_one_title_are_told_apart(lines: list[dict], volumes) -> None:
-    alike = [{**line, "title": "Ours"} for line in lines]
+    alike = with_distinct_titles([{**line, "title": "Ours"} for line in lines])
     for case in read_cases(alike, volumes, case="a"):
         assert [panel.title for panel in case.panels] == ["Ours (vnet)", "Ours (sgrs)"]

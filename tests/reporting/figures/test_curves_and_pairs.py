@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from pandas import DataFrame
 
+from sgrs_core.experiment.layout import with_distinct_titles
 from sgrs_core.experiment.planning import MOST_CURVES
 from sgrs_core.reporting.figures.paired_scores import draw_paired_scores
 from sgrs_core.reporting.figures.style import LINES, MARKERS
-from sgrs_core.reporting.figures.titles import with_distinct_titles
 from sgrs_core.reporting.figures.training_curves import draw_run, draw_training_curves, smoothed
 from sgrs_core.reporting.statistics import mean_interval
 
@@ -69,7 +69,7 @@ def test_each_scan_is_a_line_and_each_method_has_its_mean_and_interval(scores):
         assert means == [f"{mean:.1f}" for mean in scores.mean()]
         assert [text.get_text() for text in axes.get_xticklabels()] == ["V-Net", "SGRS-Net"]
         (bars, *_), low = axes.containers[0], mean_interval(scores["V-Net"])[0]
-        assert bars.get_ydata() == scores["V-Net"].mean()
+        np.testing.assert_array_equal(bars.get_ydata(), scores.mean())
         assert axes.containers[0].lines[2][0].get_segments()[0][0, 1] == pytest.approx(low)
 
 

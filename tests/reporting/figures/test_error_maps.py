@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.text import Text
 
 from sgrs_core.experiment.slices import Slices
@@ -30,7 +30,8 @@ def images(figure: Figure) -> list[np.ndarray]:
 
 
 def written(figure: Figure) -> list[Text]:
-    return [text for axes in figure.axes for text in axes.texts]
+    """What stands at and between the slices: all texts but the legend's."""
+    return [text for part in figure.findobj(SubFigure) for text in part.texts]
 
 
 def texts(figure: Figure) -> list[str]:

@@ -3,9 +3,9 @@
 // A click on a column's name sorts by it, a second click the other way round. Missing values stay
 // at the end.
 function valueOf(row, column) {
-  const cell = row.cells[column];
-  if (cell.dataset.value !== undefined) return Number(cell.dataset.value);
-  return cell.classList.contains("number") ? null : cell.textContent.trim();
+  const text = row.cells[column].firstChild.textContent.trim();
+  if (!row.cells[column].classList.contains("number")) return text;
+  return text === "–" ? null : Number(text);
 }
 
 function compare(a, b) {

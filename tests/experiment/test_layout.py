@@ -1,0 +1,45 @@
+"""What jobs are told of the files that they read and of the rows that they show."""
+
+from pathlib import Path
+
+import pytest
+
+from sgrs_core.experiment.layout import Layout
+from tests.synthetic_results import plan_of_quick
+
+
+def alike(plan, sheet: str):
+    """A copy of a plan in which all rows of a table or figure have one title."""
+    group = plan.tables if sheet in plan.tables else plan.figures
+    rows = [row.model_copy(update={"title": "Ours"}) for row in group[sheet].rows]
+    group[sheet] = group[sheet].model_copy(update={"rows": rows})
+    return plan
+
+
+@pytest.mark.parametrize("sheet", ["table2", "figure2"])
+def test_rows_of_one_title_are_told_apart_in_tables_and_figures(sheet):
+    layout = Layout(alike(plan_of_quick(), sheet))
+    lines = layout.lines_of_table if sheet == "table2" else layout.lines_of_figure
+    shown = [(line["title"], line["variant"]) for line in lines(sheet)]
+    assert ("Ours (vnet)", "vnet") in shown
+    assert len({title for title, _ in shown}) == len({variant for _, variant in shown}) > 1
+
+
+def test_a_title_that_one_variant_has_stays_as_it_is():
+    titles = {line["title"] for line in Layout(plan_of_quick()).lines_of_table("table2")}
+    assert {"V-Net", "SGRS-Net"} <= titles
+
+
+def test_benchmarks_are_inputs_unless_scores_are_older_than_benchmarks(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    layout = Layout(plan_of_quick())
+    every = layout.benchmarks_of_cost()
+    asked = {file for line in layout.lines_of_cost() for run in line["runs"]
+             for file in run["evaluations"]}  # fmt: skip
+    assert set(every) == asked
+    old, new = map(Path, every[:2])
+    for file in (old, new):
+        file.parent.mkdir(parents=True)
+        file.with_name("scores.csv").touch()
+    new.touch()
+    assert layout.benchmarks_of_cost() == every[1:]

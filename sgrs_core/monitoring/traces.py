@@ -49,19 +49,18 @@ def read_trace(run: Mapping[str, Any], results: Path) -> Trace:
     unfinished, record, log = folder / "unfinished", folder / "record.json", folder / "train.log"
     if record.is_file() and not unfinished.is_dir():
         return _finished(run, folder, json.loads(record.read_text(encoding="utf-8")))
-    messages = read_messages(log)
-    saved = checkpointed(unfinished)
+    messages, saved = read_messages(log), checkpointed(unfinished)
+    rates = [found for *_, text in messages if (found := PROGRESS.match(text))]
+    seconds = 1 / float(rates[-1][2]) if rates else None
     if why := failure(messages):
-        stopped = "the next start goes on from it" in why  # see training.signals
-        return Trace("stopped" if stopped else "failed", saved, None, 0, why, log)
+        stopped = "the next start goes on from it" in why  # see the training loop
+        return Trace("stopped" if stopped else "failed", saved, seconds, 0, why, log)
     if not messages or messages[-1][2].endswith(("waiting until it has ended", "waiting for one")):
         return Trace("stopped" if saved else "waiting", saved)
     if not is_alive(messages, [log, unfinished / "log.csv", unfinished]):
-        return Trace("stopped", saved)
-    rates = [found for _, _, text in messages if (found := PROGRESS.match(text))]
-    seconds = 1 / float(rates[-1][2]) if rates else None
-    done = max(saved, last_row(unfinished / "log.csv"), int(rates[-1][1]) if rates else 0)
-    return Trace("training", done, seconds)
+        return Trace("stopped", saved, seconds)
+    seen = int(rates[-1][1]) if rates else 0
+    return Trace("training", max(saved, seen, last_row(unfinished / "log.csv")), seconds)
 
 
 def _finished(run: Mapping[str, Any], folder: Path, record: Mapping[str, Any]) -> Trace:

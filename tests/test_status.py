@@ -13,7 +13,7 @@ import pytest
 
 from sgrs_core.command_line import main
 from sgrs_core.monitoring.status import Known, remaining, status
-from sgrs_core.monitoring.traces import Trace, last_row, read_trace
+from sgrs_core.monitoring.traces import Trace, last_row, process_works, read_trace
 from tests.places import PROJECT
 
 # A training as workflow_scripts/train.py does it: the run's folder, iterations, learning rate.
@@ -225,3 +225,12 @@ def test_the_command_prints_it_and_says_what_is_no_results_folder(results, tmp_p
     assert capsys.readouterr().out.startswith("small: 6 runs")
     assert main(["status", str(tmp_path)]) == 1
     assert "no runs.json here" in capsys.readouterr().err
+
+
+def test_a_process_that_nobody_waited_for_works_no_more():
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    assert process_works(process.pid)
+    process.kill()
+    wait_for(lambda: not process_works(process.pid))  # a zombie, until it is waited for
+    process.communicate()
+    assert not process_works(process.pid)

@@ -98,17 +98,25 @@ def is_alive(messages: list[tuple[str, str, str]], signs: list[Path]) -> bool:
     """Whether the process that writes a log works still; see the module's docstring."""
     where = [found for *_, text in messages if (found := PROCESS.match(text))]
     if where and where[-1][2] == platform.node():
-        try:
-            os.kill(int(where[-1][1]), 0)  # asks whether it is there
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True  # another user's
-        return True
+        return process_works(int(where[-1][1]))
     times = [datetime.fromisoformat(time) for time, *_ in messages]
     gaps = [(later - sooner).total_seconds() for sooner, later in pairwise(times)]
     last = max((sign.stat().st_mtime for sign in signs if sign.exists()), default=0.0)
     return time.time() - last <= max(SILENCE, GAPS * max(gaps, default=0.0))
+
+
+def process_works(number: int) -> bool:
+    """Whether a process of this machine is there, and more than a zombie that nobody waited for."""
+    with suppress(OSError):
+        _, _, after = Path(f"/proc/{number}/stat").read_text(errors="replace").rpartition(")")
+        return after.split()[0] not in "ZX"
+    try:
+        os.kill(number, 0)  # asks, where there is no /proc
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # another user's
+    return True
 
 
 def checkpointed(unfinished: Path) -> int:

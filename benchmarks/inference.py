@@ -44,10 +44,9 @@ from sgrs_core.evaluation.inference import window_count, window_starts
 from sgrs_core.evaluation.scoring import evaluate, predict_score
 from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.settings import InferenceSettings, Triple
-from sgrs_core.methods import METHODS
+from sgrs_core.methods import METHODS, new_method
 from sgrs_core.methods.base import Method
 from sgrs_core.methods.cpu_tuning import keep_freed_memory
-from sgrs_core.methods.new import new_method
 from sgrs_core.methods.precision import (
     autocast,
     choose_device,

@@ -47,10 +47,9 @@ from sgrs_core.data.sampling import Sample
 from sgrs_core.data.volumes import Volume, read_volume
 from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.settings import InferenceSettings, TrainingSettings
-from sgrs_core.methods import METHODS
+from sgrs_core.methods import METHODS, new_method, seed_everything
 from sgrs_core.methods.base import Method
 from sgrs_core.methods.cpu_tuning import keep_freed_memory
-from sgrs_core.methods.new import new_method, seed_everything
 from sgrs_core.methods.precision import choose_device, precision_context
 from sgrs_core.training.loop import first_method, new_sampler, take_step
 

@@ -55,9 +55,7 @@ rule selection_gain:
 # What the runs of all tables cost. Scores from before there were benchmark files stay without.
 rule cost:
     input:
-        records=lambda wildcards: LAYOUT.records_of_cost(),
-        scores=lambda wildcards: LAYOUT.scores_of_cost(),
-        benchmarks=lambda wildcards: LAYOUT.benchmarks_of_cost(),
+        unpack(lambda wildcards: LAYOUT.inputs_of_cost()),
     output:
         csv=f"{LAYOUT.cost}.csv",
         md=f"{LAYOUT.cost}.md",

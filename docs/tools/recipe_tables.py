@@ -19,8 +19,7 @@ from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.schema import Recipe
 from sgrs_core.experiment.settings import InferenceSettings, TrainingSettings
 from sgrs_core.files import write_text
-from sgrs_core.methods import METHODS
-from sgrs_core.methods.new import new_method
+from sgrs_core.methods import METHODS, new_method
 
 ROOT = Path(__file__).parents[2]
 BEGIN, END = "<!-- made by docs/tools/recipe_tables.py -->", "<!-- end -->"
@@ -122,7 +121,7 @@ def learning_rates(run: Run) -> str:
 
 
 def _shown(value: Any) -> str:
-    return ", ".join(map(_shown, value)) if isinstance(value, tuple) else f"{value}"
+    return ", ".join(map(_shown, value)) if isinstance(value, list | tuple) else f"{value}"
 
 
 if __name__ == "__main__":

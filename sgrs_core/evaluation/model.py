@@ -11,9 +11,8 @@ import torch
 from sgrs_core.data.preprocessing.input_spec import InputSpec
 from sgrs_core.experiment.run import Run
 from sgrs_core.files import write_bytes
-from sgrs_core.methods import METHODS
+from sgrs_core.methods import METHODS, new_method
 from sgrs_core.methods.base import Method
-from sgrs_core.methods.new import new_method
 
 FORMAT = 1  # raised when a version writes what the ones before cannot read
 

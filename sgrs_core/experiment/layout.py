@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sgrs_core.experiment.originals import patient_of
-from sgrs_core.experiment.plan import COST, SELECTION_GAIN, Plan, Point, entries_of
-from sgrs_core.experiment.presence import files_of
+from sgrs_core.experiment.plan import COST, SELECTION_GAIN, Entry, Plan, Point, entries_of
 from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.schema import SHOWING_SCANS, FigureKind, Filter
 from sgrs_core.experiment.splits import PARTS
@@ -80,7 +79,7 @@ class Layout:
             return [folder]
         if dataset.is_downloaded:
             return [f"{folder}/complete.txt"]
-        return files_of(dataset, scan)
+        return dataset.files_of(scan)
 
     def source_folder(self, name: str) -> str:
         """Where a data set's source files lie: made up, downloaded, or given by the user."""
@@ -206,11 +205,7 @@ class Layout:
                 "reference": entry.row.variant == table.reference,
                 "upper_bound": entry.row.variant == table.upper_bound
                 and entry.labelled == table.most_labelled,
-                "scores": {
-                    selection: [self._of(self.scores, point, selection) for point in entry.points]
-                    for selection in selections
-                    if entry in wanted
-                },
+                "scores": self._scores(entry, selections) if entry in wanted else {},
             }
             for entry in entries_of(table, Filter(), self.plan.experiment.seeds)
         ]
@@ -220,7 +215,7 @@ class Layout:
         """Each run of the tables once, with its score files under `last` and `best_on_test`."""
         lines: dict[tuple[str, int, str], dict[str, Any]] = {}
         for name, table in self.plan.tables.items():
-            if not {"last", "best_on_test"} <= set(self.plan.selections(table.dataset)):
+            if not set(GAIN) <= set(self.plan.selections(table.dataset)):
                 continue
             for entry in self.plan.entries(name):
                 point = entry.points[0]
@@ -228,17 +223,14 @@ class Layout:
                     "dataset": point.dataset,
                     "labelled": point.labelled,
                     "method": point.variant,
-                    **{
-                        selection: [self._of(self.scores, one, selection) for one in entry.points]
-                        for selection in ("last", "best_on_test")
-                    },
+                    **self._scores(entry, GAIN),
                 }
         return list(lines.values())
 
     def scores_of_selection_gain(self) -> list[str]:
         """All score files behind the table of what choosing on the test scans adds."""
         lines = self.lines_of_selection_gain()
-        return [file for line in lines for key in ("last", "best_on_test") for file in line[key]]
+        return [file for line in lines for selection in GAIN for file in line[selection]]
 
     def outputs_of_selection_gain(self) -> list[str]:
         """The files of that table; none where no checkpoint is chosen on test scans."""
@@ -274,29 +266,25 @@ class Layout:
             for entry in self.plan.entries(name)
         ]
 
-    def records_of_cost(self) -> list[str]:
-        """The records of all runs that stand in a table."""
-        runs = [run for line in self.lines_of_cost() for run in line["runs"]]
-        return list(dict.fromkeys(run["record"] for run in runs))
+    def inputs_of_cost(self) -> dict[str, list[str]]:
+        """The records, score files and benchmarks of all runs that stand in a table.
 
-    def benchmarks_of_cost(self) -> list[str]:
-        """The benchmarks of these runs' evaluations.
-
-        Not of scores from before there were any: to ask for these would evaluate the runs anew.
+        Not the benchmarks of scores from before there were any: to ask for these would evaluate
+        the runs anew.
         """
         runs = [run for line in self.lines_of_cost() for run in line["runs"]]
-        files = [Path(file) for run in runs for file in run["evaluations"]]
-        scores = Path(self.scores).name
-        return [
-            str(file)
-            for file in dict.fromkeys(files)
-            if file.exists() or not file.with_name(scores).exists()
+        records = dict.fromkeys(run["record"] for run in runs)
+        files = dict.fromkeys(Path(file) for run in runs for file in run["evaluations"])
+        scores = dict.fromkeys(
+            file for name in self.plan.tables for file in self.scores_of_table(name)
+        )
+        name = Path(self.scores).name
+        benchmarks = [
+            str(file) for file in files if file.exists() or not file.with_name(name).exists()
         ]
-
-    def scores_of_cost(self) -> list[str]:
-        """The score files of all runs that stand in a table."""
+        return {"records": list(records), "scores": list(scores), "benchmarks": benchmarks}
         scores = [file for name in self.plan.tables for file in self.scores_of_table(name)]
-        return list(dict.fromkeys(scores))
+        return {"records": list(dict.fromkeys(records)), "scores": list(dict.fromkeys(scores))}
 
     def lines_of_figure(self, name: str) -> list[dict[str, Any]]:
         """What a figure shows: the first selection and seed of each of its rows."""
@@ -381,6 +369,13 @@ class Layout:
         judges = [scan for scans in run["selection_scans"].values() for scan in scans]
         return list(dict.fromkeys([*run["labelled"], *run["unlabelled"], *judges]))
 
+    def _scores(self, entry: Entry, selections: Sequence[str]) -> dict[str, list[str]]:
+        """An entry's score files by selection, one for each seed."""
+        return {
+            selection: [self._of(self.scores, point, selection) for point in entry.points]
+            for selection in selections
+        }
+
     def _of(self, pattern: str, point: Point, selection: str = "") -> str:
         return pattern.format(**point._asdict(), selection=selection)
 
@@ -392,6 +387,7 @@ SHOWN: dict[FigureKind, tuple[str, ...]] = {
     "training_curves": ("log",),
     "paired_scores": ("scores",),
 }
+GAIN = ("last", "best_on_test")  # between which the table of the selections' gain lies
 NOTHING = "(?!)"  # the regular expression that no text matches
 
 

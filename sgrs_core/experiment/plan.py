@@ -6,6 +6,7 @@ and two tables that need the same point share one run.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -13,13 +14,15 @@ from sgrs_core.experiment.schema import (
     Dataset,
     Experiment,
     Figure,
+    FigureFilter,
     Filter,
     MethodFile,
     Recipe,
     RecipeName,
     Row,
+    Sheet,
     Table,
-    Withdrawn,
+    TableFilter,
 )
 from sgrs_core.experiment.settings import PUBLISHED_TAU, Selection
 from sgrs_core.experiment.splits import SplitLists
@@ -56,7 +59,6 @@ class Plan:
     methods: Mapping[str, MethodFile]
     tables: Mapping[str, Table]
     figures: Mapping[str, Figure]
-    rows: Mapping[Point, Row]
     # Data sets whose scans, lists and resolution are those of the published numbers.
     comparable: frozenset[str]
     # For errors, the file and the key in it: of tables and figures by name, and of
@@ -74,11 +76,23 @@ class Plan:
         """The data set of a name."""
         return self.experiment.datasets[name]
 
+    @cached_property
+    def rows(self) -> dict[Point, Row]:
+        """The rows of all runs."""
+        return {
+            point: entry.row
+            for name in self.sheets
+            for entry in self.entries(name)
+            for point in entry.points
+        }
+
+    def wanted(self, name: str) -> TableFilter | FigureFilter:
+        """What an experiment's own files say of a table or figure."""
+        return self.experiment.tables.get(name) or self.experiment.figures[name]
+
     def entries(self, name: str) -> list[Entry]:
         """The lines of a table or figure that this experiment runs."""
-        sheet = self.sheets[name]
-        wanted = self.experiment.tables.get(name) or self.experiment.figures[name]
-        return list(entries_of(sheet, wanted, self.experiment.seeds))
+        return list(entries_of(self.sheets[name], self.wanted(name), self.experiment.seeds))
 
     def scans(self, name: str) -> list[str]:
         """All scans of a data set."""
@@ -94,7 +108,7 @@ class Plan:
 
     def selections(self, name: str) -> list[Selection]:
         """The ways of choosing a checkpoint on a data set."""
-        return self.experiment.selections_on(name)
+        return self.dataset(name).selections or self.experiment.selections
 
     def preparation(self, name: str) -> dict[str, Any]:
         """How a data set's scans are prepared: whatever changes this prepares them anew."""
@@ -116,12 +130,11 @@ class Plan:
         geometry: whether its prepared scans carry their own; see `input_spec_of`.
         """
         dataset = self.dataset(name)
-        own = dataset.nifti if dataset.format == "nifti" else None
         return {
             "format": dataset.format,
             "geometry": dataset.has_original_files,
             "downsample": dataset.downsample,
-            "nifti": asdict(own) if own else {},
+            "nifti": asdict(dataset.custom) if dataset.custom else {},
         }
 
     def recipe(self, dataset: str, row: Row) -> Recipe | None:
@@ -154,17 +167,10 @@ class Plan:
         dataset = entry.points[0].dataset
         return self.settings(dataset, entry.row, entry.labelled).get("tau", PUBLISHED_TAU)
 
-    def training(self, dataset: str, row: Row) -> dict[str, Any]:
-        """How a row is trained: as data set, recipe, experiment and row say; later ones win."""
-        return self._layered("training", dataset, row)
-
-    def inference(self, dataset: str, row: Row) -> dict[str, Any]:
-        """How a row predicts, likewise."""
-        return self._layered("inference", dataset, row)
-
-    def _layered(
+    def layered(
         self, group: Literal["training", "inference"], dataset: str, row: Row
     ) -> dict[str, Any]:
+        """How a row trains or predicts: data set, recipe, experiment, row; later ones win."""
         recipe = self.recipe(dataset, row)
         return {
             **asdict(getattr(self.dataset(dataset), group)),
@@ -189,9 +195,11 @@ class Plan:
 
     def note(self, name: str) -> str:
         """What is printed with every table and figure of a data set."""
-        absent = self.splits[name].absent
-        missing = f"Without {', '.join(absent)}, {self._withdrawn(name).why}." if absent else ""
-        notes = (self.experiment.note, self.dataset(name).note, missing)
+        dataset, absent = self.dataset(name), ", ".join(self.splits[name].absent)
+        missing = (
+            f"Without {absent}, {dataset.withdrawn.why}." if dataset.withdrawn and absent else ""
+        )
+        notes = (self.experiment.note, dataset.note, missing)
         return " ".join(note.strip() for note in notes if note)
 
     def note_of(self, sheet: str) -> str:
@@ -206,36 +214,25 @@ class Plan:
         """
         absent = [
             f"{name}: {len(lists.absent)} of {sum(map(len, lists[:3]))} scans are left out, "
-            f"{', '.join(lists.absent)}: {self._withdrawn(name).why}"
+            f"{', '.join(lists.absent)}: {withdrawn.why}"
             for name, lists in self.splits.items()
-            if lists.absent
+            if lists.absent and (withdrawn := self.dataset(name).withdrawn)
         ]
-        lacking: dict[tuple[str, Selection], list[str]] = {}
+        lacking: dict[tuple[str, Selection], dict[str, None]] = {}
         for point, row in self.rows.items():
             recipe = self.recipe(point.dataset, row)
             if recipe and recipe.selection not in self.selections(point.dataset):
-                methods = lacking.setdefault((point.dataset, recipe.selection), [])
-                if row.method not in methods:
-                    methods.append(row.method)
+                lacking.setdefault((point.dataset, recipe.selection), {})[row.method] = None
         return absent + [
             f"{dataset}: the official recipes of {', '.join(methods)} choose the checkpoint "
             f"{selection}, which is not among selections: their tables show others"
             for (dataset, selection), methods in lacking.items()
         ]
 
-    def _withdrawn(self, name: str) -> Withdrawn:
-        withdrawn = self.dataset(name).withdrawn
-        assert withdrawn is not None  # only its scans can be absent
-        return withdrawn
-
     def run(self, point: Point) -> dict[str, Any]:
         """The description of a point's run, for `sgrs_core.experiment.run.Run.from_description`."""
-        dataset, lists, row = (
-            self.dataset(point.dataset),
-            self.splits[point.dataset],
-            self.rows[point],
-        )
-        method = self.methods[row.method]
+        dataset, lists = self.dataset(point.dataset), self.splits[point.dataset]
+        row = self.rows[point]
         labelled, validation = lists.labelled(point.labelled), lists.present(lists.validation)
         selections = self.selections(point.dataset)
         if "best_on_validation" in selections and not validation:
@@ -244,11 +241,11 @@ class Plan:
         test = lists.present(lists.test)
         judges = {"last": (), "best_on_test": test, "best_on_validation": validation}
         return {
-            "method": method.method,
+            "method": self.methods[row.method].method,
             "recipe": self.recipe_name(point.dataset, row),
             "settings": self.settings(point.dataset, row, point.labelled),
-            "training": self.training(point.dataset, row),
-            "inference": self.inference(point.dataset, row),
+            "training": self.layered("training", point.dataset, row),
+            "inference": self.layered("inference", point.dataset, row),
             "seed": point.seed,
             "labelled": labelled,
             "unlabelled": lists.unlabelled(point.labelled),
@@ -257,12 +254,11 @@ class Plan:
         }
 
 
-def entries_of(sheet: Table | Figure, wanted: Filter, seeds: list[int]) -> Iterator[Entry]:
+def entries_of(sheet: Sheet, wanted: Filter, seeds: list[int]) -> Iterator[Entry]:
+    """The lines of a table or figure that a filter lets through."""
     for row in sheet.rows:
-        if not wanted.wants(row):
-            continue
         for labelled in row.labelled:
-            if wanted.labelled is None or labelled in wanted.labelled:
+            if wanted.wants(row, labelled):
                 points = (Point(sheet.dataset, labelled, variant_of(row), seed) for seed in seeds)
                 yield Entry(row, labelled, tuple(points))
 
@@ -273,11 +269,8 @@ def variant_of(row: Row) -> str:
     Snakemake hands it to the jobs of a cluster as one of several values between commas.
     """
     parts = [row.method]
-    for prefix, group in (
-        ("", row.settings),
-        ("training.", row.training),
-        ("inference.", row.inference),
-    ):
+    groups = {"": row.settings, "training.": row.training, "inference.": row.inference}
+    for prefix, group in groups.items():
         parts += [f"{prefix}{key}={_short(value)}" for key, value in sorted(group.items())]
     return "+".join(parts if row.recipe is None else [*parts, f"recipe={row.recipe}"])
 

@@ -3,26 +3,25 @@
 from collections.abc import Mapping, Sequence
 from csv import DictReader
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from sgrs_core.experiment.configuration import (
+    AnySheet,
     ConfigError,
-    check_settings,
-    is_written_out,
+    Files,
+    check_known,
+    checked,
     load_experiment,
-    load_figure,
     load_method,
-    load_table,
+    load_sheet,
     published_splits,
-    written_by,
 )
-from sgrs_core.experiment.plan import COST, SELECTION_GAIN, Entry, Plan, Point, entries_of
+from sgrs_core.experiment.plan import COST, SELECTION_GAIN, Entry, Plan, entries_of
 from sgrs_core.experiment.presence import absent_scans, check_presence
 from sgrs_core.experiment.schema import (
     CHOICE,
     SHOWING_SCANS,
     Dataset,
-    Experiment,
     Figure,
     Filter,
     Row,
@@ -36,109 +35,62 @@ from sgrs_core.experiment.splits import SplitLists, read_splits
 MOST_CURVES = 5  # in one panel of a figure: as many as colours that all readers tell apart
 
 
-Sheet = TypeVar("Sheet", Table, Figure)
-
-
-def load_plan(values: Mapping[str, Any], files: Sequence[Path], root: Path) -> Plan:
+def load_plan(values: Mapping[str, Any], own: Sequence[Path], root: Path) -> Plan:
     """Load and check an experiment and all files it refers to, all but the methods' own settings.
 
-    values: as merged from `files`, of which the last one wins. root: the config folder.
+    values: as merged from its own files, of which the last one wins. root: the config folder.
     Raises ConfigError with one line per mistake.
     """
-    experiment = load_experiment(values, files, root)
-    file = files[-1]
-    splits = {
-        name: _splits(name, dataset, root, files) for name, dataset in experiment.datasets.items()
-    }
-    tables = {
-        name: _counting_all(
-            load_table(name, values["tables"][name], root, files).with_choice_of(wanted), splits
-        )
-        for name, wanted in experiment.tables.items()
-    }
-    figures = {
-        name: _counting_all(
-            load_figure(name, values["figures"][name], root, files).with_choice_of(wanted), splits
-        )
-        for name, wanted in experiment.figures.items()
-    }
+    files = Files(own, root)
+    experiment = load_experiment(values, files)
+    splits = {name: _splits(name, one, files) for name, one in experiment.datasets.items()}
+    places: dict[str, str] = {}
+
+    def load(kind: type[AnySheet], group: str, wanted: Mapping[str, Filter]) -> dict[str, AnySheet]:
+        sheets = {}
+        for name, choice in wanted.items():
+            sheet, places[name] = load_sheet(kind, group, name, values[group][name], files)
+            sheets[name] = _counting_all(sheet.with_choice_of(choice), splits)
+        return sheets
+
+    tables = load(Table, "tables", experiment.tables)
+    figures = load(Figure, "figures", experiment.figures)
     for name in experiment.headline:
-        if name not in tables and name not in figures:
-            allowed = ", ".join([*tables, *figures])
-            raise ConfigError(f"{file}: headline = {name!r}: allowed are {allowed}")
-    _check_sheet_names(experiment, file)
-    sheets: dict[str, Table | Figure] = {**tables, **figures}
-    places = {name: _place_of(name, sheet, values, root, file) for name, sheet in sheets.items()}
+        check_known(f"{files.last}: headline", name, [*tables, *figures])
+    _check_sheet_names(tables, figures, files.last)
     asking = {
         row.method: f"{places[name]}: rows.method"
-        for name, sheet in sheets.items()
+        for name, sheet in {**tables, **figures}.items()
         for row in sheet.rows
     }
     for name, dataset in experiment.datasets.items():
         for method in dataset.methods:
             place = ("datasets", name, "methods", method)
-            writer = str(written_by(files, place, root / "datasets" / f"{name}.yaml"))
-            places[".".join(place)] = writer
-            asking.setdefault(method, f"{writer}: datasets.{name}.methods")
-    methods = {name: load_method(name, root, by) for name, by in asking.items()}
-    rows: dict[Point, Row] = {}
-    for name, sheet in sheets.items():
-        wanted = experiment.tables.get(name) or experiment.figures[name]
-        _check_sheet(name, sheet, wanted, experiment, file, root)
-        for entry in entries_of(sheet, wanted, experiment.seeds):
-            _check_labelled(entry, sheet, experiment, splits, places[name])
-            rows |= dict.fromkeys(entry.points, entry.row)
-    for name, figure in figures.items():
-        _check_curves(name, figure, experiment.figures[name], file)
-        _check_choice(name, figure, experiment, splits[figure.dataset], files, places[name])
-    comparable = frozenset(
-        name
-        for name, dataset in experiment.datasets.items()
-        if _is_comparable(name, dataset, splits[name], root)
-    )
-    written = {name: over or {} for name, over in values["datasets"].items()}
+            places[".".join(place)] = str(files.writer(place))
+            asking.setdefault(method, f"{files.writer(place)}: datasets.{name}.methods")
     plan = Plan(
-        root, experiment, splits, methods, tables, figures, rows, comparable, places, written
+        root=root,
+        experiment=experiment,
+        splits=splits,
+        methods={name: load_method(name, files, asked) for name, asked in asking.items()},
+        tables=tables,
+        figures=figures,
+        comparable=frozenset(
+            name
+            for name, dataset in experiment.datasets.items()
+            if _is_comparable(name, dataset, splits[name], root)
+        ),
+        places=places,
+        written={name: over or {} for name, over in values["datasets"].items()},
     )
+    for name in plan.sheets:
+        _check_sheet(plan, name, files.last)
+    for name in figures:
+        _check_curves(plan, name, files.last)
+        _check_choice(plan, name, files)
     _check_recipes(plan)
-    _check_thresholds(plan, file)
+    _check_thresholds(plan, files.last)
     return plan
-
-
-def _with_labelled(row: Row, count: int) -> Row:
-    """The row, run with so many labelled scans, too."""
-    return row.model_copy(update={"labelled": list(dict.fromkeys([*row.labelled, count]))})
-
-
-def _counting_all(sheet: Sheet, splits: Mapping[str, SplitLists]) -> Sheet:
-    """The table or figure, in which rows that ask for all labels have their number."""
-    if sheet.dataset not in splits:
-        return sheet  # which is said later
-    scans = len(splits[sheet.dataset].train)
-    rows = [_with_labelled(row, scans) if row.all_labelled else row for row in sheet.rows]
-    return sheet.model_copy(update={"rows": rows})
-
-
-def _check_recipes(plan: Plan) -> None:
-    """The training and inference of each recipe, and of each row, are ones that there can be."""
-    for name, method in plan.methods.items():
-        for dataset in set(method.official) & set(plan.experiment.datasets):
-            row = Row(variant=name, method=name, recipe="official", labelled=[1])
-            file = plan.root / "methods" / f"{name}.yaml"
-            _check_layers(plan, dataset, row, str(file), ("official", dataset))
-    for name, sheet in plan.sheets.items():
-        for row in sheet.rows:
-            _check_layers(plan, sheet.dataset, row, plan.places[name], ("rows", row.variant))
-
-
-def _check_layers(plan: Plan, dataset: str, row: Row, file: str, where: tuple[str, ...]) -> None:
-    training, inference = plan.training(dataset, row), plan.inference(dataset, row)
-    check_settings(TrainingSettings, training, file, (*where, "training"))
-    check_settings(InferenceSettings, inference, file, (*where, "inference"))
-    try:
-        check_strides(InferenceSettings(**inference), TrainingSettings(**training))
-    except ValueError as error:
-        raise ConfigError(f"{file}: {'.'.join((*where, 'inference'))}.{error}") from None
 
 
 def check_scans(plan: Plan, files: Sequence[Path]) -> None:
@@ -150,14 +102,26 @@ def check_scans(plan: Plan, files: Sequence[Path]) -> None:
             raise ConfigError(f"{files[-1]}: datasets.{name}.{error}") from None
 
 
-def _splits(name: str, dataset: Dataset, root: Path, files: Sequence[Path]) -> SplitLists:
+def _splits(name: str, dataset: Dataset, files: Files) -> SplitLists:
     try:
-        lists = read_splits(dataset, root)
-        return lists._replace(absent=absent_scans(dataset, lists, root))
+        lists = read_splits(dataset, files.root)
+        return lists._replace(absent=absent_scans(dataset, lists, files.root))
     except (OSError, ValueError) as error:
-        own = root / "datasets" / f"{name}.yaml"
-        file = written_by(files, ("datasets", name, "splits"), own)
-        raise ConfigError(f"{file}: splits: {error}") from None
+        writer = files.writer(("datasets", name, "splits"))
+        raise ConfigError(f"{writer}: splits: {error}") from None
+
+
+def _counting_all(sheet: AnySheet, splits: Mapping[str, SplitLists]) -> AnySheet:
+    """The table or figure, in which rows that ask for all labels have their number."""
+    if sheet.dataset not in splits:
+        return sheet  # which is said later
+    count = len(splits[sheet.dataset].train)
+
+    def with_all(row: Row) -> Row:
+        labelled = dict.fromkeys([*row.labelled, count])
+        return row.model_copy(update={"labelled": list(labelled)}) if row.all_labelled else row
+
+    return sheet.model_copy(update={"rows": [with_all(row) for row in sheet.rows]})
 
 
 def _is_comparable(name: str, dataset: Dataset, lists: SplitLists, root: Path) -> bool:
@@ -174,134 +138,114 @@ def _is_comparable(name: str, dataset: Dataset, lists: SplitLists, root: Path) -
     return lists[:3] == read_splits(dataset.model_copy(update={"splits": own}), root)[:3]
 
 
-def _place_of(
-    name: str, sheet: Table | Figure, values: Mapping[str, Any], root: Path, file: Path
-) -> str:
-    """Where a table or figure is written, as an error begins: its own file, or the experiment's."""
-    group = "tables" if isinstance(sheet, Table) else "figures"
-    if is_written_out(values[group][name]):
-        return f"{file}: {group}.{name}"
-    return str(root / group / f"{name}.yaml")
+def _check_recipes(plan: Plan) -> None:
+    """The training and inference of each recipe, and of each row, are ones that there can be."""
+    for name, method in plan.methods.items():
+        for dataset in set(method.official) & set(plan.experiment.datasets):
+            row = Row(variant=name, method=name, recipe="official", labelled=[1])
+            file = plan.root / "methods" / f"{name}.yaml"
+            _check_layers(plan, dataset, row, str(file), ("official", dataset))
+    for name, sheet in plan.sheets.items():
+        for row in sheet.rows:
+            _check_layers(plan, sheet.dataset, row, plan.places[name], ("rows", row.variant))
 
 
-def _check_sheet_names(experiment: Experiment, file: Path) -> None:
+def _check_layers(plan: Plan, dataset: str, row: Row, file: str, at: tuple[str, ...]) -> None:
+    trained = plan.layered("training", dataset, row)
+    predicted = plan.layered("inference", dataset, row)
+    training = checked(TrainingSettings, trained, file, (*at, "training"))
+    inference = checked(InferenceSettings, predicted, file, (*at, "inference"))
+    try:
+        check_strides(inference, training)
+    except ValueError as error:
+        raise ConfigError(f"{file}: {'.'.join(at)}.{error}") from None
+
+
+def _check_sheet_names(
+    tables: Mapping[str, Table], figures: Mapping[str, Figure], file: Path
+) -> None:
     """No two tables or figures share a name: rules, logs and targets know them by it."""
-    for group, names in (("tables", experiment.tables), ("figures", experiment.figures)):
+    for group, names in (("tables", tables), ("figures", figures)):
         for name in (COST, SELECTION_GAIN):
             if name in names:
                 raise ConfigError(
                     f"{file}: {group} = {name!r}: the workflow has a table of this name; "
                     "give yours another one"
                 )
-    twice = sorted(set(experiment.tables) & set(experiment.figures))
-    if twice:
+    for name in sorted(tables.keys() & figures.keys()):
         raise ConfigError(
-            f"{file}: figures = {twice[0]!r}: a table has this name; give one of them another"
+            f"{file}: figures = {name!r}: a table has this name; give one of them another"
         )
 
 
-def _check_sheet(
-    name: str, sheet: Table | Figure, wanted: Filter, experiment: Experiment, file: Path, root: Path
-) -> None:
+def _check_sheet(plan: Plan, name: str, file: Path) -> None:
     """The data set exists, no row stands there twice, and the filter asks for what there is."""
-    if sheet.dataset not in experiment.datasets:
-        allowed = ", ".join(experiment.datasets)
+    sheet, wanted = plan.sheets[name], plan.wanted(name)
+    if sheet.dataset not in plan.experiment.datasets:
+        allowed = ", ".join(plan.experiment.datasets)
         raise ConfigError(f"{file}: {name} needs datasets.{sheet.dataset}; given are {allowed}")
-    group = "tables" if isinstance(sheet, Table) else "figures"
-    offered: dict[str, set[Any]] = {
-        "labelled": {count for row in sheet.rows for count in row.labelled},
-        "methods": {row.method for row in sheet.rows},
-        "without": {row.method for row in sheet.rows},
-    }
+    place = f"{file}: {'tables' if isinstance(sheet, Table) else 'figures'}.{name}"
+    lines = [(row.variant, count) for row in sheet.rows for count in row.labelled]
+    methods = sorted({row.method for row in sheet.rows})
+    offered: dict[str, list[Any]]
+    offered = {
+        "labelled": sorted({count for _, count in lines}), "methods": methods, "without": methods
+    }  # fmt: skip
     for key, known in offered.items():
         for value in getattr(wanted, key) or ():
-            if value not in known:
-                allowed = ", ".join(map(str, sorted(known)))
-                raise ConfigError(
-                    f"{file}: {group}.{name}.{key} = {value!r}: allowed are {allowed}"
-                )
-    lines = [(row.variant, count) for row in sheet.rows for count in row.labelled]
+            check_known(f"{place}.{key}", value, known)
     for variant, count in lines:
         if lines.count((variant, count)) > 1:
             raise ConfigError(
-                f"{file}: {group}.{name}: rows = {variant!r} with {count} labelled scans stands "
+                f"{place}: rows = {variant!r} with {count} labelled scans stands "
                 "there twice; allowed is each once"
             )
     if isinstance(sheet, Table) and sheet.published_table is not None:
-        _check_published(name, sheet, file, root)
+        _check_published(sheet, place, plan.root)
     if isinstance(wanted, TableFilter):
-        variants = dict.fromkeys(row.variant for row in sheet.rows)
         for key in ("reference", "upper_bound"):
-            value = getattr(wanted, key)
-            if value is not None and value not in variants:
-                raise ConfigError(
-                    f"{file}: tables.{name}.{key} = {value!r}: allowed are {', '.join(variants)}"
-                )
+            if getattr(wanted, key) is not None:
+                check_known(f"{place}.{key}", getattr(wanted, key), sheet.variants)
+    for entry in plan.entries(name):
+        _check_labelled(plan, entry, sheet.dataset, plan.places[name])
 
 
-def _check_published(name: str, table: Table, file: Path, root: Path) -> None:
+def _check_published(table: Table, place: str, root: Path) -> None:
     """The published table is one of this data set, and has the rows that are named of it."""
     with (root / "published.csv").open(encoding="utf-8", newline="") as lines:
-        published = [
-            (int(row["table"]), row["dataset"], row["variant"]) for row in DictReader(lines)
-        ]
-    here = {number for number, dataset, _ in published if dataset == table.dataset}
-    if table.published_table not in here:
-        raise ConfigError(
-            f"{file}: tables.{name}.published_table = {table.published_table}: allowed are "
-            f"{', '.join(map(str, sorted(here))) or 'none'}, of {table.dataset}, or null"
-        )
-    variants = {variant for number, _, variant in published if number == table.published_table}
+        published = list(DictReader(lines))
+    here = sorted({int(row["table"]) for row in published if row["dataset"] == table.dataset})
+    ending = f", of {table.dataset}, or null"
+    check_known(f"{place}.published_table", table.published_table, here, ending)
+    number = str(table.published_table)
+    variants = sorted({row["variant"] for row in published if row["table"] == number})
     for row in table.rows:
-        if row.published is not None and row.published not in variants:
-            raise ConfigError(
-                f"{file}: tables.{name}.rows.{row.variant}.published = {row.published!r}: allowed "
-                f"are {', '.join(sorted(variants))}"
-            )
+        if row.published is not None:
+            check_known(f"{place}.rows.{row.variant}.published", row.published, variants)
 
 
-def _check_choice(
-    name: str,
-    figure: Figure,
-    experiment: Experiment,
-    lists: SplitLists,
-    files: Sequence[Path],
-    own: str,
-) -> None:
-    """The case is a test scan, chosen by a row that the figure shows; and the kind shows scans.
-
-    own: where the figure itself is written; an experiment's choice stands in one of its `files`.
-    """
-    wanted = experiment.figures[name]
-
-    def mistake(key: str, allowed: str) -> ConfigError:
-        place = f"{own}: {key}"
-        if getattr(wanted, key) is not None:
-            file = written_by(files, ("figures", name, key), files[-1])
-            place = f"{file}: figures.{name}.{key}"
-        return ConfigError(f"{place} = {getattr(figure, key)!r}: {allowed}")
-
-    given = [key for key in CHOICE if getattr(figure, key) != Figure.model_fields[key].default]
-    if given and figure.kind not in SHOWING_SCANS:
-        kinds = " and ".join(SHOWING_SCANS)
-        raise mistake(given[0], f"allowed for kind = {kinds}, not for {figure.kind}")
-    scans = (MEDIAN, *lists.present(lists.test))
-    if figure.case not in scans:
-        raise mistake("case", f"allowed are {', '.join(scans)}")
-    shown: dict[int, list[str]] = {}
-    for entry in entries_of(figure, wanted, experiment.seeds):
-        shown.setdefault(entry.labelled, []).append(entry.row.variant)
-    judges = [
-        variant
-        for variant in dict.fromkeys(row.variant for row in figure.rows)
-        if all(variant in variants for variants in shown.values())
-    ]
-    if figure.median_of is not None and figure.median_of not in judges:
-        raise mistake("median_of", f"allowed are {', '.join(judges)}")
+def _check_labelled(plan: Plan, entry: Entry, dataset: str, file: str) -> None:
+    """There are as many training scans as labels are asked for, and enough to hold some out."""
+    lists = plan.splits[dataset]
+    if not 1 <= entry.labelled <= len(lists.train):
+        raise ConfigError(
+            f"{file}: labelled = {entry.labelled} (row {entry.row.variant}): allowed are 1 to "
+            f"{len(lists.train)}, the training scans of {dataset}"
+        )
+    if "best_on_validation" not in plan.selections(dataset) or lists.validation:
+        return
+    held_out = plan.dataset(dataset).validation_scans
+    if not 1 <= held_out < entry.labelled:
+        raise ConfigError(
+            f"{file}: with selections = best_on_validation and {entry.labelled} labelled scans, "
+            f"datasets.{dataset}.validation_scans = {held_out}: allowed are 1 to "
+            f"{entry.labelled - 1}"
+        )
 
 
-def _check_curves(name: str, figure: Figure, wanted: Filter, file: Path) -> None:
+def _check_curves(plan: Plan, name: str, file: Path) -> None:
     """The figure shows some row, and no more curves than there are colours to tell them apart."""
+    figure, wanted = plan.figures[name], plan.wanted(name)
     entries = list(entries_of(figure, wanted, []))
     if not entries:
         offered = [f"{row.method} with {row.labelled}" for row in figure.rows]
@@ -336,27 +280,28 @@ def _check_thresholds(plan: Plan, file: Path) -> None:
             shown[place] = variant
 
 
-def _check_labelled(
-    entry: Entry,
-    sheet: Table | Figure,
-    experiment: Experiment,
-    splits: Mapping[str, SplitLists],
-    file: str,
-) -> None:
-    """There are as many training scans as labels are asked for, and enough to hold some out."""
-    scans = len(splits[sheet.dataset].train)
-    if not 1 <= entry.labelled <= scans:
+def _check_choice(plan: Plan, name: str, files: Files) -> None:
+    """The case is a test scan, chosen by a row that the figure shows; and the kind shows scans."""
+    figure, wanted = plan.figures[name], plan.wanted(name)
+
+    def place(key: str) -> str:
+        """Where the choice is written: in an experiment's file, or where the figure is."""
+        if getattr(wanted, key) is None:
+            return f"{plan.places[name]}: {key}"
+        return f"{files.writer(('figures', name, key))}: figures.{name}.{key}"
+
+    given = [key for key in CHOICE if getattr(figure, key) != Figure.model_fields[key].default]
+    if given and figure.kind not in SHOWING_SCANS:
         raise ConfigError(
-            f"{file}: labelled = {entry.labelled} (row {entry.row.variant}): allowed are 1 to "
-            f"{scans}, the training scans of {sheet.dataset}"
+            f"{place(given[0])} = {getattr(figure, given[0])!r}: allowed for kind = "
+            f"{' and '.join(SHOWING_SCANS)}, not for {figure.kind}"
         )
-    selections = experiment.selections_on(sheet.dataset)
-    if "best_on_validation" not in selections or splits[sheet.dataset].validation:
-        return
-    held_out = experiment.datasets[sheet.dataset].validation_scans
-    if not 1 <= held_out < entry.labelled:
-        raise ConfigError(
-            f"{file}: with selections = best_on_validation and {entry.labelled} labelled scans, "
-            f"datasets.{sheet.dataset}.validation_scans = {held_out}: allowed are 1 to "
-            f"{entry.labelled - 1}"
-        )
+    lists = plan.splits[figure.dataset]
+    check_known(place("case"), figure.case, (MEDIAN, *lists.present(lists.test)))
+    shown: dict[int, set[str]] = {}
+    for entry in entries_of(figure, wanted, []):
+        shown.setdefault(entry.labelled, set()).add(entry.row.variant)
+    everywhere = set.intersection(*shown.values())
+    judges = [variant for variant in figure.variants if variant in everywhere]
+    if figure.median_of is not None:
+        check_known(place("median_of"), figure.median_of, judges)

@@ -38,7 +38,7 @@ def check_presence(dataset: Dataset, lists: SplitLists, root: Path) -> None:
     missing = missing_scans(dataset, lists.scans(), root)
     if missing:
         names = ", ".join(missing[:NAMED]) + (", ..." if len(missing) > NAMED else "")
-        expected = " and ".join(files_of(dataset, missing[0]))
+        expected = " and ".join(dataset.files_of(missing[0]))
         raise ValueError(
             f"{place}: {len(missing)} of {len(lists.scans())} scans of the lists are not there: "
             f"{names}; looked for {expected}"
@@ -50,12 +50,6 @@ def missing_scans(dataset: Dataset, names: Sequence[str], root: Path) -> list[st
     if dataset.source == "mirror" and dataset.mirror is not None:
         listed = read_digests(root / dataset.mirror.digests)
         return [name for name in names if dataset.prepared_file_of(name) not in listed]
-    return [name for name in names if not all(map(Path.exists, map(Path, files_of(dataset, name))))]
-
-
-def files_of(dataset: Dataset, scan: str) -> list[str]:
-    """Where the source has a scan: below its folder, or by the mirror's name for it."""
-    folder = Path(dataset.folder or "")
-    if dataset.source == "raw":
-        return [str(file) for file in dataset.original_files(folder, scan)]
-    return [str(folder / dataset.prepared_file_of(scan))]
+    return [
+        name for name in names if not all(Path(file).exists() for file in dataset.files_of(name))
+    ]

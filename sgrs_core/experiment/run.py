@@ -1,13 +1,15 @@
 """What defines a training run."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from typing import Any, Self
+
+from pydantic import ConfigDict, TypeAdapter
+from pydantic.dataclasses import dataclass
 
 from sgrs_core.experiment.settings import InferenceSettings, Selection, TrainingSettings
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Run:
     """One training run, complete; runs of the same `identity` have the same weights.
 
@@ -18,20 +20,19 @@ class Run:
     """
 
     method: str
-    settings: Mapping[str, Any]
+    settings: dict[str, Any]
     training: TrainingSettings
     inference: InferenceSettings
     seed: int
     labelled: tuple[str, ...]
     unlabelled: tuple[str, ...]
-    selection_scans: Mapping[Selection, tuple[str, ...]]
+    selection_scans: dict[Selection, tuple[str, ...]]
     absent: tuple[str, ...] = ()
     recipe: str = "shared"
 
     def description(self) -> dict[str, Any]:
         """The run as nested dictionaries, lists, texts and numbers, for JSON and model files."""
-        description: dict[str, Any] = _plain(asdict(self))
-        return description
+        return TypeAdapter(Run).dump_python(self, mode="json")
 
     def identity(self) -> dict[str, Any]:
         """The part of the description that decides the weights: two runs of one identity are one.
@@ -51,12 +52,7 @@ class Run:
     @classmethod
     def from_description(cls, values: Mapping[str, Any]) -> Self:
         """The run that `description` described."""
-        groups = {"training": TrainingSettings, "inference": InferenceSettings}
-        restored = {
-            key: groups[key](**_tuples(value)) if key in groups else value
-            for key, value in _tuples(_of_today(values)).items()
-        }
-        return cls(**restored)
+        return TypeAdapter(cls).validate_python(_of_today(values))
 
 
 def _of_today(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -66,17 +62,3 @@ def _of_today(values: Mapping[str, Any]) -> Mapping[str, Any]:
         return values
     inference = {**values["inference"], "largest_component": settings.pop("largest_component")}
     return {**values, "settings": settings, "inference": inference}
-
-
-def _plain(value: Any) -> Any:
-    """Tuples to lists."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _tuples(value: Any) -> Any:
-    """Lists to tuples."""
-    if isinstance(value, Mapping):
-        return {key: _tuples(item) for key, item in value.items()}
-    return tuple(_tuples(item) for item in value) if isinstance(value, list | tuple) else value

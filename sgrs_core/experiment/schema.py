@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from sgrs_core.experiment.originals import (
     ORIGINAL_FILES,
@@ -29,11 +28,13 @@ from sgrs_core.experiment.settings import (
     Margins,
     Natural,
     NiftiSettings,
+    PlainPath,
+    ScanPath,
     Selection,
     TrainingSettings,
     Triple,
-    check_path,
     check_strides,
+    refused,
 )
 from sgrs_core.experiment.slices import MEDIAN, Slices
 from sgrs_core.experiment.words import NAME, SHA256
@@ -42,11 +43,10 @@ PAPERS_METHOD = "sgrs"  # SGRS-Net's row in the tables of comparisons
 
 
 def without_repeats(values: list[Any]) -> list[Any]:
-    """The list. Raises an error where something stands in it twice."""
+    """The list, if nothing stands in it twice."""
     for value in values:
         if values.count(value) > 1:
-            what = {"value": repr(value)}
-            raise PydanticCustomError("twice", "{value} stands there twice, allowed is once", what)
+            raise refused(f"{value!r} stands there twice, allowed is once")
     return values
 
 
@@ -156,7 +156,7 @@ class Dataset(Strict):
     """`phantom` makes synthetic scans; `raw` reads the original files from `folder`; `tcia` and
     `idc` download those; `local` reads prepared h5 files from `folder`; `mirror` downloads
     those"""
-    folder: str | None = None
+    folder: PlainPath | None = None
     """where the files of `raw` or `local` lie"""
     access: str = ""
     """what to tell a user who has to get the original files by hand"""
@@ -172,7 +172,7 @@ class Dataset(Strict):
     """what `source: phantom` needs to know"""
     nifti: NiftiSettings | None = None
     """what `format: nifti` needs to know"""
-    prepared_file: str = "{scan}.h5"
+    prepared_file: ScanPath = "{scan}.h5"
     """where `local` and `mirror` have a scan"""
     prepared_axes: Literal["xyz", "zyx"] = "xyz"
     """the order in which they store its axes"""
@@ -214,10 +214,7 @@ class Dataset(Strict):
 
     @model_validator(mode="after")
     def source_is_described(self) -> Self:
-        """Each source needs its own key, and paths are plain ones."""
-        if self.folder is not None:
-            check_path("folder", self.folder)
-        check_path("prepared_file", self.prepared_file, SCAN)
+        """Each source needs its own key."""
         key = {"raw": "folder", "local": "folder"}.get(self.source, self.source)
         if getattr(self, key) is None:
             help_ = f"; {self.access.strip()}" if key == "folder" and self.access else ""
@@ -240,10 +237,7 @@ class Dataset(Strict):
     @model_validator(mode="after")
     def windows_cover_every_voxel(self) -> Self:
         """Strides are at most the patch's sides."""
-        try:
-            check_strides(self.inference, self.training)
-        except ValueError as error:
-            raise ValueError(f"inference.{error}") from None
+        check_strides(self.inference, self.training)
         return self
 
     @property
@@ -268,24 +262,34 @@ class Dataset(Strict):
             return False
         return all(map(isclose, self.spacing, self.published_spacing))
 
-    def original_files(self, root: Path, scan: str) -> list[Path]:
-        """Where a scan's original files lie below their folder."""
-        if self.nifti is not None and self.format == "nifti":
-            return self.nifti.files(root, scan)
-        if self.format == "pancreas":
-            return pancreas_files(root, scan, self.label_files)
-        return ORIGINAL_FILES[self.format](root, scan)
-
     def prepared_file_of(self, scan: str) -> str:
         """Where `local` and `mirror` have a scan, below their folder or address."""
         return self.prepared_file.replace(SCAN, scan)
+
+    def files_of(self, scan: str) -> list[str]:
+        """Where `raw` and `local` have a scan."""
+        folder = Path(self.folder or "")
+        if self.source != "raw":
+            return [str(folder / self.prepared_file_of(scan))]
+        if self.custom:
+            files = self.custom.files(folder, scan)
+        elif self.format == "pancreas":
+            files = pancreas_files(folder, scan, self.label_files)
+        else:
+            files = ORIGINAL_FILES[self.format](folder, scan)
+        return [str(file) for file in files]
+
+    @property
+    def custom(self) -> NiftiSettings | None:
+        """How a data set of one's own is prepared; None for the owners' formats."""
+        return self.nifti if self.format == "nifti" else None
 
     def options(self) -> dict[str, Any]:
         """What the preparation of an original scan must know besides its files."""
         if self.format == "pancreas":
             keys = ("label_files", "label_origin", "label_placement")
             return {key: getattr(self, key) for key in keys}
-        return asdict(self.nifti) if self.format == "nifti" and self.nifti else {}
+        return asdict(self.custom) if self.custom else {}
 
 
 class Filter(Strict):
@@ -298,10 +302,12 @@ class Filter(Strict):
     without: Annotated[list[str], Once] = []
     """but for rows of these files"""
 
-    def wants(self, row: "Row") -> bool:
-        """Whether a row is among the methods wanted."""
-        return (self.methods is None or row.method in self.methods) and (
-            row.method not in self.without
+    def wants(self, row: "Row", labelled: int) -> bool:
+        """Whether a row with so many labelled scans is among what is wanted."""
+        return (
+            (self.labelled is None or labelled in self.labelled)
+            and (self.methods is None or row.method in self.methods)
+            and row.method not in self.without
         )
 
 
@@ -336,7 +342,7 @@ class Experiment(Strict):
     """its name; results go to results/<name>"""
     note: str = ""
     """printed with every table and figure (say what is not the paper's setting)"""
-    data_folder: str = "data"
+    data_folder: PlainPath = "data"
     """for downloads and raw scans, shared between experiments"""
     training_threads: Count = 1
     """CPU threads of one training run; the last bits of its weights depend on it"""
@@ -365,16 +371,6 @@ class Experiment(Strict):
     """likewise, of config/figures/<name>.yaml"""
     headline: list[str] = []
     """the tables and figures that the target `headline` makes"""
-
-    @model_validator(mode="after")
-    def paths_are_plain(self) -> Self:
-        """The folder for downloads is a path, not a pattern."""
-        check_path("data_folder", self.data_folder)
-        return self
-
-    def selections_on(self, dataset: str) -> list[Selection]:
-        """The ways of choosing a checkpoint on a data set."""
-        return self.datasets[dataset].selections or self.selections
 
 
 class Recipe(Strict):
@@ -437,17 +433,40 @@ class Row(Strict):
     """run with all training scans labelled, too"""
 
 
-class Table(Strict):
-    """A table, and the rows we run for it."""
+class Sheet(Strict):
+    """What tables and figures have in common."""
 
     title: str
     """its heading"""
     note: str = ""
     """printed with it"""
-    published_table: int | None = None
-    """the number of the paper's that it stands beside; null: ours alone"""
     dataset: str
     """a data set of the experiment"""
+    labelled: Annotated[list[int], Once] | None = None
+    """with how many labelled scans rows are run that do not say it"""
+    rows_of: str | None = None
+    """a file of config/tables whose rows come first, in a figure without the runs on all labelled
+    scans; their numbers of labelled scans are `labelled`"""
+    rows: list[Row] = Field(min_length=1)
+    """its lines; a method's name stands for a row of that method; of each, a figure shows the first
+    selection and seed"""
+
+    @property
+    def variants(self) -> list[str]:
+        """The names of its rows."""
+        return list(dict.fromkeys(row.variant for row in self.rows))
+
+    def with_choice_of(self, wanted: Filter) -> Self:
+        """The table or figure with what an experiment wants in place of what its file says."""
+        chosen = wanted.model_dump(exclude=set(Filter.model_fields), exclude_none=True)
+        return self.model_copy(update={key: getattr(wanted, key) for key in chosen})
+
+
+class Table(Sheet):
+    """A table, and the rows we run for it."""
+
+    published_table: int | None = None
+    """the number of the paper's that it stands beside; null: ours alone"""
     reference: str | None = PAPERS_METHOD
     """the variant of the row against which the others with as many labelled scans are tested; null:
     no tests"""
@@ -458,28 +477,17 @@ class Table(Strict):
     """differences that do not matter"""
     confidence: float = Field(default=0.95, ge=0.5, lt=1)
     """of intervals, tests and verdicts"""
-    labelled: Annotated[list[int], Once] | None = None
-    """with how many labelled scans rows are run that do not say it"""
-    rows_of: str | None = None
-    """a file of config/tables whose rows come first; their numbers of labelled scans are this
-    table's `labelled`"""
-    rows: list[Row] = Field(min_length=1)
-    """its lines; a method's name stands for a row of that method"""
 
     @model_validator(mode="after")
     def judges_are_rows(self) -> Self:
         """What is compared with is there; without a word, SGRS-Net where a row has its name."""
-        variants = dict.fromkeys(row.variant for row in self.rows)
-        for key in ("reference", "upper_bound"):
+        for key in self.model_fields_set & {"reference", "upper_bound"}:
             value = getattr(self, key)
-            if key in self.model_fields_set and value is not None and value not in variants:
-                raise ValueError(f"{key} = {value!r}: allowed are {', '.join(variants)}, or null")
+            if value is not None and value not in self.variants:
+                raise ValueError(
+                    f"{key} = {value!r}: allowed are {', '.join(self.variants)}, or null"
+                )
         return self
-
-    def with_choice_of(self, wanted: TableFilter) -> "Table":
-        """The table judged as an experiment wants."""
-        over = {key: getattr(wanted, key) for key in JUDGING}
-        return self.model_copy(update={key: one for key, one in over.items() if one is not None})
 
     @property
     def most_labelled(self) -> int:
@@ -488,25 +496,13 @@ class Table(Strict):
         return max((count for row in rows for count in row.labelled), default=0)
 
 
-class Figure(Strict):
+class Figure(Sheet):
     """A figure, and the rows whose runs it shows."""
 
-    title: str
-    """its heading"""
-    note: str = ""
-    """printed with it"""
     kind: FigureKind
     """`segmentations` (predictions against ground truth), `error_maps` (what each method finds,
     adds and misses), `threshold` (scores over each row's `tau`), `training_curves` (what the runs'
     logs show over iterations) or `paired_scores` (each test scan's Dice under each method)"""
-    dataset: str
-    """a data set of the experiment"""
-    labelled: Annotated[list[int], Once] | None = None
-    """as in a table"""
-    rows_of: str | None = None
-    """as in a table; runs on all labelled scans are left out"""
-    rows: list[Row] = Field(min_length=1)
-    """as in a table; of which the first selection and seed are shown"""
     case: str = MEDIAN
     """for the kinds that show scans: a test scan's name, or `median`, the one with the median Dice
     of the row `median_of`"""
@@ -515,12 +511,6 @@ class Figure(Strict):
     slices: Slices | None = None
     """likewise; null leaves them to the figure's kind"""
 
-    def with_choice_of(self, wanted: FigureFilter) -> "Figure":
-        """The figure with the case and the slices that an experiment wants."""
-        over = {key: getattr(wanted, key) for key in CHOICE}
-        return self.model_copy(update={key: one for key, one in over.items() if one is not None})
 
-
-JUDGING = ("reference", "upper_bound", "margin", "confidence")  # what the words of a table mean
 CHOICE = ("case", "median_of", "slices")  # what only figures that show scans have
 SHOWING_SCANS = ("segmentations", "error_maps")

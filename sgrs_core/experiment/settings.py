@@ -1,11 +1,13 @@
 """What a training run and an evaluation can be told: keys, types, bounds, defaults, meanings."""
 
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticCustomError
 
 Triple = tuple[int, int, int]
 Selection = Literal["last", "best_on_test", "best_on_validation"]
@@ -20,12 +22,62 @@ Natural = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Factor = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Decay = Annotated[float, Field(gt=0, le=1)]  # what a learning rate is multiplied by
+# In float32, sharpening and its gradient are finite from 0.01.
+Temperature = Annotated[float, Field(ge=0.01, le=1)]
 Side = Annotated[int, Field(ge=16, multiple_of=16)]  # the V-Net halves each side four times
 Stride = tuple[Count, Count, Count]
 
 PUBLISHED_TAU = 0.296  # SGRS-Net's entropy threshold, in base 10
 SCAN = "{scan}"  # stands for a scan's name in a path
 UNSEEN = {"Cc", "Cs", "Zl", "Zp"}  # Unicode's control characters, halves of others, ends of lines
+
+
+def refused(message: str) -> PydanticCustomError:
+    """What a type's own check raises; the error of a file goes on with the message."""
+    return PydanticCustomError("refused", "{message}", {"message": message})
+
+
+def only(allowed: str, test: Callable[[Any], bool]) -> AfterValidator:
+    """A type's own check: where the test is false, the error says what is allowed."""
+
+    def check(value: Any) -> Any:
+        if not test(value):
+            raise refused(f"allowed are {allowed}")
+        return value
+
+    return AfterValidator(check)
+
+
+def is_plain(text: str) -> bool:
+    """Whether a text is one line of characters that can stand in a path."""
+    return all(unicodedata.category(character) not in UNSEEN for character in text)
+
+
+def is_path(text: str) -> bool:
+    """Whether a text is a path that Snakemake does not take for a pattern."""
+    return bool(text) and is_plain(text) and not set("{}") & set(text)
+
+
+def is_path_of_scan(text: str) -> bool:
+    """The same for a path in which a scan's name will be filled in."""
+    return is_path(text.replace(SCAN, "scan"))
+
+
+PlainPath = Annotated[str, only("paths without { } and control characters", is_path)]
+ScanPath = Annotated[
+    str, only(f"paths without {{ }} (but for {SCAN}) and control characters", is_path_of_scan)
+]
+FileOfScan = Annotated[ScanPath, only(f"paths with {SCAN} in them", lambda path: SCAN in path)]
+LabelValues = Annotated[
+    tuple[int, ...],
+    Field(min_length=1),
+    only("label values other than 0", lambda values: 0 not in values),
+]
+Window = Annotated[
+    tuple[float, float],
+    only("a lowest and a higher one, or null", lambda window: window[0] < window[1]),
+]
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -105,7 +157,7 @@ class InferenceSettings:
 def check_strides(inference: InferenceSettings, training: TrainingSettings) -> None:
     """Raise ValueError where windows would leave voxels between them that none covers."""
     for name in ("stride", "selection_stride"):
-        check_stride(name, getattr(inference, name), training.patch)
+        check_stride(f"inference.{name}", getattr(inference, name), training.patch)
 
 
 def check_stride(name: str, stride: Triple, patch: Triple) -> None:
@@ -127,37 +179,20 @@ class NiftiSettings:
     The z-score of what is left comes last.
     """
 
-    images: str = "images/{scan}.nii.gz"
+    images: FileOfScan = "images/{scan}.nii.gz"
     """where a scan's image lies below the data set's folder; {scan} is its name"""
-    labels: str = "labels/{scan}.nii.gz"
+    labels: FileOfScan = "labels/{scan}.nii.gz"
     """where its label lies"""
-    foreground: tuple[int, ...] = Field(default=(1,), min_length=1)
+    foreground: LabelValues = (1,)
     """the label values to segment"""
     voxel: Positive | None = None
     """resample to cubes of so many mm; null keeps the scan's grid"""
-    window: tuple[float, float] | None = None
+    window: Window | None = None
     """intensities are clipped to (lowest, highest) and scaled to [0, 1]; null leaves them"""
     margin: Natural | None = 25
     """crop in x and y to the label's box and so many voxels around it; null keeps the whole scan"""
     minimum_side: Count = 96
     """of that crop, in voxels"""
-
-    @model_validator(mode="after")
-    def paths_values_and_window_make_sense(self) -> Self:
-        for name in ("images", "labels"):
-            path = getattr(self, name)
-            if SCAN not in path:
-                raise ValueError(f"{name} = {path!r}: allowed are paths with {SCAN} in them")
-            check_path(name, path, SCAN)
-        if 0 in self.foreground:
-            raise ValueError(
-                f"foreground = {list(self.foreground)}: allowed are label values other than 0"
-            )
-        if self.window is not None and not self.window[0] < self.window[1]:
-            raise ValueError(
-                f"window = {list(self.window)}: allowed are a lowest and a higher one, or null"
-            )
-        return self
 
     def files(self, root: Path, scan: str) -> list[Path]:
         """A scan's image and label."""
@@ -179,21 +214,3 @@ class Margins:
     """voxels"""
     asd: Positive = 0.25
     """voxels"""
-
-
-def check_path(name: str, path: str, filled_in: str = "") -> None:
-    """Raise ValueError for a path that is empty or that Snakemake takes for a pattern.
-
-    filled_in: the part that will be a scan's name.
-    """
-    rest = path.replace(filled_in, "")
-    if not path or not is_plain(rest) or "{" in rest or "}" in rest:
-        exception = f" (but for {filled_in})" if filled_in else ""
-        raise ValueError(
-            f"{name} = {path!r}: allowed are paths without {{ }}{exception} and control characters"
-        )
-
-
-def is_plain(text: str) -> bool:
-    """Whether a text is one line of characters that can stand in a path."""
-    return all(unicodedata.category(character) not in UNSEEN for character in text)

@@ -1,6 +1,8 @@
 """Which scans are for training, testing and choosing checkpoints."""
 
 import re
+from collections import Counter
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,19 +50,19 @@ def read_splits(dataset: Dataset, root: Path) -> SplitLists:
     """
     if dataset.source == "phantom":
         assert dataset.phantom is not None  # the schema has checked it
-        return SplitLists(
-            train=_phantom_names("train", dataset.phantom.train_scans),
-            test=_phantom_names("test", dataset.phantom.test_scans),
-            validation=_phantom_names("validation", dataset.phantom.validation_scans),
+        counts = dataset.phantom.model_dump()
+        names = (
+            tuple(f"phantom_{part}_{number:03d}" for number in range(counts[f"{part}_scans"]))
+            for part in PARTS
         )
+        return SplitLists(*names)
     files = dataset.splits
     lists = SplitLists(
         train=_read_list(files.train, root, "train"),
         test=_read_list(files.test, root, "test"),
         validation=_read_list(files.validation, root, "validation") if files.validation else (),
     )
-    names = [name for part in lists[:3] for name in part]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(chain(*lists[:3])).items() if count > 1)
     if twice:
         raise ValueError(
             f"{_place(files.train, root, 'train')} and its sisters: {twice[0]} stands in two places"
@@ -84,10 +86,6 @@ def is_scan_name(name: str) -> bool:
     """
     fits = name.isprintable() and len(name.encode()) <= LONGEST
     return fits and SCAN_NAME.fullmatch(name) is not None
-
-
-def _phantom_names(part: str, count: int) -> tuple[str, ...]:
-    return tuple(f"phantom_{part}_{number:03d}" for number in range(count))
 
 
 def _place(given: str | list[str] | None, root: Path, part: str) -> str:

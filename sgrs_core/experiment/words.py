@@ -90,18 +90,16 @@ def _at(kind: Any, place: Sequence[Any]) -> list[Node]:
         return [_names(node) for node in _groups(root, _at(kind, place[:-2]))]
     nodes: list[Node] = [root]
     for step in place:
-        inner: list[Node] = []
-        for node in _groups(root, nodes):
-            if step in node.get("properties", {}):
-                inner.append(node["properties"][step])
-            elif isinstance(step, int) and "prefixItems" in node:
-                inner.append(node["prefixItems"][min(step, len(node["prefixItems"]) - 1)])
-            elif isinstance(step, int) and "items" in node:
-                inner.append(node["items"])
-            elif _by_name(node):
-                inner.append(_by_name(node))
-        nodes = inner or nodes  # a step that only names one of several types
+        inner = [_below(node, step) for node in _groups(root, nodes)]
+        nodes = list(filter(None, inner)) or nodes  # a step may only name one of several types
     return nodes
+
+
+def _below(node: Node, step: Any) -> Node:
+    """What stands under a key, a number in a list, or a free name; nothing where that cannot be."""
+    if isinstance(step, int) and node.get("type") == "array":
+        return node["prefixItems"][0] if "prefixItems" in node else node["items"]
+    return node.get("properties", {}).get(step) or _by_name(node)
 
 
 def _names(node: Node) -> Node:

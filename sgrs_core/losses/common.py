@@ -26,9 +26,12 @@ def foreground(logits: Tensor) -> Tensor:
     return torch.softmax(logits.float(), dim=1)[:, 1]
 
 
-def cross_entropy_map(logits: Tensor, label: Tensor) -> Tensor:
-    """Cross-entropy of every voxel: logits (B, C, X, Y, Z), label (B, X, Y, Z) -> (B, X, Y, Z)."""
-    return functional.cross_entropy(logits, label, reduction="none")
+def cross_entropy_map(logits: Tensor, label: Tensor, epsilon: float = 0.0) -> Tensor:
+    """Cross-entropy of every voxel against (1 - epsilon) y + epsilon / C, y the one-hot label.
+
+    logits (B, C, X, Y, Z), label (B, X, Y, Z) int64 -> (B, X, Y, Z).
+    """
+    return functional.cross_entropy(logits, label, reduction="none", label_smoothing=epsilon)
 
 
 def squared_dice_loss(probability: Tensor, label: Tensor) -> Tensor:

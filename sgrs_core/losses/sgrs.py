@@ -10,17 +10,19 @@ where that differs from the printed equation; its docstring says how.
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from sgrs_core.losses.common import cross_entropy_map, one_hot
 
 
-def partial_cross_entropy(logits: Tensor, label: Tensor, mask: Tensor) -> Tensor:
-    """L_pce, eq. 10: cross-entropy inside the region, averaged over all voxels of the patches.
+def partial_cross_entropy(
+    logits: Tensor, label: Tensor, mask: Tensor, epsilon: float = 0.0
+) -> Tensor:
+    """L_pce, eq. 10, and with epsilon > 0 its label-smoothed, noise-robust form, eq. 15.
 
-    The equation prints the sum, which is this times the number of voxels: difference 13.
+    Cross-entropy inside the region, averaged over all voxels of the patches. The equation prints
+    the sum, which is this times the number of voxels: difference 13.
     """
-    return (cross_entropy_map(logits, label) * mask).mean()
+    return (cross_entropy_map(logits, label, epsilon) * mask).mean()
 
 
 def partial_dice(probability: Tensor, label: Tensor, mask: Tensor, eta: float = 0.0) -> Tensor:
@@ -36,18 +38,6 @@ def partial_dice(probability: Tensor, label: Tensor, mask: Tensor, eta: float = 
     # In an empty region size = 0: dividing by 1 instead keeps the unused branch free of NaN.
     loss = 1 - overlap / torch.where(size > 0, size + eta, 1.0)
     return torch.where(size > 0, loss, 0.0)
-
-
-def smoothed_cross_entropy_map(logits: Tensor, label: Tensor, epsilon: float) -> Tensor:
-    """Cross-entropy of every voxel against (1 - epsilon) y + epsilon / C, eq. 15: (B, X, Y, Z)."""
-    return functional.cross_entropy(logits, label, reduction="none", label_smoothing=epsilon)
-
-
-def noise_robust_cross_entropy(
-    logits: Tensor, label: Tensor, mask: Tensor, epsilon: float
-) -> Tensor:
-    """L_pce of eq. 15: label-smoothed, inside the region, averaged over all voxels of the patch."""
-    return (smoothed_cross_entropy_map(logits, label, epsilon) * mask).mean()
 
 
 def released_labelled_dice(probability: Tensor, label: Tensor) -> Tensor:
@@ -86,5 +76,5 @@ def released_noise_robust_cross_entropy(
     The code multiplies (B, X, Y, Z) with (B, 1, X, Y, Z) and averages the (B, B, X, Y, Z) result;
     the mean over all pairs is the product of the two means over the batch.
     """
-    loss = smoothed_cross_entropy_map(logits, label, epsilon)
+    loss = cross_entropy_map(logits, label, epsilon)
     return (loss.mean(0) * mask.float().mean(0)).mean()

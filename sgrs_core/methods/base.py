@@ -5,17 +5,17 @@ To add a method: a file here with a subclass of `Method`, one line in
 inference, metrics and tables need no change: none of them knows which method it serves.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
-from pydantic.dataclasses import dataclass
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.experiment.settings import CONFIG, Selection, TrainingSettings
+from sgrs_core.experiment.settings import Selection, TrainingSettings
 from sgrs_core.losses.common import foreground
-from sgrs_core.methods.schedules import sigmoid_rampup
 from sgrs_core.networks.vnet import VNet
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -55,9 +55,10 @@ class Candidate(NamedTuple):
     prefixes: tuple[str, ...] = ("",)
 
 
-@dataclass(frozen=True, config=CONFIG)
-class NoSettings:
-    """For methods that have nothing to set beyond the training settings."""
+class MethodSettings(BaseModel):
+    """What a method can be told beyond the training settings: here, nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Method(nn.Module):
@@ -69,7 +70,7 @@ class Method(nn.Module):
     labelled_scans: how many the run has; None: not known.
     """
 
-    Settings: ClassVar[type] = NoSettings
+    Settings: ClassVar[type[MethodSettings]] = MethodSettings
     uses_unlabelled: ClassVar[bool] = True
 
     network: nn.Module
@@ -165,3 +166,13 @@ class Method(nn.Module):
         run = self.training_settings
         trained = [p for p in parameters if p.requires_grad]
         return SGD(trained, run.learning_rate, run.momentum, weight_decay=run.weight_decay)
+
+
+def sigmoid_rampup(current: float, length: float) -> float:
+    """w = exp(-5 (1 - min(current / length, 1))^2): from exp(-5) to 1, and 1 from `length` on."""
+    return math.exp(-5 * (1 - min(current / length, 1.0)) ** 2)
+
+
+def step_decay(iteration: int, falls: Iterable[int], factor: float) -> float:
+    """factor^(number of falls that lie before the iteration): 1 up to the first of them."""
+    return float(factor ** sum(iteration > fall for fall in falls))

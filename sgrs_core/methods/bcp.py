@@ -18,27 +18,24 @@ from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
-from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from sgrs_core.data.batch import Batch
 from sgrs_core.data.components import Neighbours, largest_components
-from sgrs_core.experiment.settings import CONFIG, Count, Factor, Selection, Share
+from sgrs_core.experiment.settings import Count, Factor, Selection, Share
 from sgrs_core.losses.bcp import mixed_loss, region_loss
 from sgrs_core.losses.common import foreground
-from sgrs_core.methods.base import Method, StepOutput
+from sgrs_core.methods.base import Method, MethodSettings, StepOutput
 from sgrs_core.methods.mixing import pairing, paste, random_box
-from sgrs_core.networks.bcp import instance_norm_vnet
 from sgrs_core.networks.ema import average_into
-from sgrs_core.networks.vnet import VNet
+from sgrs_core.networks.vnet import VNet, instance_norm_vnet
 
 ADAM_LEARNING_RATE = 1e-3  # of the recipe `pancreas`
 NEIGHBOURS: dict[str, Neighbours] = {"la": 26, "pancreas": 18}
 
 
-@dataclass(frozen=True, config=CONFIG)
-class BcpSettings:
+class BcpSettings(MethodSettings):
     """Every choice of the method; the defaults are the public code's on LA."""
 
     recipe: Literal["la", "pancreas"] = "la"

@@ -17,17 +17,15 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.experiment.settings import CONFIG, Count, Factor, Positive, Share
+from sgrs_core.experiment.settings import Count, Factor, Positive, Share, Temperature
 from sgrs_core.losses.caml import correlations, most_confident, omni_correlation
 from sgrs_core.losses.common import most_probable
 from sgrs_core.losses.mcnet_plus import mutual_consistency
-from sgrs_core.methods.base import Method, StepOutput
+from sgrs_core.methods.base import Method, MethodSettings, StepOutput
 from sgrs_core.methods.mcnet_plus import labelled_dice
-from sgrs_core.methods.settings import Temperature
 from sgrs_core.networks.caml import AuxiliaryVNet, Heads, View, view
 from sgrs_core.networks.memory import ScanMemory
 from sgrs_core.networks.vnet import VNet
@@ -36,8 +34,7 @@ CLASSES = 2
 MemoryLayout = Literal["published", "corrected"]
 
 
-@dataclass(frozen=True, config=CONFIG)
-class CamlSettings:
+class CamlSettings(MethodSettings):
     """Every choice of the method; the defaults are the public code's."""
 
     supervised_weight: Factor = 0.5

@@ -1,6 +1,6 @@
 """Whether an experiment's plan asks the methods for what they can do."""
 
-from sgrs_core.experiment.configuration import ConfigError, check_settings
+from sgrs_core.experiment.configuration import ConfigError, check_known, checked
 from sgrs_core.experiment.plan import Entry, Plan
 from sgrs_core.experiment.schema import Figure, Table
 from sgrs_core.methods import METHODS
@@ -10,15 +10,13 @@ def check_methods(plan: Plan) -> None:
     """Check each method id, and each row's settings with its method; raises ConfigError."""
     for name, method in plan.methods.items():
         file = plan.root / "methods" / f"{name}.yaml"
-        if method.method not in METHODS:
-            allowed = ", ".join(METHODS)
-            raise ConfigError(f"{file}: method = {method.method!r}: allowed are {allowed}")
-        check_settings(METHODS[method.method].Settings, method.settings, file, ("settings",))
+        check_known(f"{file}: method", method.method, METHODS)
+        checked(METHODS[method.method].Settings, method.settings, file, ("settings",))
     for dataset, settings in plan.experiment.datasets.items():
         for name, given in settings.methods.items():
             place = ("datasets", dataset, "methods", name)
             kind = METHODS[plan.methods[name].method]
-            check_settings(kind.Settings, given, plan.places[".".join(place)], place)
+            checked(kind.Settings, given, plan.places[".".join(place)], place)
     for name, sheet in plan.sheets.items():
         for entry in plan.entries(name):
             _check_row(entry, sheet, plan, plan.places[name])
@@ -29,7 +27,7 @@ def _check_row(entry: Entry, sheet: Table | Figure, plan: Plan, file: str) -> No
     row, method = entry.row, plan.methods[entry.row.method]
     kind = METHODS[method.method]
     settings = plan.settings(sheet.dataset, row, entry.labelled)
-    check_settings(kind.Settings, settings, file, ("rows", row.variant, "settings"))
+    checked(kind.Settings, settings, file, ("rows", row.variant, "settings"))
     chosen = plan.selections(sheet.dataset)
     for selection in kind.trained_on(kind.Settings(**settings)) - set(chosen):
         raise ConfigError(

@@ -19,22 +19,20 @@ from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
-from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.experiment.settings import CONFIG, Factor, Share
+from sgrs_core.experiment.settings import Factor, Share
 from sgrs_core.losses import cobionet as losses
-from sgrs_core.methods.base import Candidate, Method, StepOutput
+from sgrs_core.methods.base import Candidate, Method, MethodSettings, StepOutput
 from sgrs_core.networks.critic import Critic, critic_probability, frozen_critic_probability
 from sgrs_core.networks.vnet import VNet
 
 CRITICS_LEARNING_RATE = 1e-4  # the first; it follows the networks' cosine
 
 
-@dataclass(frozen=True, config=CONFIG)
-class CoBioNetSettings:
+class CoBioNetSettings(MethodSettings):
     """Every choice of the method; the defaults are the public code's on LA."""
 
     supervised_weight: Factor = 0.7

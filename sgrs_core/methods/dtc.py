@@ -15,22 +15,18 @@ points of docs/methods/dtc.md.
 from typing import Literal
 
 import torch
-from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.experiment.settings import CONFIG, Positive
+from sgrs_core.experiment.settings import Decay, Positive
 from sgrs_core.losses.common import squared_dice_loss
 from sgrs_core.losses.dtc import distance_to_mask, signed_distance
-from sgrs_core.methods.base import Method, StepOutput
-from sgrs_core.methods.schedules import step_decay
-from sgrs_core.methods.settings import Decay
+from sgrs_core.methods.base import Method, MethodSettings, StepOutput, step_decay
 from sgrs_core.networks.dtc import DualTaskVNet
 
 
-@dataclass(frozen=True, config=CONFIG)
-class DtcSettings:
+class DtcSettings(MethodSettings):
     """Every choice of the method; the defaults are the public code's."""
 
     slope: Positive = 1500.0

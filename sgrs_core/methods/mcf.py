@@ -15,11 +15,10 @@ docs/methods/mcf.md says where they matter.
 from typing import Literal, NamedTuple
 
 import torch
-from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.experiment.settings import CONFIG, Count, Factor
+from sgrs_core.experiment.settings import Count, Decay, Factor, Temperature
 from sgrs_core.losses.common import cross_entropy_map, foreground, most_probable, squared_dice_loss
 from sgrs_core.losses.mcf import (
     difference_region,
@@ -27,18 +26,15 @@ from sgrs_core.losses.mcf import (
     sharpened_softmax,
     squared_difference,
 )
-from sgrs_core.methods.base import Method, StepOutput
-from sgrs_core.methods.schedules import sigmoid_rampup
-from sgrs_core.methods.settings import Decay, Temperature
-from sgrs_core.networks.initialisation import he_normal
+from sgrs_core.methods.base import Method, MethodSettings, StepOutput, sigmoid_rampup
 from sgrs_core.networks.resnet import ResNet34VNet, zero_residual_norms
+from sgrs_core.networks.vnet import he_normal
 
 PUBLISHED_ITERATIONS = 6_000  # the run in which the schedules below are counted
 RAMP_BLOCKS = 40
 
 
-@dataclass(frozen=True, config=CONFIG)
-class McfSettings:
+class McfSettings(MethodSettings):
     """Every choice of the method; the defaults are the public code's."""
 
     temperature: Temperature = 0.1

@@ -15,20 +15,17 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.experiment.settings import CONFIG, Factor
+from sgrs_core.experiment.settings import Factor, Temperature
 from sgrs_core.losses.common import binary_dice_loss, foreground, most_probable
 from sgrs_core.losses.mcnet_plus import mutual_consistency
-from sgrs_core.methods.base import Method, StepOutput
-from sgrs_core.methods.settings import Temperature
+from sgrs_core.methods.base import Method, MethodSettings, StepOutput
 from sgrs_core.networks.mcnet_plus import ThreeDecoderVNet
 
 
-@dataclass(frozen=True, config=CONFIG)
-class McNetPlusSettings:
+class McNetPlusSettings(MethodSettings):
     """Every choice of the method; the defaults are the public code's."""
 
     temperature: Temperature = 0.1

@@ -18,19 +18,17 @@ and the head (c99025f, 2025).
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, Self
 
 import torch
-from pydantic import Field
-from pydantic.dataclasses import dataclass
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.experiment.settings import CONFIG, PUBLISHED_TAU, Factor, Positive
+from sgrs_core.experiment.settings import PUBLISHED_TAU, Factor, Positive
 from sgrs_core.losses import sgrs as losses
 from sgrs_core.losses.common import most_probable
-from sgrs_core.methods.base import Method, StepOutput
-from sgrs_core.methods.schedules import sigmoid_rampup
+from sgrs_core.methods.base import Method, MethodSettings, StepOutput, sigmoid_rampup
 from sgrs_core.networks.ema import average_into, shrink
 
 Form = Literal["paper", "released"]
@@ -42,8 +40,7 @@ RELEASED_PROBABILITY = {"released": 0.425, "released_2024": 0.410}
 FLIPPED_AXIS = {"flip_h": -3, "flip_v": -2}  # x is the image's horizontal axis, y its vertical
 
 
-@dataclass(frozen=True, config=CONFIG)
-class SgrsSettings:
+class SgrsSettings(MethodSettings):
     """Every choice of the method; the defaults are those of the released code of 2025.
 
     First the ablations of Tables 5-7 and Figure 4, then constants, then the numbered differences
@@ -106,7 +103,8 @@ class SgrsSettings:
     """15: deviation of the noise on the images that the teacher sees and that are mixed; 0: none,
     as in the text"""
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def tau_is_free(self) -> Self:
         if self.disregarded != "paper" and self.tau != PUBLISHED_TAU:
             raise ValueError(
                 f"tau = {self.tau}: allowed is {PUBLISHED_TAU} while disregarded = "
@@ -114,6 +112,7 @@ class SgrsSettings:
                 f"{RELEASED_PROBABILITY[self.disregarded]}; set disregarded: paper to move the "
                 "threshold"
             )
+        return self
 
 
 class Regions(NamedTuple):
@@ -294,7 +293,7 @@ class SynergyGuidedRegionalSupervision(Method):
         if self.settings.noise_robust_cross_entropy == "released":
             smoothed = losses.released_noise_robust_cross_entropy
         else:
-            smoothed = losses.noise_robust_cross_entropy
+            smoothed = losses.partial_cross_entropy
         return Part(self.summed(smoothed(logits, label, mask, epsilon), label), dice)
 
     def summed(self, mean: Tensor, label: Tensor) -> Tensor:

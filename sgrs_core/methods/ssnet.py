@@ -17,12 +17,11 @@ from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
-from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.experiment.settings import CONFIG, Count, Factor, Positive
+from sgrs_core.experiment.settings import Count, Decay, Factor, Positive
 from sgrs_core.losses.common import binary_dice_loss, foreground, most_probable
 from sgrs_core.losses.ssnet import (
     adversarial_dice_loss,
@@ -30,16 +29,14 @@ from sgrs_core.losses.ssnet import (
     rescaled,
     weighted_mean_distance,
 )
-from sgrs_core.methods.base import Method, StepOutput
-from sgrs_core.methods.settings import Decay
+from sgrs_core.methods.base import Method, MethodSettings, StepOutput
 from sgrs_core.networks.memory import ClassMemory
 from sgrs_core.networks.ssnet import EMBEDDING, SeparatingVNet, score
 
 CLASSES = 2
 
 
-@dataclass(frozen=True, config=CONFIG)
-class SsnetSettings:
+class SsnetSettings(MethodSettings):
     """Every choice of the method; the defaults are the public code's.
 
     Numbered: the differences between idea and public code.

@@ -16,21 +16,19 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.experiment.settings import CONFIG, Count, Positive
+from sgrs_core.experiment.settings import Count, Positive
 from sgrs_core.losses import urpc as losses
 from sgrs_core.losses.common import cross_entropy_map, foreground, most_probable
-from sgrs_core.methods.base import Method, StepOutput
+from sgrs_core.methods.base import Method, MethodSettings, StepOutput
 from sgrs_core.networks.urpc import PyramidUNet, PyramidVNet
 
 Form = Literal["paper", "released"]
 
 
-@dataclass(frozen=True, config=CONFIG)
-class UrpcSettings:
+class UrpcSettings(MethodSettings):
     """Every choice of the method; the defaults are the public code's.
 
     Numbered: the differences between papers and public code.

@@ -3,19 +3,15 @@
 from typing import Annotated
 
 from pydantic import Field
-from pydantic.dataclasses import dataclass
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.experiment.settings import CONFIG
 from sgrs_core.losses.common import cross_entropy_map, foreground, squared_dice_loss
-from sgrs_core.methods.base import Method, StepOutput
-from sgrs_core.methods.schedules import step_decay
+from sgrs_core.methods.base import Method, MethodSettings, StepOutput, step_decay
 
 Fall = Annotated[float, Field(gt=0, lt=1)]
 
 
-@dataclass(frozen=True, config=CONFIG)
-class VNetSettings:
+class VNetSettings(MethodSettings):
     """Every choice of the method."""
 
     rate_falls: tuple[Fall, ...] = ()

@@ -52,7 +52,7 @@ def planned_runs(plan: Plan, layout: Layout) -> list[dict[str, Any]]:
                 **point._asdict(),
                 "title": title,
                 "label": f"{title}, {dataset}, {point.labelled} labelled, seed {point.seed}",
-                "iterations": plan.training(point.dataset, row)["iterations"],
+                "iterations": plan.layered("training", point.dataset, row)["iterations"],
                 "selections": list(plan.selections(point.dataset)),
                 "folder": layout.run.format(**point._asdict()).removeprefix(f"{layout.results}/"),
             }

@@ -9,7 +9,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from sgrs_core.networks.vnet import Decoder, Encoder, Up
+from sgrs_core.networks.vnet import Decoder, Encoder, Up, activated
 
 
 class InterpolatingUp(nn.Sequential):
@@ -23,9 +23,7 @@ class InterpolatingUp(nn.Sequential):
         corners = True if mode == "trilinear" else None
         super().__init__(
             nn.Upsample(scale_factor=2, mode=mode, align_corners=corners),
-            nn.Conv3d(cin, cout, 3, padding=1),
-            nn.BatchNorm3d(cout),
-            nn.ReLU(inplace=True),
+            *activated(nn.Conv3d(cin, cout, 3, padding=1), nn.BatchNorm3d(cout)),
         )
 
 

@@ -7,7 +7,7 @@ et al., "MCF", CVPR 2023, for their place beside a V-Net.
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sgrs_core.networks.vnet import Decoder
+from sgrs_core.networks.vnet import Decoder, activated
 
 BLOCKS = (3, 4, 6, 3)  # of the four stages
 
@@ -22,9 +22,9 @@ class BasicBlock(nn.Module):
     def __init__(self, cin: int, cout: int, stride: int) -> None:
         super().__init__()
         self.residual = nn.Sequential(
-            nn.Conv3d(cin, cout, 3, stride=stride, padding=1, bias=False),
-            nn.BatchNorm3d(cout),
-            nn.ReLU(inplace=True),
+            *activated(
+                nn.Conv3d(cin, cout, 3, stride=stride, padding=1, bias=False), nn.BatchNorm3d(cout)
+            ),
             nn.Conv3d(cout, cout, 3, padding=1, bias=False),
             nn.BatchNorm3d(cout),
         )
@@ -47,11 +47,8 @@ class ResNet34Encoder(nn.Module):
 
     def __init__(self, base_filters: int) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv3d(1, base_filters, 7, padding=3, bias=False),
-            nn.BatchNorm3d(base_filters),
-            nn.ReLU(inplace=True),
-        )
+        stem = nn.Conv3d(1, base_filters, 7, padding=3, bias=False)
+        self.stem = nn.Sequential(*activated(stem, nn.BatchNorm3d(base_filters)))
         widths = [base_filters * 2**k for k in range(len(BLOCKS) + 1)]
         self.stages = nn.ModuleList(
             _stage(blocks, cin, cout)

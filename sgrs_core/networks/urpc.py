@@ -6,13 +6,13 @@ authors' public 3D U-Net (HiLab-git/SSL4MIS).
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sgrs_core.networks.initialisation import he_normal
-from sgrs_core.networks.vnet import VNet
+from sgrs_core.networks.vnet import ConvBlock, VNet, he_normal
 
 SCALES = 4
 # Of the deepest decoder level's dropout rate, deepest first: 0.5, 0.3, 0.2, 0.1 as published.
@@ -31,20 +31,6 @@ class InstanceNorm(nn.InstanceNorm3d):
         return super().forward(features)
 
 
-class Block(nn.Sequential):
-    """Twice 3x3x3 convolution, instance norm, ReLU: (N, cin, X, Y, Z) -> (N, cout, X, Y, Z)."""
-
-    def __init__(self, cin: int, cout: int) -> None:
-        layers: list[nn.Module] = []
-        for channels in (cin, cout):
-            layers += [
-                nn.Conv3d(channels, cout, 3, padding=1),
-                InstanceNorm(cout),
-                nn.ReLU(inplace=True),
-            ]
-        super().__init__(*layers)
-
-
 class PyramidUNet(nn.Module):
     """3D U-Net: max-pooling, trilinear up-sampling, concatenated skips, a head on each level.
 
@@ -58,9 +44,10 @@ class PyramidUNet(nn.Module):
         super().__init__()
         f = [base_filters * 2**level for level in range(SCALES + 1)]
         deepest_first = range(SCALES - 1, -1, -1)
-        self.encoder = nn.ModuleList(Block(f[k - 1] if k else 1, f[k]) for k in range(SCALES))
-        self.centre = Block(f[SCALES - 1], f[SCALES])
-        self.decoder = nn.ModuleList(Block(f[k] + f[k + 1], f[k]) for k in deepest_first)
+        block = partial(ConvBlock, 2, norm=InstanceNorm)
+        self.encoder = nn.ModuleList(block(f[k - 1] if k else 1, f[k]) for k in range(SCALES))
+        self.centre = block(f[SCALES - 1], f[SCALES])
+        self.decoder = nn.ModuleList(block(f[k] + f[k + 1], f[k]) for k in deepest_first)
         self.heads = nn.ModuleList(nn.Conv3d(f[k], classes, 1) for k in deepest_first)
         self.dropouts = nn.ModuleList(nn.Dropout3d(share * dropout) for share in DROPOUT_SHARES)
         he_normal(self)

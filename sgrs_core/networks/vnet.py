@@ -12,17 +12,20 @@ from torch import Tensor, nn
 NewUp = Callable[[int, int], nn.Module]  # from input and output channels
 
 
-class ConvBlock(nn.Sequential):
-    """`n` times 3x3x3 convolution, batch norm, ReLU: (N, cin, X, Y, Z) -> (N, cout, X, Y, Z)."""
+def activated(convolution: nn.Module, norm: nn.Module) -> list[nn.Module]:
+    """Three layers: a convolution, a norm of its output channels, and ReLU."""
+    return [convolution, norm, nn.ReLU(inplace=True)]
 
-    def __init__(self, n: int, cin: int, cout: int) -> None:
+
+class ConvBlock(nn.Sequential):
+    """`n` times 3x3x3 convolution, norm, ReLU: (N, cin, X, Y, Z) -> (N, cout, X, Y, Z)."""
+
+    def __init__(
+        self, n: int, cin: int, cout: int, norm: Callable[[int], nn.Module] = nn.BatchNorm3d
+    ) -> None:
         layers: list[nn.Module] = []
-        for i in range(n):
-            layers += [
-                nn.Conv3d(cin if i == 0 else cout, cout, 3, padding=1),
-                nn.BatchNorm3d(cout),
-                nn.ReLU(inplace=True),
-            ]
+        for channels in [cin, *[cout] * (n - 1)]:
+            layers += activated(nn.Conv3d(channels, cout, 3, padding=1), norm(cout))
         super().__init__(*layers)
 
 
@@ -30,18 +33,15 @@ class Down(nn.Sequential):
     """Halve each side by a strided convolution: (N, cin, X, Y, Z) -> (N, cout, X/2, Y/2, Z/2)."""
 
     def __init__(self, cin: int, cout: int) -> None:
-        super().__init__(
-            nn.Conv3d(cin, cout, 2, stride=2), nn.BatchNorm3d(cout), nn.ReLU(inplace=True)
-        )
+        super().__init__(*activated(nn.Conv3d(cin, cout, 2, stride=2), nn.BatchNorm3d(cout)))
 
 
 class Up(nn.Sequential):
     """Double each side by a transposed convolution: (N, cin, X, Y, Z) -> (N, cout, 2X, 2Y, 2Z)."""
 
     def __init__(self, cin: int, cout: int) -> None:
-        super().__init__(
-            nn.ConvTranspose3d(cin, cout, 2, stride=2), nn.BatchNorm3d(cout), nn.ReLU(inplace=True)
-        )
+        convolution = nn.ConvTranspose3d(cin, cout, 2, stride=2)
+        super().__init__(*activated(convolution, nn.BatchNorm3d(cout)))
 
 
 class Encoder(nn.Module):
@@ -104,13 +104,7 @@ class FeatureDecoder(nn.Module):
 class Decoder(FeatureDecoder):
     """The whole expanding half: the encoder's five tensors -> logits (N, classes, X, Y, Z)."""
 
-    def __init__(
-        self,
-        classes: int,
-        base_filters: int,
-        dropout: float,
-        up: Callable[[int, int], nn.Module] = Up,
-    ) -> None:
+    def __init__(self, classes: int, base_filters: int, dropout: float, up: NewUp = Up) -> None:
         super().__init__(base_filters, dropout, up)
         self.output = nn.Conv3d(base_filters, classes, 1)
 
@@ -138,3 +132,29 @@ class VNet(nn.Module):
         """Logits, and the features they are made of, after the dropout: (N, f, X, Y, Z)."""
         features = self.decoder.dropout(self.decoder.features(self.encoder(images)))
         return self.decoder.output(features), features
+
+
+def instance_norm_vnet(classes: int = 2, base_filters: int = 16) -> VNet:
+    """A V-Net without dropout, each batch norm replaced by an instance norm without parameters.
+
+    That of BCP's Pancreas-CT recipe. It computes the same in train and in eval mode. The bottleneck
+    must have more than one voxel: patches of 16 voxels along all three sides are too small for it
+    in training.
+    """
+    network = VNet(classes, base_filters, dropout=0)
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.BatchNorm3d):
+                setattr(parent, name, nn.InstanceNorm3d(child.num_features))
+    return network
+
+
+def he_normal(network: nn.Module) -> None:
+    """Draw every convolution's weight from N(0, 2 / fan_in), in place (He et al., ICCV 2015).
+
+    fan_in is the weight's second dimension times its kernel's volume: the input channels of a
+    convolution, but the output channels of a transposed one. Biases and norms stay as they are.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv3d | nn.ConvTranspose3d):
+            nn.init.kaiming_normal_(module.weight)

@@ -14,15 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgrs_core.data.masks import Mask
-from sgrs_core.phantoms.shapes import (
-    Field,
-    Path,
-    Point,
-    Points,
-    ellipsoid,
-    ellipsoid_level,
-    path_level,
-)
+from sgrs_core.phantoms.shapes import Field, Path, Point, Points, level
 
 TABLES: Mapping[str, Any] = tomllib.loads(
     files("sgrs_core.phantoms").joinpath("abdomen.toml").read_text("utf-8")
@@ -37,8 +29,7 @@ Hounsfield = Mapping[str, float]
 class Organ(NamedTuple):
     """An ellipsoid, or a tube along a path: its wall and its content, in HU.
 
-    path: one point (an ellipsoid) or several (a tube). radii: of the ellipsoid along x, y, z, or
-    of the tube at each point. wall: a share of the radius. gas: y in front of which the content
+    path, radii: see `level`. wall: a share of the radius. gas: y in front of which the content
     is gas, for it rises while the patient lies on the back. uneven: how much the content differs
     from place to place, HU.
     """
@@ -50,12 +41,6 @@ class Organ(NamedTuple):
     wall_hu: float = 0.0
     gas: float = -np.inf
     uneven: float = 5.0
-
-    def level(self, points: Points) -> Field:
-        """Squared distance in units of the radius: 1 on the surface."""
-        if len(self.path) == 1:
-            return ellipsoid_level(points, self.path[0], self.radii)
-        return path_level(points, self.path, self.radii)
 
     def reaches(self, points: Points, margin: float = 0.0) -> bool:
         """False if the organ is surely outside the box that holds all the points."""
@@ -197,12 +182,13 @@ def paint(
     inside = np.zeros(image.shape, bool)
     margin = abdomen.fat_margin
     if pancreas.reaches(points, margin):
-        near = pancreas._replace(radii=np.add(pancreas.radii, margin))
-        image[near.level(points) <= 1 + abdomen.lobes * coarse] = hu["visceral"]
+        near = level(points, pancreas.path, np.add(pancreas.radii, margin))
+        image[near <= 1 + abdomen.lobes * coarse] = hu["visceral"]
     for organ in abdomen.vessels:
         paint_organ(image, cavity, points, organ, fine)
     if pancreas.reaches(points, 0.1):
-        inside = pancreas.level(points) <= 1 + abdomen.lobes * (coarse + fine)
+        distance = level(points, pancreas.path, pancreas.radii)
+        inside = distance <= 1 + abdomen.lobes * (coarse + fine)
         image[inside] = pancreas.hu + pancreas.uneven * fine[inside]
     return image, inside
 
@@ -239,10 +225,10 @@ def paint_organ(
     """Paint one organ over what was there."""
     if not organ.reaches(points):
         return
-    level = organ.level(points)
-    whole = (level <= 1) & cavity
+    distance = level(points, organ.path, organ.radii)
+    whole = (distance <= 1) & cavity
     image[whole] = organ.wall_hu
-    content = whole & (level <= (1 - organ.wall) ** 2)
+    content = whole & (distance <= (1 - organ.wall) ** 2)
     image[content] = organ.hu + organ.uneven * fine[content]
     image[content & (points[1] < organ.gas)] = GAS
 
@@ -253,8 +239,8 @@ def paint_spine(image: NDArray[np.float32], points: Points, hu: Hounsfield) -> N
     height = np.abs(((z + 3) / 0.16) % 1 - 0.5)  # 0.5 in the middle of a disc, 0 of a vertebra
     disc = height > 0.4
     flat = np.stack([x, y, np.zeros_like(z)])
-    body = ellipsoid_level(flat, (0, 0.345, 0), (0.14, 0.11, 1))
-    arch = ellipsoid(flat, (0, 0.46, 0), (0.085, 0.075, 1))
+    body = level(flat, [(0, 0.345, 0)], (0.14, 0.11, 1))
+    arch = level(flat, [(0, 0.46, 0)], (0.085, 0.075, 1)) <= 1
     spinous = (np.abs(x) < 0.022) & (y > 0.5) & (y < 0.6)
     transverse = (np.abs(x) < 0.26) & (np.abs(y - 0.44) < 0.025)
     image[(arch | spinous | transverse) & (height < 0.3)] = BONE - 100
@@ -262,4 +248,4 @@ def paint_spine(image: NDArray[np.float32], points: Points, hu: Hounsfield) -> N
     image[body <= 0.8] = hu["marrow"]
     image[(body <= 1) & (height > 0.36)] = BONE - 100  # end plates
     image[(body <= 1) & disc] = 90
-    image[ellipsoid(flat, (0, 0.46, 0), (0.055, 0.048, 1))] = 35
+    image[level(flat, [(0, 0.46, 0)], (0.055, 0.048, 1)) <= 1] = 35

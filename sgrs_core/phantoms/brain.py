@@ -11,17 +11,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sgrs_core.phantoms.shapes import (
-    Field,
-    Point,
-    Points,
-    ellipsoid,
-    ellipsoid_level,
-    path_level,
-    tube,
-)
+from sgrs_core.phantoms.shapes import Field, Point, Points, level
 
 SIDES = (-1, 1)  # right, left
+VENTRICLE = ((0.07, -0.30, 0.05), (0.055, -0.05, 0.13), (0.10, 0.20, 0.10), (0.18, 0.36, 0.02))
+DEEP_GREY = (  # places and radii, of the left side
+    ((0.09, 0.06, 0.02), (0.075, 0.11, 0.065)),
+    ((0.21, -0.06, 0.0), (0.05, 0.15, 0.085)),
+    ((0.12, -0.20, 0.06), (0.035, 0.08, 0.06)),
+)
 
 
 class Tissue(IntEnum):
@@ -73,8 +71,8 @@ def draw_head(generator: np.random.Generator) -> Head:
 def paint(points: Points, coarse: Field, fine: Field, head: Head) -> NDArray[np.uint8]:
     """The healthy tissue of one box of voxels; coarse, fine: random fields of the box."""
     x, _, z = points
-    level = cerebrum_level(points) - 0.05 * coarse
-    depth = 1 - np.sqrt(np.maximum(level, 0))  # 0 on the surface, 1 in the middle
+    distance = cerebrum_level(points) - 0.05 * coarse
+    depth = 1 - np.sqrt(np.maximum(distance, 0))  # 0 on the surface, 1 in the middle
     tissue = np.full(x.shape, Tissue.BACKGROUND, np.uint8)
     paint_hindbrain(tissue, points, fine)
     tissue[depth >= 0] = Tissue.WHITE
@@ -92,46 +90,39 @@ def cerebrum_level(points: Points) -> Field:
     y, z = points[1], points[2]
     height = np.where(z > 0.06, 0.52, 0.30)
     narrow = 1 + 0.12 * np.maximum(-y, 0)  # the forehead's side is the narrower one
-    level = ellipsoid_level(
-        np.stack([points[0] * narrow, y, (z - 0.06) / height]), (0, 0, 0), (0.57, 0.73, 1)
-    )
+    round_ = np.stack([points[0] * narrow, y, (z - 0.06) / height])
+    nearest = level(round_, [(0, 0, 0)], (0.57, 0.73, 1))
     for side in SIDES:
-        lobe = ellipsoid_level(points, (0.36 * side, -0.12, -0.20), (0.19, 0.38, 0.20))
-        np.minimum(level, lobe, out=level)
-    return level
+        lobe = level(points, [(0.36 * side, -0.12, -0.20)], (0.19, 0.38, 0.20))
+        np.minimum(nearest, lobe, out=nearest)
+    return nearest
 
 
 def paint_hindbrain(tissue: NDArray[np.uint8], points: Points, fine: Field) -> None:
     """Cerebellum with its folia, and brain stem."""
     for side in SIDES:
-        level = ellipsoid_level(points, (0.19 * side, 0.38, -0.36), (0.25, 0.27, 0.19))
-        tissue[level <= 1] = Tissue.CORTEX
-        tissue[(level <= 1) & (level > 0.3) & (np.abs(fine) < 0.15)] = Tissue.FLUID
-        tissue[level <= 0.3] = Tissue.WHITE
-    tissue[tube(points, (0, 0.08, -0.15), (0, 0.22, -0.75), 0.105)] = Tissue.WHITE
-    tissue[ellipsoid(points, (0, 0.24, -0.33), (0.05, 0.04, 0.07))] = Tissue.FLUID
+        half = level(points, [(0.19 * side, 0.38, -0.36)], (0.25, 0.27, 0.19))
+        tissue[half <= 1] = Tissue.CORTEX
+        tissue[(half <= 1) & (half > 0.3) & (np.abs(fine) < 0.15)] = Tissue.FLUID
+        tissue[half <= 0.3] = Tissue.WHITE
+    stem = [(0, 0.08, -0.15), (0, 0.22, -0.75)]
+    tissue[level(points, stem, (0.105, 0.105)) <= 1] = Tissue.WHITE
+    tissue[level(points, [(0, 0.24, -0.33)], (0.05, 0.04, 0.07)) <= 1] = Tissue.FLUID
 
 
 def paint_middle(tissue: NDArray[np.uint8], points: Points, coarse: Field, head: Head) -> None:
     """Old lesions, basal ganglia, thalami and ventricles."""
     white = tissue == Tissue.WHITE
     for place, radii in head.old_lesions:
-        tissue[white & ellipsoid(points, place, radii)] = Tissue.OLD_LESION
+        tissue[white & (level(points, [place], radii) <= 1)] = Tissue.OLD_LESION
     for side in SIDES:
-        path = [(0.07 * side, -0.30, 0.05), (0.055 * side, -0.05, 0.13), (0.10 * side, 0.20, 0.10)]
-        path.append((0.18 * side, 0.36, 0.02))
-        radii = [share * head.ventricles for share in (0.9, 0.8, 1.0, 0.7)]
-        level = path_level(points, path, radii)
-        cap = white & (level <= 3) & (coarse > 0)
-        tissue[cap] = Tissue.OLD_LESION
-        for place, extent in (
-            ((0.09 * side, 0.06, 0.02), (0.075, 0.11, 0.065)),
-            ((0.21 * side, -0.06, 0.0), (0.05, 0.15, 0.085)),
-            ((0.12 * side, -0.20, 0.06), (0.035, 0.08, 0.06)),
-        ):
-            tissue[ellipsoid(points, place, extent)] = Tissue.DEEP_GREY
-        tissue[level <= 1] = Tissue.FLUID
-    tissue[ellipsoid(points, (0, 0.0, 0.0), (0.018, 0.12, 0.06))] = Tissue.FLUID
+        path = [(x * side, y, z) for x, y, z in VENTRICLE]
+        ventricle = level(points, path, [share * head.ventricles for share in (0.9, 0.8, 1.0, 0.7)])
+        tissue[white & (ventricle <= 3) & (coarse > 0)] = Tissue.OLD_LESION
+        for (x, y, z), radii in DEEP_GREY:
+            tissue[level(points, [(x * side, y, z)], radii) <= 1] = Tissue.DEEP_GREY
+        tissue[ventricle <= 1] = Tissue.FLUID
+    tissue[level(points, [(0, 0.0, 0.0)], (0.018, 0.12, 0.06)) <= 1] = Tissue.FLUID
 
 
 def tumour_levels(
@@ -142,9 +133,10 @@ def tumour_levels(
     Oedema spreads along the white matter and spares cortex; nothing crosses the midline easily.
     """
     middle, radii = head.tumour
-    whole = np.sqrt(ellipsoid_level(points, middle, radii)) + 0.07 * coarse + 0.022 * fine
+    whole = np.sqrt(level(points, [middle], radii)) + 0.07 * coarse + 0.022 * fine
     whole[tissue == Tissue.CORTEX] += 0.05
     whole[tissue == Tissue.DEEP_GREY] += 0.08
     whole += np.maximum(0.05 - points[0] * np.sign(middle[0]), 0)
-    core = np.sqrt(ellipsoid_level(points, *head.core)) + 0.04 * coarse - 0.02 * fine
+    center, extent = head.core
+    core = np.sqrt(level(points, [center], extent)) + 0.04 * coarse - 0.02 * fine
     return whole, core

@@ -18,9 +18,14 @@ from sgrs_core.data.formats.images import to_image
 from sgrs_core.data.masks import Mask
 from sgrs_core.experiment.settings import Triple
 from sgrs_core.phantoms import shapes
-from sgrs_core.phantoms.shapes import Points, ellipsoid, smooth_noise, tube
+from sgrs_core.phantoms.shapes import Points, level, smooth_noise
 
 SPACING = (0.625, 0.625, 0.625)  # mm, as the challenge's
+CHAMBERS = (
+    ([(0.05, -0.82, -0.1)], (0.5, 0.42, 0.6)),  # ventricle
+    ([(0.80, -0.46, 0.05)], (0.3, 0.32, 0.42)),  # right atrium
+    ([(-0.38, 0.68, -1.3), (-0.33, 0.64, 1.3)], (0.14, 0.14)),  # aorta
+)
 
 
 def write_phantom_la(root: Path, name: str, shape: Triple, seed: int) -> None:
@@ -41,24 +46,23 @@ def phantom_la(name: str, shape: Triple, seed: int) -> tuple[NDArray[np.uint8], 
 
 def left_atrium(points: Points, generator: np.random.Generator) -> Mask:
     """Body, four pulmonary veins of random direction and calibre, and an appendage."""
-    body = ellipsoid(points, (0.0, 0.0, 0.0), (0.48, 0.36, 0.46))
-    for side, level in product((-1, 1), repeat=2):
-        start = (0.34 * side, 0.05, 0.22 * level)
-        end = np.add((0.80 * side, 0.25, 0.38 * level), generator.uniform(-0.12, 0.12, 3))
-        body |= tube(points, start, end, generator.uniform(0.08, 0.13))
+    atrium = level(points, [(0.0, 0.0, 0.0)], (0.48, 0.36, 0.46)) <= 1
+    for side, height in product((-1, 1), repeat=2):
+        start = (0.34 * side, 0.05, 0.22 * height)
+        end = np.add((0.80 * side, 0.25, 0.38 * height), generator.uniform(-0.12, 0.12, 3))
+        calibre = generator.uniform(0.08, 0.13)
+        atrium |= level(points, [start, end], (calibre, calibre)) <= 1
     tip = np.add((-0.52, -0.44, 0.14), generator.uniform(-0.08, 0.08, 3))
-    return body | tube(points, (-0.30, -0.18, 0.1), tip, generator.uniform(0.10, 0.16))
+    calibre = generator.uniform(0.10, 0.16)
+    return atrium | (level(points, [(-0.30, -0.18, 0.1), tip], (calibre, calibre)) <= 1)
 
 
 def paint(points: Points, atrium: Mask, generator: np.random.Generator) -> NDArray[np.uint8]:
     """Intensities: torso, blood pools, enhanced wall, coil bias, blur and noise."""
     blood = generator.uniform(95, 150)
     image = generator.uniform(30, 60) + 12 * smooth_noise(atrium.shape, 6.0, generator)
-    ventricle = ellipsoid(points, (0.05, -0.82, -0.1), (0.5, 0.42, 0.6))
-    right_atrium = ellipsoid(points, (0.80, -0.46, 0.05), (0.3, 0.32, 0.42))
-    aorta = tube(points, (-0.38, 0.68, -1.3), (-0.33, 0.64, 1.3), 0.14)
-    for chamber in (ventricle, right_atrium, aorta):
-        image[chamber] = blood * generator.uniform(0.75, 1.05)
+    for chamber in CHAMBERS:
+        image[level(points, *chamber) <= 1] = blood * generator.uniform(0.75, 1.05)
     image[atrium] = blood
     wall = (gaussian_filter(atrium.astype(float), 1.0) > 0.2) & ~atrium
     scar = wall & (smooth_noise(atrium.shape, 3.0, generator) > 0.4)

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
-from sgrs_core.data.masks import Mask
 from sgrs_core.experiment.settings import Triple
 
 BLOCK = 64  # voxels a side: small enough for the processor's cache
@@ -90,39 +89,24 @@ def scan_axes(shape: Triple, half: Point = (1, 1, 1)) -> list[NDArray[np.float64
     return [np.linspace(-end, end, side) for side, end in zip(shape, half, strict=True)]
 
 
-def ellipsoid(points: Points, center: Point, radii: Point) -> Mask:
-    """Voxels inside an axis-aligned ellipsoid."""
-    inside: Mask = ellipsoid_level(points, center, radii) <= 1
-    return inside
+def level(points: Points, path: Path, radii: Point) -> Field:
+    """Squared distance from a solid's middle in units of its radius: 1 on the surface.
 
-
-def ellipsoid_level(points: Points, center: Point, radii: Point) -> Field:
-    """Squared distance from an ellipsoid's center: 1 on its surface."""
-    x, y, z = (
-        ((part - float(place)) / float(radius)) ** 2
-        for part, place, radius in zip(points, center, radii, strict=True)
-    )
-    level: Field = x + y + z
-    return level
-
-
-def tube(points: Points, start: Point, end: Point, radius: float) -> Mask:
-    """Voxels closer than `radius` to the segment from start to end."""
-    near: Mask = segment(points, start, end)[0] <= radius**2
-    return near
-
-
-def path_level(points: Points, path: Path, radii: Point) -> Field:
-    """Squared distance from a path of several segments in units of its radius: 1 on the surface.
-
-    radii: one for each point of the path; between two points the radius changes evenly.
+    path: one point, the middle of an ellipsoid, or several, along which a tube runs. radii: of the
+    ellipsoid along x, y, z, or of the tube at each point, between which it changes evenly.
     """
-    level: Field = np.full(points.shape[1:], np.inf, points.dtype)
+    if len(path) == 1:
+        x, y, z = (
+            ((part - float(place)) / float(radius)) ** 2
+            for part, place, radius in zip(points, path[0], radii, strict=True)
+        )
+        return x + y + z
+    lowest: Field = np.full(points.shape[1:], np.inf, points.dtype)
     widths = pairwise(map(float, radii))  # NumPy's own scalars would make float32 float64
     for (start, end), (first, last) in zip(pairwise(path), widths, strict=True):
         squared, along = segment(points, start, end)
-        np.minimum(level, squared / (first + (last - first) * along) ** 2, out=level)
-    return level
+        np.minimum(lowest, squared / (first + (last - first) * along) ** 2, out=lowest)
+    return lowest
 
 
 def segment(points: Points, start: Point, end: Point) -> tuple[Field, Field]:

@@ -26,9 +26,9 @@ from sgrs_core.evaluation.scoring import predict_score
 from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.settings import Selection, TrainingSettings
 from sgrs_core.log import follow
+from sgrs_core.methods import new_method, seed_everything
 from sgrs_core.methods.base import Method, StepOutput
 from sgrs_core.methods.cpu_tuning import keep_freed_memory
-from sgrs_core.methods.new import new_method, seed_everything
 from sgrs_core.methods.precision import (
     autocast,
     choose_device,
@@ -40,8 +40,8 @@ from sgrs_core.training.checkpoint import Best, Progress, resume, save
 from sgrs_core.training.diagnostics import diagnose
 from sgrs_core.training.log_file import GrowingLog
 from sgrs_core.training.record import processor
-from sgrs_core.training.signals import StoppedError, no_signal
-from sgrs_core.training.tensorboard import OnRow, ignore_row
+from sgrs_core.training.signals import StoppedError
+from sgrs_core.training.tensorboard import OnRow
 
 logger = logging.getLogger(__name__)
 
@@ -59,9 +59,9 @@ def train(
     run: Run,
     read: Callable[[str], Volume],
     unfinished: Path,
-    asked_to_stop: Callable[[], str | None] = no_signal,
+    asked_to_stop: Callable[[], str | None] = lambda: None,
     scans_sha256: str = "",
-    on_row: OnRow = ignore_row,
+    on_row: OnRow = lambda row: None,
     label: str = "",
 ) -> Trained:
     """Train from the start, or from the newest checkpoint in the folder `unfinished`.

@@ -26,8 +26,20 @@ PACKAGES = (
 
 
 def write_record(path: Path, run: Run, facts: dict[str, Any]) -> None:
-    """Write what `record_of` says, whole or not at all."""
-    write_text(path, json.dumps(record_of(run, facts), indent=2) + "\n")
+    """The run's description, the facts of its training, versions, commit, machine and date.
+
+    Written whole or not at all.
+    """
+    record = {
+        "run": run.description(),
+        "training": facts,
+        "commit": git_commit(),
+        "packages": versions(),
+        "python": platform.python_version(),
+        "processor": processor(),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    write_text(path, json.dumps(record, indent=2) + "\n")
 
 
 def is_record_of(run: Run, scans_sha256: str, path: Path) -> bool:
@@ -38,19 +50,6 @@ def is_record_of(run: Run, scans_sha256: str, path: Path) -> bool:
     recorded = Run.from_description(record["run"])
     scans = record["training"].get("scans_sha256")
     return (recorded.identity(), scans) == (run.identity(), scans_sha256)
-
-
-def record_of(run: Run, facts: dict[str, Any]) -> dict[str, Any]:
-    """The run's description, the facts of its training, versions, commit, machine and date."""
-    return {
-        "run": run.description(),
-        "training": facts,
-        "commit": git_commit(),
-        "packages": versions(),
-        "python": platform.python_version(),
-        "processor": processor(),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
 
 
 def versions() -> dict[str, str]:

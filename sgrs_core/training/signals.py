@@ -33,8 +33,3 @@ def defer_signals() -> Iterator[Callable[[], str | None]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def no_signal() -> str | None:
-    """For runs that are not asked to stop."""
-    return None

@@ -1,19 +1,12 @@
 """TensorBoard's event files: a run's log while it is being written, for those who watch."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-
-class OnRow(Protocol):
-    """Told of each row of the log; after a resume, first of those that the checkpoint holds."""
-
-    def __call__(self, row: Mapping[str, float]) -> None: ...
-
-
-def ignore_row(row: Mapping[str, float]) -> None:
-    """For runs whose log is read at the end."""
+# Told of each row of the log; after a resume, first of those that the checkpoint holds.
+OnRow = Callable[[Mapping[str, float]], object]
 
 
 @contextmanager
@@ -27,7 +20,7 @@ def tensorboard_for(config: Mapping[str, Any], folder: Path) -> Iterator[OnRow]:
     RuntimeError where TensorBoard is not installed.
     """
     if not config.get("tensorboard", False):
-        yield ignore_row
+        yield lambda row: None
         return
     try:
         from torch.utils.tensorboard import SummaryWriter

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sgrs_core.evaluation.model import load_model, save_model
 from sgrs_core.experiment.run import Run
-from sgrs_core.methods.new import new_method
+from sgrs_core.methods import new_method
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from sgrs_core.data.volumes import Volume
 from sgrs_core.evaluation.metrics import score
 from sgrs_core.evaluation.scoring import evaluate, read_ahead, write_scores
 from sgrs_core.experiment.run import Run
-from sgrs_core.methods import METHODS
-from sgrs_core.methods.new import new_method
+from sgrs_core.methods import METHODS, new_method
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def test_a_title_that_one_variant_has_stays_as_it_is():
 def test_benchmarks_are_inputs_unless_scores_are_older_than_benchmarks(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     layout = Layout(plan_of_quick())
-    every = layout.benchmarks_of_cost()
+    every = layout.inputs_of_cost()["benchmarks"]
     asked = {file for line in layout.lines_of_cost() for run in line["runs"]
              for file in run["evaluations"]}  # fmt: skip
     assert set(every) == asked
@@ -42,4 +42,4 @@ def test_benchmarks_are_inputs_unless_scores_are_older_than_benchmarks(tmp_path,
         file.parent.mkdir(parents=True)
         file.with_name("scores.csv").touch()
     new.touch()
-    assert layout.benchmarks_of_cost() == every[1:]
+    assert layout.inputs_of_cost()["benchmarks"] == every[1:]

@@ -17,8 +17,7 @@ from sgrs_core.methods import bcp
 from sgrs_core.methods.base import StepOutput
 from sgrs_core.methods.bcp import BcpSettings, BidirectionalCopyPaste
 from sgrs_core.methods.mixing import random_box
-from sgrs_core.networks.bcp import instance_norm_vnet
-from sgrs_core.networks.vnet import VNet
+from sgrs_core.networks.vnet import VNet, instance_norm_vnet
 from sgrs_core.training.loop import start_stage, take_step
 from tests.golden.closeness import close, gradient_close, scan_close, within
 from tests.golden.stored import Factors, Recorded, copy_into, flattened, numbered

@@ -11,8 +11,7 @@ from sgrs_core.losses import caml as losses
 from sgrs_core.losses.mcnet_plus import sharpen
 from sgrs_core.methods import caml
 from sgrs_core.methods.caml import CamlSettings, CorrelationAwareMutualLearning, rows_as_read
-from sgrs_core.networks.attention import CrossSampleAttention
-from sgrs_core.networks.caml import View, view
+from sgrs_core.networks.caml import CrossSampleAttention, View, view
 from sgrs_core.networks.memory import ScanMemory
 from tests.golden.closeness import close, gradient_close, scan_close, within
 from tests.golden.stored import Factors, copy_into, fill, flattened, numbered

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from sgrs_core.losses import sgrs
+from sgrs_core.losses.common import cross_entropy_map
 
 EPSILON, ETA = 0.2, 20.0
 
@@ -59,13 +60,13 @@ def test_noise_robust_cross_entropy_is_against_the_smoothed_label(case):
             for j in range(2):
                 target = (1 - EPSILON) * float(label[b, x, y, z] == j) + EPSILON / 2
                 total -= target * math.log(probability[b, j, x, y, z])
-    loss = sgrs.noise_robust_cross_entropy(logits, label, mask, EPSILON)
+    loss = sgrs.partial_cross_entropy(logits, label, mask, EPSILON)
     assert loss.item() == pytest.approx(total / label.numel(), rel=1e-5)
 
 
 def test_released_noise_robust_cross_entropy_averages_over_all_pairs_of_samples(case):
     logits, _, label, mask = case
-    losses = sgrs.smoothed_cross_entropy_map(logits, label, EPSILON)
+    losses = cross_entropy_map(logits, label, EPSILON)
     pairs = losses * mask.unsqueeze(1)  # (B, X, Y, Z) * (B, 1, X, Y, Z) -> (B, B, X, Y, Z)
     assert pairs.shape == (2, 2, 3, 2, 2)
     loss = sgrs.released_noise_robust_cross_entropy(logits, label, mask, EPSILON)
@@ -100,7 +101,7 @@ def test_an_empty_region_contributes_nothing_to_loss_or_gradient(case):
         sgrs.partial_cross_entropy(logits, label, nothing),
         sgrs.partial_dice(probability, label, nothing),
         sgrs.partial_dice(probability, label, nothing, ETA),
-        sgrs.noise_robust_cross_entropy(logits, label, nothing, EPSILON),
+        sgrs.partial_cross_entropy(logits, label, nothing, EPSILON),
         sgrs.released_noise_robust_cross_entropy(logits, label, nothing, EPSILON),
         sgrs.released_partial_dice(probability, label, nothing, 1.0),
     ]

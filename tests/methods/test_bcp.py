@@ -16,8 +16,7 @@ from sgrs_core.losses.bcp import mixed_loss, region_cross_entropy, region_dice
 from sgrs_core.methods import bcp
 from sgrs_core.methods.bcp import BcpSettings, BidirectionalCopyPaste
 from sgrs_core.methods.mixing import outside_box, pairing, paste, random_box
-from sgrs_core.networks.bcp import instance_norm_vnet
-from sgrs_core.networks.vnet import VNet
+from sgrs_core.networks.vnet import VNet, instance_norm_vnet
 from sgrs_core.training.loop import set_learning_rates, start_stage, take_step
 
 SECOND_STAGE = 5  # an iteration of it, by the tiny settings

@@ -15,8 +15,7 @@ from sgrs_core.methods.caml import (
     rows,
     rows_as_read,
 )
-from sgrs_core.networks.attention import CrossSampleAttention
-from sgrs_core.networks.caml import AuxiliaryVNet, Heads, view
+from sgrs_core.networks.caml import AuxiliaryVNet, CrossSampleAttention, Heads, view
 
 
 def batch(unlabelled: int = 2, scans=(0, 1)) -> Batch:

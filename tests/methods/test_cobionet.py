@@ -11,8 +11,8 @@ from sgrs_core.data.batch import Batch
 from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.losses import cobionet as losses
+from sgrs_core.methods import new_method
 from sgrs_core.methods.cobionet import CoBioNet, CoBioNetSettings
-from sgrs_core.methods.new import new_method
 from sgrs_core.networks.critic import Critic, critic_probability, frozen_critic_probability
 from sgrs_core.training.loop import take_step
 
@@ -336,7 +336,7 @@ def test_the_prediction_is_the_mean_of_both_networks_or_one_of_them(tiny_trainin
         for name, expected in (
             ("ensemble", (first + second) / 2), ("first", first), ("second", second)
         ):  # fmt: skip
-            method.settings = replace(method.settings, prediction=name)
+            method.settings = method.settings.model_copy(update={"prediction": name})
             torch.testing.assert_close(method.predict(images), expected)
     assert not torch.allclose(first, second)
 

@@ -250,7 +250,7 @@ def test_the_prediction_is_the_mean_of_both_networks_or_one_of_them(tiny_trainin
         }
         torch.testing.assert_close(method.predict(images), sum(each.values()) / 2)
         for name, expected in each.items():
-            method.settings = replace(method.settings, prediction=name)
+            method.settings = method.settings.model_copy(update={"prediction": name})
             torch.testing.assert_close(method.predict(images), expected)
     assert not torch.allclose(*each.values())
 

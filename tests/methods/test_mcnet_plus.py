@@ -1,5 +1,4 @@
 import math
-from dataclasses import replace
 
 import pytest
 import torch
@@ -146,7 +145,7 @@ def test_the_prediction_is_the_first_decoders_or_the_mean_of_all(tiny_training):
     with torch.no_grad():
         each = [torch.softmax(logits, 1)[:, 1] for logits in method.network(images)]
         torch.testing.assert_close(method.predict(images), each[0])
-        method.settings = replace(method.settings, prediction="mean")
+        method.settings = method.settings.model_copy(update={"prediction": "mean"})
         torch.testing.assert_close(method.predict(images), sum(each) / 3)
     assert not torch.allclose(each[0], each[1])
 

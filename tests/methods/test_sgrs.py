@@ -1,5 +1,5 @@
 import math
-from dataclasses import asdict, fields, replace
+from dataclasses import replace
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ from sgrs_core.methods.sgrs import (
 from tests.places import CONFIG
 
 PAPER = SgrsSettings(**yaml.safe_load((CONFIG / "methods/sgrs_paper.yaml").read_text())["settings"])
-FORMS = [item.name for item in fields(SgrsSettings) if item.default == "released"]
+FORMS = [name for name, key in SgrsSettings.model_fields.items() if key.default == "released"]
 RELEASED_2024 = SgrsSettings(
     **yaml.safe_load((CONFIG / "methods/sgrs_released_2024.yaml").read_text())["settings"]
 )
@@ -183,7 +183,7 @@ def test_the_printed_form_switches_every_numbered_difference_and_the_noise():
 
 
 def test_the_form_of_2024_differs_from_todays_in_two_points():
-    one, other = asdict(RELEASED_2024), asdict(SgrsSettings())
+    one, other = RELEASED_2024.model_dump(), SgrsSettings().model_dump()
     changed = {name for name in one if one[name] != other[name]}
     assert changed == {"disregarded", "uncertain_views"}
 
@@ -201,7 +201,7 @@ def test_the_form_of_2024_differs_from_todays_in_two_points():
     ],
 )
 def test_each_difference_of_the_losses_changes_the_loss(name, tiny_training):
-    changed = loss_of(tiny_training, replace(SgrsSettings(), **{name: "paper"}))
+    changed = loss_of(tiny_training, SgrsSettings(**{name: "paper"}))
     assert changed != pytest.approx(loss_of(tiny_training, SgrsSettings()), rel=1e-6)
 
 
@@ -215,7 +215,7 @@ def test_student_and_teacher_start_alike_if_the_settings_say_so(shared, tiny_tra
 @pytest.mark.parametrize("name", ["teacher_update", "student_decay"])
 def test_each_difference_of_the_update_changes_the_weights(name, tiny_training):
     states = []
-    for settings in (SgrsSettings(), replace(SgrsSettings(), **{name: "paper"})):
+    for settings in (SgrsSettings(), SgrsSettings(**{name: "paper"})):
         method = new_method(tiny_training, settings)
         with torch.no_grad():
             for parameter in method.network.parameters():
@@ -226,7 +226,7 @@ def test_each_difference_of_the_update_changes_the_weights(name, tiny_training):
 
 
 def test_the_printed_teacher_is_the_plain_moving_average(tiny_training):
-    method = new_method(tiny_training, replace(PAPER, shared_start=False))
+    method = new_method(tiny_training, PAPER.model_copy(update={"shared_start": False}))
     expected = [
         0.75 * teacher + 0.25 * student
         for teacher, student in zip(
@@ -296,7 +296,7 @@ def test_the_printed_weight_rises_with_every_iteration():
 
 def test_the_printed_cross_entropy_is_a_sum_over_voxels(tiny_training):
     logits, label = torch.randn(2, 2, 4, 4, 4), torch.randint(2, (2, 4, 4, 4))
-    method = new_method(tiny_training, replace(PAPER, cross_entropy="paper"))
+    method = new_method(tiny_training, PAPER.model_copy(update={"cross_entropy": "paper"}))
     _, terms = method.labelled_loss(logits, label)
     expected = torch.nn.functional.cross_entropy(logits, label, reduction="sum")
     torch.testing.assert_close(terms["labelled_cross_entropy"], expected)

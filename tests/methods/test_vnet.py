@@ -11,7 +11,7 @@ def test_the_rate_is_constant_unless_the_settings_say_when_it_falls():
 
 def test_the_official_rate_falls_to_a_tenth_after_2500_and_5000_of_6000_iterations():
     run = TrainingSettings(iterations=6_000, base_filters=1)
-    rate = SupervisedVNet(run, VNetSettings((0.41666667, 0.83333333))).learning_rate
+    rate = SupervisedVNet(run, VNetSettings(rate_falls=(0.41666667, 0.83333333))).learning_rate
     assert [rate(t) for t in (1, 2_500, 2_501, 5_000, 5_001, 6_000)] == pytest.approx(
         [1e-2, 1e-2, 1e-3, 1e-3, 1e-4, 1e-4]
     )

@@ -2,14 +2,13 @@ import pytest
 import torch
 from torch import nn
 
-from sgrs_core.networks.initialisation import he_normal
 from sgrs_core.networks.resnet import (
     BasicBlock,
     ResNet34Encoder,
     ResNet34VNet,
     zero_residual_norms,
 )
-from sgrs_core.networks.vnet import Encoder
+from sgrs_core.networks.vnet import Encoder, he_normal
 
 
 def test_the_published_network_has_the_published_size():

@@ -12,9 +12,8 @@ import torch
 
 from sgrs_core.data.volumes import Volume
 from sgrs_core.experiment.run import Run
-from sgrs_core.methods import METHODS
+from sgrs_core.methods import METHODS, new_method
 from sgrs_core.methods.base import StepOutput
-from sgrs_core.methods.new import new_method
 from sgrs_core.training.checkpoint import newest_first
 from sgrs_core.training.loop import train
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sgrs_core.experiment.configuration import load_table
+from sgrs_core.experiment.configuration import Files, load_sheet
+from sgrs_core.experiment.schema import Table
 from tests.places import CONFIG
 from tests.workflow.conftest import ENVIRONMENT, PROJECT
 
@@ -55,7 +56,9 @@ def test_the_papers_experiment_needs_nothing_but_the_folder_of_brats2019(tmp_pat
     assert counts["prepare"] == str(100 + 82 + 335)
     assert counts["download_mirror"] == "2"
     for dataset, table in (("pancreas", "table3"), ("brats2019", "table4")):
-        rows = load_table(table, {}, CONFIG, [CONFIG / "paper.yaml"]).rows
+        rows = load_sheet(Table, "tables", table, {}, Files([CONFIG / "paper.yaml"], CONFIG))[
+            0
+        ].rows
         runs = sum(len(row.labelled) + row.all_labelled for row in rows)
         trained = re.findall(rf"output: results/paper/{dataset}/\S+/model\.pt", run.stdout)
         assert len(trained) == runs * 3  # three seeds

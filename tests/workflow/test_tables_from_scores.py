@@ -7,7 +7,8 @@ import h5py
 import pytest
 import SimpleITK
 
-from sgrs_core.experiment.configuration import load_table
+from sgrs_core.experiment.configuration import Files, load_sheet
+from sgrs_core.experiment.schema import Table
 from tests.places import CONFIG
 from tests.recompute import METRICS, check_table, read
 
@@ -24,7 +25,7 @@ def results(tmp_path_factory, snakemake) -> Path:
 
 
 def test_every_number_of_ours_is_the_mean_of_the_scores(results):
-    rows = load_table("table2", {}, CONFIG, [CONFIG / "paper.yaml"]).rows
+    rows = load_sheet(Table, "tables", "table2", {}, Files([CONFIG / "paper.yaml"], CONFIG))[0].rows
     runs = sum(4 in row.labelled for row in rows)
     assert check_table(results, "table2") == runs * 2 * 2  # selections, scorings
 

@@ -1,0 +1,162 @@
+"""What was found on real scans: README's table, docs/findings.md and its figure, from the scores.
+
+    python docs/tools/findings.py
+
+docs/findings.md is the template docs/tools/findings.md.j2 with its numbers filled in; README.md and
+the results' own page hold the table between two marks. All values are means over test scans.
+"""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas
+import yaml
+from jinja2 import Environment, StrictUndefined
+
+from sgrs_core.files import write_text
+from sgrs_core.reporting.scores import Scores, gather, read_scores
+from sgrs_core.reporting.statistics import Difference, compare
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "results/reference/la_half_ten_methods"
+FINDINGS, FIGURE = ROOT / "docs/findings.md", RESULTS / "figures/dice.png"
+TEMPLATE = Path(__file__).with_suffix(".md.j2")
+WITH_TABLE = (ROOT / "README.md", RESULTS / "README.md")
+BEGIN, END = "<!-- made by docs/tools/findings.py -->", "<!-- end -->"
+BETWEEN = re.compile(f"{BEGIN}.*?{END}", re.DOTALL)
+REFERENCE = "sgrs"
+COLUMNS = (
+    "method", "labelled scans", "seeds", "Dice, last checkpoint", "of each seed",
+    "SGRS-Net is better by", "Dice, chosen on test scans", "95HD (voxels), last",
+    "published Dice, at full size",
+)  # fmt: skip
+
+
+class Row(NamedTuple):
+    """A method's seeds: their scores under both selections."""
+
+    method: str
+    labelled: int
+    last: Scores
+    best_on_test: Scores
+
+    @property
+    def dice(self) -> np.ndarray:
+        """Dice of each seed at the last checkpoint, in per cent."""
+        return self.last.of("dice").mean(axis=1)
+
+    @property
+    def gain(self) -> float:
+        """What choosing on the test scans adds to Dice."""
+        return float(self.best_on_test.of("dice").mean() - self.last.of("dice").mean())
+
+
+@cache
+def row(method: str, labelled: int = 4) -> Row:
+    """A method's committed runs."""
+    seeds = sorted((RESULTS / f"la/labelled-{labelled}/{method}").glob("seed-*"))
+
+    def scores(selection: str) -> Scores:
+        return gather([read_scores(seed / selection / "scores.csv") for seed in seeds], "strict")
+
+    return Row(method, labelled, scores("last"), scores("best_on_test"))
+
+
+@cache
+def rows() -> list[Row]:
+    """All of them, the best mean Dice first, and fully labelled training at the end."""
+    folders = (path for path in (RESULTS / "la").glob("labelled-*/*") if path.is_dir())
+    found = [row(path.name, int(path.parent.name.split("-")[1])) for path in folders]
+    return sorted(found, key=lambda one: (one.labelled, -one.dice.mean()))
+
+
+def title(method: str) -> str:
+    """What tables call a method."""
+    text = (ROOT / f"config/methods/{method}.yaml").read_text(encoding="utf-8")
+    return str(yaml.safe_load(text)["title"])
+
+
+@cache
+def published(method: str, labelled: int) -> str:
+    """The paper's Dice."""
+    printed = pandas.read_csv(ROOT / "config/published.csv", dtype=str)
+    is_this = (printed["table"] == "2") & (printed["variant"] == method)
+    found = printed.loc[is_this & (printed["labelled"] == str(labelled)), "dice"]
+    return str(found.iloc[0]) if len(found) else "–"
+
+
+def difference(method: str, other: str = REFERENCE) -> Difference:
+    """By how much `other` has the higher Dice, with 4 labelled scans."""
+    return compare(row(other).last.of("dice"), row(method).last.of("dice"))
+
+
+def between(one: Difference) -> str:
+    """A difference with its interval, where there are seeds to have one."""
+    if np.isnan(one.low):
+        return f"{one.value:.1f}"
+    return f"{one.value:.1f} [{one.low:.1f}, {one.high:.1f}]"
+
+
+def spread(values: np.ndarray) -> str:
+    """A mean over seeds, with their standard deviation where there are several."""
+    mean = f"{values.mean():.1f}"
+    return mean if len(values) < 2 else f"{mean} ± {values.std(ddof=1):.1f}"
+
+
+def table() -> str:
+    """Every method, as Markdown."""
+    lines = [f"| {' | '.join(COLUMNS)} |", "| --- " * len(COLUMNS) + "|"]
+    for one in rows():
+        compared = one.labelled == 4 and one.method != REFERENCE
+        cells = (
+            title(one.method), one.labelled, len(one.dice), spread(one.dice),
+            ", ".join(f"{value:.1f}" for value in one.dice),
+            between(difference(one.method)) if compared else "",
+            spread(one.best_on_test.of("dice").mean(axis=1)),
+            "–" if np.isnan(distance := one.last.of("hd95").mean()) else f"{distance:.1f}",
+            published(one.method, one.labelled),
+        )  # fmt: skip
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
+
+
+def pages() -> dict[Path, str]:
+    """Each page with numbers of these results, as it should be."""
+    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
+    values: dict[str, Any] = {
+        name: globals()[name]
+        for name in ("row", "rows", "title", "difference", "between", "spread", "table")
+    }
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    found = {FINDINGS: template.render(values)}
+    for path in WITH_TABLE:
+        text = path.read_text(encoding="utf-8")
+        found[path] = BETWEEN.sub(lambda _: f"{BEGIN}\n\n{table()}\n\n{END}", text)
+    return found
+
+
+def draw(path: Path) -> None:
+    """Dice of every seed and the mean of each method, at the last checkpoint."""
+    shown = rows()[::-1]
+    figure, axes = plt.subplots(figsize=(8, 0.34 * len(shown) + 0.9), layout="constrained")
+    for place, one in enumerate(shown):
+        colour = "C3" if one.method == REFERENCE else "0.35"
+        axes.plot(one.dice, [place] * len(one.dice), "o", color=colour, alpha=0.7, markersize=6)
+        axes.plot(one.dice.mean(), place, "|", color=colour, markersize=16, markeredgewidth=2)
+    names = [f"{title(one.method)}, {one.labelled} labelled" for one in shown]
+    axes.set_yticks(range(len(shown)), names)
+    axes.set_xlabel("Dice (%) at the last checkpoint; points: seeds, strokes: their means")
+    axes.grid(axis="x", alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+
+
+if __name__ == "__main__":
+    for page, text in pages().items():
+        write_text(page, text)
+    draw(FIGURE)

@@ -1,0 +1,55 @@
+"""Every number of the findings is made from the committed scores, and its words hold."""
+
+import re
+import statistics
+
+import numpy as np
+import pytest
+
+from docs.tools.findings import FIGURE, RESULTS, difference, pages, row, rows, table, title
+from tests.recompute import mean, read
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_a_page_is_what_the_scores_make_of_it(page):
+    assert page.read_text(encoding="utf-8") == pages()[page], (
+        "run: .venv/bin/python docs/tools/findings.py"
+    )
+    assert table() in pages()[page]
+
+
+def test_every_committed_run_stands_in_the_table():
+    seeds = {path.parent for path in RESULTS.glob("la/*/*/*/record.json")}
+    assert sum(len(one.dice) for one in rows()) == len(seeds) > 20
+    assert FIGURE.is_file()
+
+
+def test_the_table_says_what_the_score_files_say_reckoned_in_another_way():
+    for one, line in zip(rows(), table().splitlines()[2:], strict=True):
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        runs = sorted((RESULTS / f"la/labelled-{one.labelled}/{one.method}").glob("seed-*"))
+        seeds = [mean(read(run / "last/scores.csv"), "dice", "strict") for run in runs]
+        assert cells[:3] == [title(one.method), str(one.labelled), str(len(seeds))]
+        found = [float(number) for number in re.findall(r"[\d.]+", cells[3])]
+        spread = [statistics.stdev(seeds)] if len(seeds) > 1 else []
+        assert found == pytest.approx([statistics.fmean(seeds), *spread], abs=0.051)
+        assert [float(cell) for cell in cells[4].split(", ")] == pytest.approx(seeds, abs=0.051)
+        if cells[5]:
+            ours = [mean(read(run / "last/scores.csv"), "dice", "strict")
+                    for run in sorted((RESULTS / "la/labelled-4/sgrs").glob("seed-*"))]  # fmt: skip
+            expected = statistics.fmean(ours) - statistics.fmean(seeds)
+            assert float(cells[5].split()[0]) == pytest.approx(expected, abs=0.051)
+
+
+def test_the_words_hold():
+    """What the template says without a number; when one of these fails, its sentence is to go."""
+    assert rows()[0].method == "sgrs"
+    for method in ("vnet", "mcf", "ssnet"):
+        assert difference(method).low > 0
+    assert difference("caml").low < 0
+    assert abs(row("sgrs").dice.mean() - row("vnet", 80).dice.mean()) < 5
+    assert row("sgrs_paper").dice.mean() < row("vnet").dice.mean()
+    gains = {method: row(method).gain for method in ("sgrs", "caml", "vnet", "mcnet_plus")}
+    spreads = {method: float(np.ptp(row(method).dice)) for method in gains}
+    assert max(gains, key=gains.__getitem__) == max(spreads, key=spreads.__getitem__)
+    assert all(gain > 0 for gain in gains.values())

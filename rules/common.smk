@@ -8,15 +8,20 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import get_args
 
+from snakemake.settings.enums import Quietness
+
 from sgrs_core.clock import bring_back
 from sgrs_core.experiment.configuration import ConfigError
 from sgrs_core.experiment.layout import Layout, any_of
+from sgrs_core.experiment.plan import Point
 from sgrs_core.experiment.planning import check_scans, load_plan
 from sgrs_core.experiment.schema import FigureKind
 from sgrs_core.experiment.settings import Selection
 from sgrs_core.experiment.splits import PARTS
 from sgrs_core.files import exclusive_lock
+from sgrs_core.monitoring.planned import planned_runs, write_planned
 from sgrs_core.reporting.html.contents import contents_of, files_of_runs, pages_of
+from sgrs_core.training.gpu import visible_gpus
 
 # A planned experiment is very many objects that all stay. Looking through them for garbage as often
 # as Python does by default takes an eighth of the time in which the paper's is planned.
@@ -81,10 +86,65 @@ if DELETES and workflow.is_main_process and Path(RESULTS).exists():
     work_alone()
 
 
+def label_of(wildcards, threads):
+    """What people call a run; with `threads`, so that no new name trains it anew."""
+    return LABELS[RUN.format(**vars(wildcards))]
+
+
+PLANNED = planned_runs(PLAN, LAYOUT)
+LABELS = {f"{RESULTS}/{run['folder']}": run["label"] for run in PLANNED}
+
+# Where Snakemake is to be quiet about rules, a line says what happens to a run instead.
+ANNOUNCER = None
+QUIET = Quietness.RULES in (workflow.output_settings.quiet or ())
+if QUIET and workflow.is_main_process and not workflow.dryrun:
+    from sgrs_core.monitoring.announcer import Announcer
+
+    ANNOUNCER = Announcer(PLANNED, Path(RESULTS))
+    for terminal in logger.handlers:
+        terminal.addFilter(ANNOUNCER.leaves)
+    logger.addHandler(ANNOUNCER)
+
+
+def trainings_at_once():
+    """How many trainings may work at the same time, as far as can be said beforehand."""
+    given = workflow.resource_settings
+    if not workflow.local_exec:
+        return given.nodes
+    places = given.cores // PLAN.experiment.training_threads
+    gpus = len(visible_gpus()) * PLAN.experiment.runs_per_gpu
+    return max(1, min(places, gpus or places))
+
+
+def asked_runs():
+    """The runs that this call's targets need, each with the selections that they need."""
+    asked = {}
+    for job in workflow.dag.jobs:
+        if job.rule.name in ("train", "evaluate"):
+            of = job.wildcards
+            point = Point(of.dataset, int(of.labelled), of.variant, int(of.seed))
+            asked.setdefault(point, set()).add(of.get("selection"))
+    return asked
+
+
+def conclude():
+    if ANNOUNCER:
+        ANNOUNCER.conclude()
+
+
 onstart:
     # Nothing was changed before.
     work_alone()
     bring_back([Path(RESULTS), Path(PLAN.experiment.data_folder)])
+    write_planned(Path(RESULTS), PLANNED, asked_runs(), trainings_at_once())
+
+
+onsuccess:
+    conclude()
+
+
+onerror:
+    conclude()
 
 
 wildcard_constraints:

@@ -33,5 +33,6 @@ rule train:
         preparation=lambda wildcards: PLAN.preparation_of_new(wildcards.dataset),
         unfinished=LAYOUT.unfinished,
         results=lambda wildcards: RESULTS,
+        label=label_of,
     script:
         "../workflow_scripts/train.py"

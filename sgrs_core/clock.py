@@ -1,7 +1,7 @@
-"""A clock that was set back leaves files from the future.
+"""Durations in words, and clocks that were set back.
 
-A workflow engine that compares times would then find every new result older than its input, and
-would make it again, or throw it away.
+A clock that was set back leaves files from the future. A workflow engine that compares times would
+then find every new result older than its input, and would make it again, or throw it away.
 """
 
 import logging
@@ -47,3 +47,14 @@ def _files_below(folder: Path) -> Iterable[Path]:
     for root, _, names in os.walk(folder):
         yield Path(root)
         yield from (Path(root) / name for name in names)
+
+
+def in_words(seconds: float) -> str:
+    """A duration as people say it: `42 s`, `12 min`, `5 h 30 min`, `2 d 3 h`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"

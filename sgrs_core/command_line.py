@@ -1,4 +1,4 @@
-"""`sgrs predict` and `sgrs evaluate`: a trained model on scans of one's own.
+"""`sgrs predict` and `sgrs evaluate`: a trained model on scans of one's own. `sgrs status`.
 
 python -m sgrs_core.command_line does the same. Every failure is one line on standard error.
 """
@@ -37,6 +37,12 @@ the label's) of a mask against a label on the same voxels; their axes may be sto
 Distances are in voxels, as published."""
 
 
+STATUS = """\
+Every run of an experiment: its state, how far it is, how long it still takes; what failed and which
+log says why; how long all of it still takes. Files are only read: ask while Snakemake works, after
+it was killed, or on another machine that sees the folder. More: docs/monitoring.md"""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what a command line says. Returns 0, 1 after a failure, 130 after Ctrl-C."""
     options = parser().parse_args(arguments)
@@ -53,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """All options of both commands."""
+    """All options of all commands."""
     layout = argparse.RawDescriptionHelpFormatter
     top = argparse.ArgumentParser(prog="sgrs", description="Trained models on scans of one's own.")
     top.add_argument("--version", action="version", version=__version__)
@@ -97,6 +103,16 @@ def parser() -> argparse.ArgumentParser:
     two.add_argument(
         "--foreground", nargs="+", type=int, default=(), metavar="VALUE",
         help="the label's values that count (default: all but 0)",
+    )  # fmt: skip
+
+    three = commands.add_parser(
+        "status", help="how far an experiment is", description=STATUS, formatter_class=layout
+    )
+    three.set_defaults(command=status)
+    three.add_argument("results", type=Path, metavar="RESULTS", help="results/<experiment>")
+    three.add_argument(
+        "--watch", nargs="?", type=float, const=5.0, metavar="SECONDS",
+        help="show it again every so many seconds (5), until Ctrl-C",
     )  # fmt: skip
     return top
 
@@ -144,6 +160,14 @@ def evaluate(options: argparse.Namespace) -> int:
         print(f"{name:8}{100 * scores[name]:8.2f} %")
     for name in ("hd95", "asd"):
         print(f"{name:8}{scores[name]:8.2f} voxels of {voxel} mm")
+    return 0
+
+
+def status(options: argparse.Namespace) -> int:
+    """Print an experiment's status, once or again and again."""
+    from sgrs_core.monitoring.status import watch
+
+    watch(options.results, options.watch)
     return 0
 
 

@@ -8,8 +8,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from sgrs_core.clock import in_words
+
 logger = logging.getLogger(__name__)
 SECONDS_BETWEEN_LINES = 30.0
+SECONDS_BETWEEN_DRAWINGS = 1.0  # of bars; several trainings may share a terminal
 
 
 def log_to(file: str | Path) -> None:
@@ -35,23 +38,31 @@ def _log_and_print(kind: type[BaseException], error: BaseException, traceback: o
     print(f"{kind.__name__}: {error}", file=sys.stderr)
 
 
-def follow(done: int, total: int, summary: Callable[[], str]) -> Iterator[int]:
+def follow(done: int, total: int, summary: Callable[[], str], label: str = "") -> Iterator[int]:
     """Yield done + 1 ... total, showing rate, remaining time and `summary()` on the way.
 
-    The bar appears where standard error is a terminal; the log always gets a line now and then.
+    Where standard error is a terminal, a bar with the label; elsewhere a line for each tenth, if
+    there is a label. The log always gets a line now and then. Lines of one kind are at least
+    SECONDS_BETWEEN_LINES apart.
     """
-    started = last_line = time.monotonic()
-    hidden = not sys.stderr.isatty()
-    with tqdm(total=total, initial=done, unit="it", disable=hidden, dynamic_ncols=True) as bar:
+    started = last_logged = last_printed = time.monotonic()
+    piped, tenth = not sys.stderr.isatty(), 10 * done // total
+    bar = tqdm(
+        total=total, initial=done, desc=label, unit="it", disable=piped, dynamic_ncols=True,
+        mininterval=SECONDS_BETWEEN_DRAWINGS, leave=False,
+    )  # fmt: skip
+    with bar:
         for step in range(done + 1, total + 1):
             yield step
             bar.set_postfix_str(summary(), refresh=False)
             bar.update()
             now = time.monotonic()
-            if now - last_line >= SECONDS_BETWEEN_LINES or step == total:
-                last_line = now
-                rate = (step - done) / max(now - started, 1e-9)
-                logger.info(
-                    "%d/%d, %.2f per second, %.0f s left, %s",
-                    step, total, rate, (total - step) / rate, summary(),
-                )  # fmt: skip
+            rate = (step - done) / max(now - started, 1e-9)
+            pace = f"{rate:.3g} per second, {in_words((total - step) / rate)} left, {summary()}"
+            if now - last_logged >= SECONDS_BETWEEN_LINES or step == total:
+                last_logged = now
+                logger.info("%d/%d, %s", step, total, pace)
+            due = 10 * step // total > tenth and now - last_printed >= SECONDS_BETWEEN_LINES
+            if piped and label and due and step < total:
+                tenth, last_printed = 10 * step // total, now
+                print(f"{label}: {step:,} of {total:,} iterations, {pace}", file=sys.stderr)

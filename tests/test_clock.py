@@ -6,7 +6,7 @@ import time
 import pytest
 from hypothesis import given, strategies
 
-from sgrs_core.clock import bring_back
+from sgrs_core.clock import bring_back, in_words
 
 HOURS = strategies.floats(-100, 100)
 
@@ -63,3 +63,8 @@ def test_files_that_other_jobs_write_and_remove_meanwhile_do_no_harm(tmp_path):
         finally:
             other.kill()
     assert set(changed) == {0}
+
+
+def test_durations_are_said_as_people_say_them():
+    spoken = {42: "42 s", 393: "7 min", 5400: "90 min", 19_800: "5 h 30 min", 183_600: "2 d 3 h"}
+    assert {seconds: in_words(seconds) for seconds in spoken} == spoken

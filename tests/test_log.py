@@ -1,11 +1,13 @@
 """A job's messages: all of them in its log, and on the terminal what a user should see."""
 
+import io
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from sgrs_core import log as log_module
 from tests.places import PROJECT
 
 PROGRAM = """
@@ -55,3 +57,28 @@ def test_a_second_attempt_adds_to_the_log(log: Path) -> None:
     printed(log)
     printed(log)
     assert log.read_text(encoding="utf-8").count("on its way") == 2
+
+
+def followed(monkeypatch, seconds_per_step: float, label: str) -> list[str]:
+    """What 40 steps that take so long print where standard error is no terminal."""
+    now = [0.0]
+    monkeypatch.setattr(log_module.time, "monotonic", lambda: now[0])
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    for _ in log_module.follow(0, 40, lambda: "loss 0.5", label):
+        now[0] += seconds_per_step
+    return stream.getvalue().splitlines()
+
+
+def test_without_a_terminal_each_tenth_is_a_line_that_says_which_run(monkeypatch) -> None:
+    lines = followed(monkeypatch, 10, "SGRS-Net, LA, 4 labelled, seed 0")
+    assert [line.split(":")[1].split()[0] for line in lines] == [str(n) for n in range(4, 40, 4)]
+    assert lines[4] == (
+        "SGRS-Net, LA, 4 labelled, seed 0: 20 of 40 iterations, "
+        "0.1 per second, 3 min left, loss 0.5"
+    )
+
+
+def test_a_short_run_and_one_without_a_name_print_no_lines(monkeypatch) -> None:
+    assert followed(monkeypatch, 0.5, "V-Net") == []
+    assert followed(monkeypatch, 10, "") == []

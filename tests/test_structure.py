@@ -11,7 +11,8 @@ PACKAGE = PROJECT / "sgrs_core"
 # Who may import whom: each stage those above it, none below.
 ORDER = (
     "files", "digests", "clock", "log", "experiment", "data", "phantoms", "networks", "losses",
-    "methods", "evaluation", "training", "reporting", "command_line",
+    "methods", "evaluation", "training", "reporting", "monitoring",
+    "command_line",
 )  # fmt: skip
 MODULES = {
     ".".join(file.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__"): file

@@ -1,6 +1,8 @@
 """Train one run, from the start or from where an earlier attempt was stopped."""
 
 import logging
+import os
+import platform
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +18,8 @@ from sgrs_core.experiment.run import Run
 from sgrs_core.files import exclusive_lock, sha256_of_all
 from sgrs_core.log import log_to
 from sgrs_core.training.gpu import gpu_for
-from sgrs_core.training.loop import train, write_log
+from sgrs_core.training.log_file import write_log
+from sgrs_core.training.loop import train
 from sgrs_core.training.record import is_record_of, write_record
 from sgrs_core.training.signals import defer_signals
 from sgrs_core.training.tensorboard import tensorboard_for
@@ -29,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 def main(snakemake: "Snakemake") -> None:
     log_to(snakemake.log[0])
+    logger.info("process %d on %s", os.getpid(), platform.node())  # `sgrs status` looks for it
     torch.set_num_threads(snakemake.threads)
     run = Run.from_description(snakemake.params.run)
     files = {Path(file).stem: Path(file) for file in snakemake.params.volumes}
@@ -48,7 +52,13 @@ def main(snakemake: "Snakemake") -> None:
         with events as on_row, gpu, defer_signals() as asked_to_stop:
             unfinished = Path(snakemake.params.unfinished)
             trained = train(
-                run, lambda scan: read_volume(files[scan]), unfinished, asked_to_stop, scans, on_row
+                run,
+                lambda scan: read_volume(files[scan]),
+                unfinished,
+                asked_to_stop,
+                scans,
+                on_row,
+                snakemake.params.label,
             )
         learnt_from = [files[scan] for scan in (*run.labelled, *run.unlabelled)]
         input_spec = input_spec_of(snakemake.params.preparation, learnt_from)

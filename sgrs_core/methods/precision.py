@@ -5,6 +5,7 @@ What is computed stands in the methods; nothing here changes it but for rounding
 
 import logging
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -18,11 +19,15 @@ logger = logging.getLogger(__name__)
 
 
 def choose_device(name: str) -> torch.device:
-    """The device asked for; `auto` is CUDA where there is one, else, with a warning, the CPU."""
+    """The device asked for; `auto` is CUDA where there is one, else the CPU.
+
+    With a warning if this machine has an NVIDIA card.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
         if name == "cpu":
-            logger.warning("torch sees no CUDA device, and device: auto takes the CPU then")
+            level = logging.WARNING if shutil.which("nvidia-smi") else logging.INFO
+            logger.log(level, "torch sees no CUDA device, and device: auto takes the CPU then")
     if name == "cuda" and not torch.cuda.is_available():
         raise RuntimeError("device cuda: torch sees no CUDA device; ask for cpu or auto")
     logger.info("computing on %s with %d threads", name, torch.get_num_threads())

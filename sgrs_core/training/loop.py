@@ -6,7 +6,6 @@ and a checkpoint holds all state, so a run that was killed and started again end
 the same bits as one that was not.
 """
 
-import csv
 import logging
 import math
 import time
@@ -26,7 +25,6 @@ from sgrs_core.evaluation.metrics import dice
 from sgrs_core.evaluation.scoring import predict_score
 from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.settings import Selection, TrainingSettings
-from sgrs_core.files import atomic
 from sgrs_core.log import follow
 from sgrs_core.methods import new_method, seed_everything
 from sgrs_core.methods.base import Method, StepOutput
@@ -40,6 +38,7 @@ from sgrs_core.methods.precision import (
 )
 from sgrs_core.training.checkpoint import Best, Progress, resume, save
 from sgrs_core.training.diagnostics import diagnose
+from sgrs_core.training.log_file import GrowingLog
 from sgrs_core.training.record import processor
 from sgrs_core.training.signals import StoppedError
 from sgrs_core.training.tensorboard import OnRow
@@ -63,15 +62,17 @@ def train(
     asked_to_stop: Callable[[], str | None] = lambda: None,
     scans_sha256: str = "",
     on_row: OnRow = lambda row: None,
+    label: str = "",
 ) -> Trained:
     """Train from the start, or from the newest checkpoint in the folder `unfinished`.
 
-    read: gives the prepared scan of a name. Checkpoints and log in the folder are brought up to
-    date every `checkpoint_every` iterations. asked_to_stop: None, or by whom; then the run saves a
-    checkpoint after its iteration and raises StoppedError. scans_sha256: what the scans are; a
+    read: gives the prepared scan of a name. The folder gets a checkpoint every `checkpoint_every`
+    iterations, and the log's rows as they come. asked_to_stop: None, or by whom; then the run saves
+    a checkpoint after its iteration and raises StoppedError. scans_sha256: what the scans are; a
     checkpoint of other ones is not gone on from. on_row: told of the log's rows as they come, after
-    a resume of all that there are. Raises FloatingPointError, naming iteration and term, when a
-    loss is not finite; the last good checkpoint stays.
+    a resume of all that there are. label: what its progress bar is called. Raises
+    FloatingPointError, naming iteration and term, when a loss is not finite; the last good
+    checkpoint stays.
     """
     settings = run.training
     device = choose_device(settings.device)
@@ -81,6 +82,7 @@ def train(
     progress = resume(unfinished, identity, method, optimizers)
     for row in progress.rows:
         on_row(row)
+    log = GrowingLog(unfinished / "log.csv", progress.rows)
     progress.costs.begin(machine(device))
     sampler = new_sampler(run, method, read, device)
     selection_volumes = {
@@ -89,7 +91,8 @@ def train(
         if names
     }
     with precision_context(settings.precision), keep_freed_memory():
-        for iteration in follow(progress.iteration, settings.iterations, lambda: summary(progress)):
+        steps = follow(progress.iteration, settings.iterations, lambda: summary(progress), label)
+        for iteration in steps:
             started = time.monotonic()
             seed_everything(run.seed, iteration)
             sample = sampler.draw(iteration)
@@ -100,6 +103,7 @@ def train(
             last = iteration == settings.iterations
             if last or iteration % settings.log_every == 0:
                 progress.rows.append(log_row(iteration, output, sample))
+                log.append_last()
                 on_row(progress.rows[-1])
             if last or is_competing(iteration, settings):
                 update_best(progress, method, selection_volumes, run, device)
@@ -108,7 +112,6 @@ def train(
             if last or by or iteration % settings.checkpoint_every == 0:
                 progress.costs.note_work(on_gpu=device.type == "cuda")
                 save(unfinished, identity, method, optimizers, progress)
-                write_log(unfinished / "log.csv", progress.rows)
             if by and not last:
                 raise StoppedError(
                     f"{by} after iteration {iteration} of {settings.iterations}: "
@@ -208,15 +211,6 @@ def log_row(iteration: int, output: StepOutput, sample: Sample) -> dict[str, flo
     return {"iteration": iteration, "loss": output.loss.item(), **terms, **hidden}
 
 
-def write_log(path: Path, rows: list[dict[str, float]]) -> None:
-    """One line per logged iteration, one column per number; blank where a row lacks it."""
-    columns = dict.fromkeys(name for row in rows for name in row)  # in the order of appearance
-    with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(columns))
-        writer.writeheader()
-        writer.writerows(rows)
-
-
 def is_competing(iteration: int, settings: TrainingSettings) -> bool:
     """Whether this iteration's weights take part in the choice of a checkpoint."""
     started = iteration >= settings.selection_from
@@ -293,7 +287,7 @@ def machine(device: torch.device) -> str:
 
 def summary(progress: Progress) -> str:
     """The last logged loss, for the progress bar."""
-    return f"loss {progress.rows[-1]['loss']:.4f}" if progress.rows else ""
+    return f"loss {progress.rows[-1]['loss']:.4f}" if progress.rows else "no loss yet"
 
 
 def copy_weights(method: Method, prefixes: tuple[str, ...] = ("",)) -> dict[str, torch.Tensor]:

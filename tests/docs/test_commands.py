@@ -95,6 +95,11 @@ STAND_INS = [
         "",
         "needs SLURM and running jobs: tests/cluster",
     ),
+    StandIn(
+        r"\.venv/bin/sgrs status results/paper",
+        ".venv/bin/sgrs status --help",
+        "needs the paper's experiment: tests/test_status.py",
+    ),
 ]
 
 # The demo with two methods and trainings of a few iterations.

@@ -188,6 +188,21 @@ def test_the_log_holds_terms_and_diagnostics_every_few_iterations(run, tmp_path)
     assert header.split(",")[:3] == ["iteration", "loss", "labelled_cross_entropy"]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("stop", [2, 5, 8])
+def test_the_log_grows_with_each_row_and_is_the_same_bytes_after_a_resume(
+    stop, run, tmp_path, monkeypatch
+):
+    run = replace(run, method="bcp", settings={"pretraining": 4 / 8})  # a column comes later
+    train(run, read, tmp_path / "whole")
+    train_until(run, tmp_path / "parts", stop, monkeypatch)
+    log = tmp_path / "parts/log.csv"
+    rows = log.read_text().splitlines()[1:] if log.exists() else []
+    assert [int(row.split(",")[0]) for row in rows] == list(range(2, stop, 2))
+    train(run, read, tmp_path / "parts")
+    assert log.read_bytes() == (tmp_path / "whole/log.csv").read_bytes()
+
+
 def test_what_a_stage_does_not_log_stays_blank_in_its_rows(run, tmp_path):
     two_stages = replace(run, method="bcp", settings={"pretraining": 4 / 8})
     trained = train(two_stages, read, tmp_path)

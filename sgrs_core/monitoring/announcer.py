@@ -1,0 +1,105 @@
+"""What Snakemake's terminal shows of an experiment: a line for each start and end that matters.
+
+Snakemake tells of every job, with its files, in a dozen lines. Where it is quiet about rules, this
+handler of its log says which run is trained and evaluated, and which job failed and why.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from sgrs_core.clock import in_words
+from sgrs_core.monitoring.traces import checkpointed, failure, last_loss, mean_dice, read_messages
+
+# What Snakemake says of each job although it is quiet about rules; the last has no event.
+HIDDEN = {LogEvent.JOB_STARTED, LogEvent.JOB_FINISHED}
+SELECTS = "Select jobs to execute..."
+KEYS = ("dataset", "labelled", "variant", "seed")
+Job = tuple[str, Mapping[str, str], Mapping[str, Any] | None]  # rule, wildcards, run
+
+
+class Announcer(logging.Handler):
+    """Says on standard error what happens to the runs of an experiment, `planned_runs`."""
+
+    def __init__(self, runs: Sequence[Mapping[str, Any]], results: Path) -> None:
+        super().__init__()
+        self.runs = {tuple(str(run[key]) for key in KEYS): run for run in runs}
+        self.results = results
+        self.jobs: dict[int, Job] = {}
+        self.failed: dict[str, None] = {}  # logs, in order
+        self.tenth = 0
+
+    def leaves(self, record: logging.LogRecord) -> bool:
+        """Whether Snakemake's own terminal should show a record; a filter for its handler."""
+        event = getattr(record, "event", None)
+        if event == LogEvent.PROGRESS:  # at each tenth
+            before, self.tenth = self.tenth, 10 * vars(record)["done"] // vars(record)["total"]
+            return self.tenth > before
+        return event not in HIDDEN and record.getMessage() != SELECTS
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say what there is to say of a record; of most, nothing."""
+        try:
+            about = vars(record)
+            match about.get("event"):
+                case LogEvent.JOB_INFO:
+                    self._started(about)
+                case LogEvent.JOB_FINISHED:
+                    self._finished(*self.jobs.pop(about["job_id"]))
+                case LogEvent.JOB_ERROR:
+                    self._failed(about)
+        except Exception:
+            self.handleError(record)  # what is said must not stop what is done
+
+    def _started(self, about: Mapping[str, Any]) -> None:
+        place = {key: str(value) for key, value in (about["wildcards"] or {}).items()}
+        run = self.runs.get(tuple(place.get(key, "") for key in KEYS))
+        self.jobs[about["jobid"]] = (about["rule_name"], place, run)
+        if run and about["rule_name"] == "train":
+            doing = "training" if about["local"] else "submitted"
+            done = checkpointed(self.results / run["folder"] / "unfinished")
+            after = f", going on after {done:,}" if done else ""
+            say(f"{run['label']}: {doing}, {run['iterations']:,} iterations{after}")
+
+    def _finished(self, rule: str, place: Mapping[str, str], run: Mapping[str, Any] | None) -> None:
+        if not run:
+            return
+        folder = self.results / run["folder"]
+        if rule == "train":
+            record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+            took = in_words(record["training"]["seconds"])
+            say(f"{run['label']}: trained in {took}, loss {last_loss(folder / 'log.csv'):.2f}")
+        if rule == "evaluate":
+            dice = mean_dice(folder / place["selection"] / "scores.csv")
+            say(f"{run['label']}: evaluated, Dice {dice:.2f} % ({place['selection']})")
+
+    def _failed(self, about: Mapping[str, Any]) -> None:
+        rule, place, run = self.jobs.get(about["jobid"], (about["rule_name"], {}, None))
+        of = run["label"] if run else ", ".join(place.values())
+        say(f"FAILED: {rule}{f' of {of}' if of else ''}")
+        for log in about["log"]:
+            file = Path(log.split(" (")[0])  # Snakemake adds what it knows of a path
+            why = failure(read_messages(file))
+            say(
+                f"  {why or 'ended without a word; was it killed, or out of memory?'}\n  log: {log}"
+            )
+            self.failed[str(log)] = None
+
+    def conclude(self) -> None:
+        """Say what failed, and where that lies which a user came for."""
+        if self.failed:
+            say(f"{len(self.failed)} failed; the logs:", *(f"  {log}" for log in self.failed))
+        for name in ("tables", "figures", "report.html"):
+            if (self.results / name).exists():
+                say(f"{name.removesuffix('.html').capitalize()}: {self.results / name}")
+
+
+def say(*lines: str) -> None:
+    """Lines on standard error, over a bar where it is a terminal."""
+    start = "\r\033[K" if sys.stderr.isatty() else ""
+    print(*(f"{start}{line}" for line in lines), sep="\n", file=sys.stderr, flush=True)

@@ -1,0 +1,66 @@
+"""`runs.json`: which runs an experiment is made of, for those who see only its results folder."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sgrs_core.experiment.layout import Layout
+from sgrs_core.experiment.plan import Plan, Point
+from sgrs_core.files import write_text
+
+NAME = "runs.json"
+Asked = Mapping[Point, Collection[str | None]]
+
+
+def write_planned(
+    results: Path, runs: Iterable[Mapping[str, Any]], asked: Asked, at_once: int
+) -> None:
+    """Write `planned_runs` to the results folder, whole or not at all.
+
+    asked: the runs and their selections that this start of the workflow was asked for; of a run
+    that it was not, all selections are noted. at_once: how many trainings it may run together.
+    """
+    noted = []
+    for run in runs:
+        point = Point(*(run[key] for key in Point._fields))
+        wanted = [name for name in run["selections"] if name in asked.get(point, ())]
+        noted.append({**run, "asked": point in asked, "selections": wanted or run["selections"]})
+    described = {"experiment": results.name, "at_once": at_once, "runs": noted}
+    write_text(results / NAME, json.dumps(described, indent=1) + "\n")
+
+
+def planned_runs(plan: Plan, layout: Layout) -> list[dict[str, Any]]:
+    """Each run of an experiment: what it is, how people call it, and where it lies.
+
+    folder: below the results folder, so that a copy of the results or another machine's view of
+    them can be read likewise.
+    """
+    titles = {point: plan.title(row) for point, row in plan.rows.items()}
+    named = Counter((*point[:2], point.seed, title) for point, title in titles.items())
+    runs = []
+    for point, row in plan.rows.items():
+        title = titles[point]
+        # Rows of several tables may share one; the plain method keeps it.
+        if named[*point[:2], point.seed, title] > 1 and point.variant != row.method:
+            title = f"{title} ({point.variant})"
+        dataset = short(plan.dataset(point.dataset).title)
+        runs.append(
+            {
+                **point._asdict(),
+                "title": title,
+                "label": f"{title}, {dataset}, {point.labelled} labelled, seed {point.seed}",
+                "iterations": plan.layered("training", point.dataset, row)["iterations"],
+                "selections": list(plan.selections(point.dataset)),
+                "folder": layout.run.format(**point._asdict()).removeprefix(f"{layout.results}/"),
+            }
+        )
+    return runs
+
+
+def short(title: str) -> str:
+    """The abbreviation in a data set's title, `LA` in `Left atrium (LA)`; else the title."""
+    found = re.search(r"\(([A-Z0-9]{2,})\)$", title)
+    return found[1] if found else title

@@ -1,0 +1,171 @@
+"""`sgrs status`: every run of an experiment, what failed and why, and how long all still takes.
+
+Remaining time. A run's remaining iterations take what its own take now, or else the mean of this
+experiment's runs that are most like it: of the same method and data set, of the same data set, of
+any. Evaluations take the mean of those that were measured, likewise. The trainings at work come
+first, then the others in turn, each on the first place that is free; there are as many places as
+the workflow noted when it started, or as trainings are at work.
+"""
+
+import heapq
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from sgrs_core.clock import in_words
+from sgrs_core.monitoring.planned import NAME
+from sgrs_core.monitoring.traces import (
+    Trace,
+    evaluation_seconds,
+    failure,
+    read_messages,
+    read_trace,
+)
+
+HEAD = ("data set", "labelled", "method", "seed", "state", "iteration", "per second", "left")
+NUMBERS = (1, 3, 5, 6, 7)  # columns that end together
+NOT_ASKED = "not asked for"  # by the workflow's last start: counted, but not shown
+OPEN = {"waiting", "training", "stopped", "failed", "trained"}
+
+
+@dataclass(frozen=True)
+class Known:
+    """A run of `runs.json` and what its files say; what it still takes, None where unknown."""
+
+    run: Mapping[str, Any]
+    trace: Trace
+    left: float | None = None
+
+    @property
+    def state(self) -> str:
+        """The trace's; `not asked for` where no start of the workflow wants the run."""
+        idle = self.trace.state == "waiting" and not self.run["asked"]
+        return NOT_ASKED if idle else self.trace.state
+
+
+def watch(results: Path, seconds: float | None, show: Callable[[str], object] = print) -> None:
+    """Show a results folder's status, again and again after so many seconds if they are given."""
+    while True:
+        text = status(results)
+        show(f"\033[H\033[2J{text}" if seconds else text)
+        if not seconds:
+            return
+        time.sleep(seconds)
+
+
+def status(results: Path) -> str:
+    """All of it as text. Raises ValueError where the workflow has not noted its plan."""
+    try:
+        planned = json.loads((results / NAME).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(
+            f"{results}: no {NAME} here, which Snakemake writes when it starts; "
+            "name the folder results/<experiment>"
+        ) from None
+    runs = [Known(run, read_trace(run, results)) for run in planned["runs"]]
+    runs = [Known(one.run, one.trace, left_of(one, runs, results)) for one in runs]
+    counts = Counter(one.state for one in runs)
+    shown = [one for one in runs if one.state != NOT_ASKED]
+    states = ", ".join(f"{number} {state}" for state, number in counts.items())
+    parts = [
+        f"{planned['experiment']}: {len(runs)} runs: {states}",
+        table([HEAD, *map(cells, shown)]),
+        remaining(runs, planned["at_once"]),
+        *failures(runs, results),
+    ]
+    return "\n\n".join(parts)
+
+
+def left_of(one: Known, runs: Sequence[Known], results: Path) -> float | None:
+    """Seconds of training and evaluation that a run still takes; None where nothing is known."""
+    if one.state not in OPEN:
+        return 0.0
+    training = 0.0
+    if todo := one.run["iterations"] - one.trace.iteration:
+        pace = one.trace.seconds or most_alike(one, ((two, two.trace.seconds) for two in runs))
+        if pace is None:
+            return None
+        training = todo * pace
+    measured = (
+        (two, evaluation_seconds(results / two.run["folder"] / name))
+        for two in runs
+        for name in two.run["selections"]
+    )
+    unscored = len(one.run["selections"]) - one.trace.evaluated
+    return training + unscored * (most_alike(one, measured) or 0.0)
+
+
+def most_alike(one: Known, values: Iterable[tuple[Known, float | None]]) -> float | None:
+    """The mean of the values of those runs that are most like one; None where there are none."""
+    known = [(two.run, value) for two, value in values if value is not None]
+    for keys in (("dataset", "variant"), ("dataset",), ()):
+        alike = [value for run, value in known if all(run[key] == one.run[key] for key in keys)]
+        if alike:
+            return fmean(alike)
+    return None
+
+
+def remaining(runs: Sequence[Known], noted: int) -> str:
+    """How long the whole experiment still takes, and from what this is reckoned."""
+    todo = [one for one in runs if one.state in OPEN]
+    if not todo:
+        return "Nothing is left to train or to evaluate."
+    active = sum(one.state == "training" for one in runs)
+    known = [one.left for one in sorted(todo, key=lambda one: one.state != "training")]
+    places = [0.0] * max(noted, active, 1)
+    for left in known:
+        heapq.heapreplace(places, places[0] + (left or 0.0))
+    unknown = known.count(None)
+    if unknown == len(known):
+        return "Left: not known before a training has run for half a minute."
+    at = datetime.now() + timedelta(seconds=max(places))
+    when = f", until {at:%a %H:%M}" if active else ", once it is started again"
+    measured = sum(one.trace.seconds is not None for one in runs)
+    return (
+        f"Left: about {in_words(max(places))}{when}; {len(places)} at a time, "
+        f"by the pace of {measured} of these runs"
+        + (f"; without {unknown} of unknown pace" if unknown else "")
+    )
+
+
+def cells(one: Known) -> tuple[str, ...]:
+    """A run's line of the table."""
+    run, trace = one.run, one.trace
+    return (
+        *(str(run[key]) for key in ("dataset", "labelled", "title", "seed")),
+        one.state,
+        f"{trace.iteration:,} of {run['iterations']:,}",
+        f"{1 / trace.seconds:.3g}" if trace.seconds else "",
+        "?" if one.left is None else in_words(one.left) if one.left else "",
+    )
+
+
+def table(lines: Sequence[Sequence[str]]) -> str:
+    """Lines of cells as text, columns as wide as they must be."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if number in NUMBERS else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def failures(runs: Sequence[Known], results: Path) -> list[str]:
+    """Each failed job with its error and the log that tells the whole story."""
+    failed = [
+        f"{one.run['label']}: {one.trace.reason}\n  {one.trace.log}"
+        for one in runs
+        if one.state == "failed"
+    ]
+    for log in sorted((results / "logs").rglob("*.log")):  # of scans, tables, figures
+        if why := failure(read_messages(log)):
+            failed.append(f"{log.relative_to(results / 'logs').with_suffix('')}: {why}\n  {log}")
+    return ["Failed:\n" + "\n".join(failed)] if failed else []

@@ -1,0 +1,236 @@
+"""`sgrs status`: states, iterations and remaining times, read from the files of small real runs."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sgrs_core.command_line import main
+from sgrs_core.monitoring.status import Known, remaining, status
+from sgrs_core.monitoring.traces import Trace, last_row, process_works, read_trace
+from tests.places import PROJECT
+
+# A training as workflow_scripts/train.py does it: the run's folder, iterations, learning rate.
+PROGRAM = """
+import logging, os, platform, shutil, sys
+from pathlib import Path
+import numpy as np
+from sgrs_core.data.volumes import Volume
+from sgrs_core.experiment.run import Run
+from sgrs_core.experiment.settings import InferenceSettings, TrainingSettings
+from sgrs_core.log import log_to
+from sgrs_core.training.log_file import write_log
+from sgrs_core.training.loop import train
+from sgrs_core.training.record import write_record
+from sgrs_core.training.signals import defer_signals
+
+folder, iterations, rate = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+
+def read(name):
+    image = np.random.default_rng(0).normal(size=(20, 20, 20)).astype(np.float32)
+    return Volume(image, (image > 1).astype(np.uint8))
+
+log_to(folder / "train.log")
+logging.info("process %d on %s", os.getpid(), platform.node())
+training = TrainingSettings(
+    iterations=iterations, patch=(16, 16, 16), base_filters=2, learning_rate=rate,
+    ramp_iterations=4, ramp_block=1, channels_last=False, device="cpu",
+    checkpoint_every=7, log_every=2, augmentation="none",
+)
+inference = InferenceSettings((16, 16, 16), (16, 16, 16), 8)
+run = Run("vnet", {}, training, inference, 0, ("a", "b"), (), {"last": ()})
+with defer_signals() as asked_to_stop:
+    trained = train(run, read, folder / "unfinished", asked_to_stop)
+write_log(folder / "log.csv", trained.rows)
+write_record(folder / "record.json", run, trained.facts)
+shutil.rmtree(folder / "unfinished")
+"""
+ENDLESS = 1_000_000
+ITERATIONS = {"finished": 10, "failed": 1000}
+NAMES = ("finished", "running", "killed", "asked", "failed", "waiting")
+
+
+def planned(name: str) -> dict:
+    """A line of runs.json."""
+    return {
+        "dataset": "la", "labelled": 4, "variant": name, "seed": 0, "title": name,
+        "label": f"{name}, LA, 4 labelled, seed 0", "asked": True, "selections": ["last"],
+        "iterations": ITERATIONS.get(name, ENDLESS), "folder": f"la/labelled-4/{name}/seed-0",
+    }  # fmt: skip
+
+
+def folder_of(results: Path, name: str) -> Path:
+    return results / planned(name)["folder"]
+
+
+def start(results: Path, name: str, rate: float = 0.01) -> subprocess.Popen:
+    arguments = [folder_of(results, name), planned(name)["iterations"], rate]
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *map(str, arguments)],
+        cwd=PROJECT, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def wait_for(condition, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it does not happen"
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """An experiment with a run in each state; one is being trained all the time."""
+    results = tmp_path_factory.mktemp("results") / "small"
+    rates = {"failed": 1e30}
+    processes = {name: start(results, name, rates.get(name, 0.01)) for name in NAMES[:-1]}
+    try:
+        for name in ("running", "killed", "asked"):
+            unfinished = folder_of(results, name) / "unfinished"
+            wait_for(lambda folder=unfinished: any(folder.glob("checkpoint-*.pt")))
+        processes["killed"].send_signal(signal.SIGKILL)
+        processes["asked"].send_signal(signal.SIGTERM)
+        for name in ("finished", "killed", "asked", "failed"):
+            processes[name].wait(120)
+        described = {"experiment": "small", "at_once": 2, "runs": [planned(one) for one in NAMES]}
+        (results / "runs.json").write_text(json.dumps(described))
+        yield results
+    finally:
+        for process in processes.values():
+            process.kill()
+            process.wait()
+
+
+def trace(results: Path, name: str) -> Trace:
+    return read_trace(planned(name), results)
+
+
+@pytest.mark.parametrize(
+    ("name", "state"),
+    [
+        ("finished", "trained"),
+        ("running", "training"),
+        ("killed", "stopped"),
+        ("asked", "stopped"),
+        ("failed", "failed"),
+        ("waiting", "waiting"),
+    ],
+)
+def test_each_state_is_told_from_files_alone(results, name, state):
+    assert trace(results, name).state == state
+
+
+def test_a_run_is_evaluated_when_the_scores_of_all_its_selections_are_there(results, tmp_path):
+    folder = folder_of(tmp_path, "finished")
+    shutil.copytree(folder_of(results, "finished"), folder)
+    run = {**planned("finished"), "selections": ["last", "best_on_test"]}
+    (folder / "last").mkdir()
+    (folder / "last/scores.csv").write_text("scan,dice\na,0.5\n")
+    assert read_trace(run, tmp_path).state == "trained"
+    assert read_trace(planned("finished"), tmp_path).state == "evaluated"
+
+
+def test_a_run_recorded_with_other_iterations_waits_to_be_trained_anew(results):
+    run = {**planned("finished"), "iterations": 20}
+    assert read_trace(run, results).state == "waiting"
+
+
+def test_a_running_training_is_seen_to_go_on_between_its_checkpoints(results):
+    seen = trace(results, "running").iteration
+    wait_for(lambda: trace(results, "running").iteration > seen)
+
+
+def test_a_stopped_run_is_as_far_as_its_newest_checkpoint(results):
+    iteration = trace(results, "killed").iteration
+    assert iteration > 0
+    assert iteration % 7 == 0
+
+
+def test_what_failed_is_named_with_its_reason_and_its_log(results):
+    text = status(results)
+    assert "6 runs: 1 trained, 1 training, 2 stopped, 1 failed, 1 waiting" in text
+    failed = text[text.index("Failed:") :]
+    assert "failed, LA, 4 labelled, seed 0: FloatingPointError: iteration" in failed
+    assert str(folder_of(results, "failed") / "train.log") in failed
+    assert "asked" not in failed
+
+
+def test_a_job_that_belongs_to_no_run_is_named_where_it_failed(results, tmp_path):
+    shutil.copytree(folder_of(results, "finished"), folder_of(tmp_path, "finished"))
+    described = {"experiment": "x", "at_once": 1, "runs": [planned("finished")]}
+    (tmp_path / "runs.json").write_text(json.dumps(described))
+    log = tmp_path / "logs/la/prepare/scan7.log"
+    log.parent.mkdir(parents=True)
+    log.write_text(
+        "2026-01-01 10:00:00,000 CRITICAL scan7: damaged\nTraceback\nOSError: scan7: damaged\n"
+    )
+    assert f"la/prepare/scan7: OSError: scan7: damaged\n  {log}" in status(tmp_path)
+
+
+def on_another_machine(results: Path, folder: Path, name: str, silent: float) -> Trace:
+    """What is seen of a run that some other machine trains and that wrote so long ago."""
+    there = folder_of(folder, name)
+    shutil.copytree(folder_of(results, name), there)
+    log = there / "train.log"
+    log.write_text(log.read_text().replace(f" on {os.uname().nodename}", " on elsewhere"))
+    at = time.time() - silent
+    for path in [*there.rglob("*"), there / "unfinished"]:
+        os.utime(path, (at, at))
+    return read_trace(planned(name), folder)
+
+
+@pytest.mark.parametrize(("silent", "state"), [(20, "training"), (600, "stopped")])
+def test_on_another_machine_the_age_of_the_last_sign_tells(results, tmp_path, silent, state):
+    assert on_another_machine(results, tmp_path, "killed", silent).state == state
+
+
+def test_a_status_writes_nothing_and_takes_no_lock(results, tmp_path):
+    for name in ("finished", "killed", "asked", "failed"):
+        shutil.copytree(folder_of(results, name), folder_of(tmp_path, name))
+    shutil.copy(results / "runs.json", tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    status(tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_a_half_written_row_is_none_yet(tmp_path):
+    log = tmp_path / "log.csv"
+    log.write_bytes(b"iteration,loss\r\n10,0.5\r\n20,0.4\r\n3")
+    assert last_row(log) == 20
+    log.write_bytes(b"iteration,loss\r\n")
+    assert last_row(log) == 0
+    assert last_row(tmp_path / "none.csv") == 0
+
+
+def known(state: str, left: float | None) -> Known:
+    return Known({"asked": True}, Trace(state, seconds=1.0 if left else None), left)
+
+
+def test_runs_at_work_come_first_and_the_others_take_the_places_that_become_free():
+    three = [known("waiting", 3600), known("training", 7200), known("training", 3600)]
+    assert remaining(three, 1).startswith("Left: about 2 h 0 min, until ")  # two are at work
+    assert remaining([known("waiting", 600)] * 3, 2).startswith("Left: about 20 min, once it is")
+    assert "1 of unknown pace" in remaining([known("waiting", 600), known("waiting", None)], 1)
+    assert remaining([known("evaluated", 0.0)], 1) == "Nothing is left to train or to evaluate."
+
+
+def test_the_command_prints_it_and_says_what_is_no_results_folder(results, tmp_path, capsys):
+    assert main(["status", str(results)]) == 0
+    assert capsys.readouterr().out.startswith("small: 6 runs")
+    assert main(["status", str(tmp_path)]) == 1
+    assert "no runs.json here" in capsys.readouterr().err
+
+
+def test_a_process_that_nobody_waited_for_works_no_more():
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    assert process_works(process.pid)
+    process.kill()
+    wait_for(lambda: not process_works(process.pid))  # a zombie, until it is waited for
+    process.communicate()
+    assert not process_works(process.pid)

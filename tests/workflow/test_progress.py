@@ -1,0 +1,91 @@
+"""What a user sees of a workflow: lines that name runs, errors with their log, and the status."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from sgrs_core.monitoring.status import status
+from tests.workflow.conftest import ENVIRONMENT, one_run, with_volumes_of
+
+pytestmark = pytest.mark.slow
+
+LABEL = "SGRS-Net, LA, 4 labelled, seed 0"
+RUN = "results/quick/la/labelled-4/sgrs/seed-0"
+TABLE = "results/quick/tables/table2.md"
+
+
+@pytest.fixture(scope="module")
+def shown(snakemake, tmp_path_factory):
+    """A whole small experiment, and what it printed."""
+    folder = tmp_path_factory.mktemp("progress")
+    run = snakemake(TABLE, folder=folder, changes=one_run(20, 10))
+    assert run.returncode == 0, run.stderr[-3000:]
+    return folder, run.stderr.splitlines()
+
+
+def test_each_start_and_end_is_one_line_that_names_the_run(shown):
+    _, lines = shown
+    (started, trained, evaluated) = [line for line in lines if line.startswith(LABEL)]
+    assert started == f"{LABEL}: training, 20 iterations"
+    assert trained.startswith(f"{LABEL}: trained in ")
+    assert ", loss " in trained
+    assert evaluated.startswith(f"{LABEL}: evaluated, Dice ")
+    assert evaluated.endswith("% (last)")
+
+
+def test_little_else_is_printed_and_at_the_end_where_things_are(shown):
+    _, lines = shown
+    assert len(lines) < 50
+    assert not any("jobid" in line or "Select jobs" in line for line in lines)
+    assert "Tables: results/quick/tables" in lines
+
+
+def test_the_status_knows_a_finished_experiment(shown):
+    folder, _ = shown
+    text = status(folder / "results/quick")
+    assert ": 1 evaluated, " in text or text.splitlines()[0].endswith(", 1 evaluated")
+    assert len(text.split("\n\n")[1].splitlines()) == 2  # a head, and the run that was asked for
+    assert text.endswith("Nothing is left to train or to evaluate.")
+
+
+def test_a_failure_is_named_with_its_reason_and_its_log_and_said_again_at_the_end(
+    shown, snakemake, tmp_path
+):
+    folder = with_volumes_of(shown[0], tmp_path)
+    changes = one_run(20, 10)
+    changes["datasets"]["la"]["training"]["learning_rate"] = 1e30
+    run = snakemake(TABLE, folder=folder, changes=changes)
+    assert run.returncode != 0
+    after = run.stderr[run.stderr.index(f"FAILED: train of {LABEL}") :].splitlines()
+    assert after[1].startswith("  FloatingPointError: iteration ")
+    assert after[2] == f"  log: {RUN}/train.log"
+    assert after.index("1 failed; the logs:") < after.index(f"  {RUN}/train.log")
+    assert "1 failed" in status(folder / "results/quick")
+
+
+def test_the_status_follows_a_workflow_that_works_that_is_killed_and_that_goes_on(
+    shown, command, snakemake, tmp_path
+):
+    folder = with_volumes_of(shown[0], tmp_path)
+    changes = one_run(400, 10)
+    process = subprocess.Popen(
+        command(TABLE, folder=folder, changes=changes), env=ENVIRONMENT, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    end = time.monotonic() + 200
+    while not any((folder / RUN / "unfinished").glob("checkpoint-*.pt")):
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    assert "1 training" in status(folder / "results/quick")
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    while "1 stopped" not in status(folder / "results/quick"):  # the training dies a little later
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    run = snakemake(TABLE, folder=folder, changes=changes)
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert f"{LABEL}: training, 400 iterations, going on after " in run.stderr
+    assert "1 evaluated" in status(folder / "results/quick")

@@ -11,12 +11,12 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from sgrs_core.experiment.schema import Experiment, Figure, MethodFile, Sheet, Splits
 from sgrs_core.experiment.settings import is_plain
 from sgrs_core.experiment.words import NAME, allowed_at, keys_at
+from sgrs_core.experiment.yaml_file import read_yaml
 
 Model = TypeVar("Model")
 AnySheet = TypeVar("AnySheet", bound=Sheet)
@@ -191,11 +191,9 @@ def _in_full(row: Any, labelled: Any) -> Any:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: not readable as YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{file}: must hold keys and values, holds {values!r}")
+        values = read_yaml(file)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
     if TEMPLATE in values:
         raise ConfigError(
             f"{file}: {TEMPLATE} = {values[TEMPLATE]!r}: templates run code, so they are not "

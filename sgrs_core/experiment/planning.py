@@ -194,6 +194,12 @@ def _check_sheet(plan: Plan, name: str, file: Path) -> None:
     for key, known in offered.items():
         for value in getattr(wanted, key) or ():
             check_known(f"{place}.{key}", value, known)
+    if not plan.entries(name):
+        shown = [f"{row.method} with {row.labelled}" for row in sheet.rows]
+        raise ConfigError(
+            f"{place} = methods {wanted.methods}, labelled {wanted.labelled}: "
+            f"nothing to show; allowed are {', '.join(shown)}"
+        )
     for variant, count in lines:
         if lines.count((variant, count)) > 1:
             raise ConfigError(
@@ -244,15 +250,8 @@ def _check_labelled(plan: Plan, entry: Entry, dataset: str, file: str) -> None:
 
 
 def _check_curves(plan: Plan, name: str, file: Path) -> None:
-    """The figure shows some row, and no more curves than there are colours to tell them apart."""
-    figure, wanted = plan.figures[name], plan.wanted(name)
-    entries = list(entries_of(figure, wanted, []))
-    if not entries:
-        offered = [f"{row.method} with {row.labelled}" for row in figure.rows]
-        raise ConfigError(
-            f"{file}: figures.{name} = methods {wanted.methods}, labelled {wanted.labelled}: "
-            f"nothing to show; allowed are {', '.join(offered)}"
-        )
+    """No more curves than there are colours to tell them apart."""
+    figure, entries = plan.figures[name], plan.entries(name)
     curves: dict[str, list[Any]] = {
         "training_curves": [f"{entry.row.variant} {entry.labelled}" for entry in entries],
         "threshold": sorted({entry.labelled for entry in entries}),

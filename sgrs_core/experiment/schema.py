@@ -29,10 +29,10 @@ from sgrs_core.experiment.settings import (
     Natural,
     NiftiSettings,
     PlainPath,
+    Positive,
     ScanPath,
     Selection,
     TrainingSettings,
-    Triple,
     check_strides,
     refused,
 )
@@ -52,7 +52,7 @@ def without_repeats(values: list[Any]) -> list[Any]:
 
 Once = AfterValidator(without_repeats)
 Name = Annotated[str, Field(pattern=NAME)]  # a folder, and a part of patterns
-Spacing = tuple[float, float, float]
+Spacing = tuple[Positive, Positive, Positive]
 Settings = dict[str, Any]
 RecipeName = Literal["shared", "official"]
 FigureKind = Literal["segmentations", "error_maps", "threshold", "training_curves", "paired_scores"]
@@ -113,7 +113,7 @@ class Phantom(Strict):
     """how many"""
     validation_scans: Natural = 0
     """how many"""
-    shape: Triple
+    shape: tuple[Count, Count, Count]
     """voxels along x, y, z"""
     spacing: Spacing | None = None
     """mm per voxel, where the format's is not fixed"""
@@ -191,7 +191,7 @@ class Dataset(Strict):
     """scans that no longer exist"""
     spacing: Spacing = (1.0, 1.0, 1.0)
     """mm, for files without geometry"""
-    downsample: Count = 1
+    downsample: Annotated[int, Field(ge=1, le=8)] = 1
     """block averaging factor"""
     published_spacing: Spacing | None = None
     """mm, of the published experiments; published numbers stand beside ours only at this

@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = options.command(options)
     except ImportError as error:
         return fail(f"{error}; pip install 'sgrs-core[workflow]' brings it")
-    except (OSError, ValueError, RuntimeError) as error:
+    except Exception as error:
         return fail(error)
     except KeyboardInterrupt:
         return 130
@@ -71,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
     one.set_defaults(command=predict)
     one.add_argument(
         "scans", nargs="+", type=Path, metavar="SCAN",
-        help=".nii, .nii.gz, .nrrd, .nhdr, or the folder of a DICOM series",
+        help=".nii, .nii.gz, .nrrd, .nhdr, .mha, .mhd, or the folder of a DICOM series",
     )  # fmt: skip
     one.add_argument(
         "--model", required=True, type=Path, metavar="RUN",
@@ -129,7 +129,7 @@ def predict(options: argparse.Namespace) -> int:
     predictor = Predictor.from_file(file, options.device, stride, options.selection)
     for text in predictor.warnings():
         logger.warning("%s", text)
-    failures = 0
+    failed: list[Path] = []
     for number, (scan, path) in enumerate(zip(options.scans, masks, strict=True), start=1):
         name = f"{number}/{len(masks)} {scan.name}"
         try:
@@ -137,12 +137,15 @@ def predict(options: argparse.Namespace) -> int:
             with progress_bar(name) as bar, logging_redirect_tqdm():
                 mask = predictor.predict(image, lambda more: grow(bar, more), bar.update)
             write_image(path, mask)
-        except (OSError, ValueError, RuntimeError) as error:
-            text = str(error)
-            failures += fail(text if str(scan) in text or str(path) in text else f"{scan}: {text}")
+        except Exception as error:  # whatever one scan raises, the others are predicted
+            fail(error, scan, path)
+            failed.append(scan)
             continue
         print(f"{path}: {describe(mask)}")
-    return min(failures, 1)
+    if failed and len(masks) > 1:
+        names = ", ".join(map(str, failed))
+        print(f"sgrs: {len(failed)} of {len(masks)} scans have no mask: {names}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def evaluate(options: argparse.Namespace) -> int:
@@ -180,9 +183,17 @@ def grow(bar: "tqdm[Never]", more: int) -> None:
     bar.refresh()
 
 
-def fail(error: object) -> int:
-    """Say in one line what is wrong; returns the exit code."""
-    print("sgrs: error:", " ".join(str(error).split()), file=sys.stderr)
+def fail(error: Exception | str, *named: Path) -> int:
+    """Say in one line what is wrong, and with the first file unless one is named; the exit code.
+
+    An error that is not raised on purpose is told with its kind, because its text may be empty.
+    """
+    text = str(error)
+    if not isinstance(error, str | OSError | ValueError | RuntimeError):
+        text = f"{type(error).__name__}: {text}"
+    if named and not any(str(path) in text for path in named):
+        text = f"{named[0]}: {text}"
+    print("sgrs: error:", " ".join(text.split()), file=sys.stderr)
     return 1
 
 

@@ -92,8 +92,8 @@ def test_a_ct_for_an_mri_model_is_refused_by_name_and_leaves_no_mask(folder, tmp
     )
     assert run.returncode == 1
     assert run.stderr.splitlines()[-1] == (
-        f"sgrs: error: {tmp_path}/ct.nii.gz: its intensities run from -1000 to 6999, but the model "
-        "was trained on MRI, which has none below 0; is it a CT, or standardised already?"
+        f"sgrs: error: {tmp_path}/ct.nii.gz: its intensities run from -1000 to 6999, but "
+        "training is on MRI, which has none below 0; is it a CT, or standardised already?"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["ct.nii.gz"]
 

@@ -176,6 +176,7 @@ PACKAGES = {
     "skimage": "scikit-image",
     "highdicom": "highdicom",
     "pydicom": "pydicom",
+    "nibabel": "nibabel",
 }
 SCRIPTS = sorted(
     {

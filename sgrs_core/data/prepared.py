@@ -36,9 +36,6 @@ def list_prepared(path: Path, files: Sequence[Path], labelled: Collection[str]) 
 
 def check_serves(volume: Volume, label_is_used: bool) -> None:
     """Raise ValueError for a scan that nothing can be learnt from or tested on."""
-    shape = volume.image.shape
-    if 0 in shape:
-        raise ValueError(f"it has no voxels, its shape is {shape}")
     if volume.image.min() == volume.image.max():
         raise ValueError(f"all its voxels are {volume.image.flat[0]:g}: the image is empty")
     if label_is_used and not volume.label.any():

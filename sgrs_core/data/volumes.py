@@ -16,10 +16,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from sgrs_core.data.formats.geometry import IDENTITY_DIRECTION, PlacedImage, placed
+from sgrs_core.data.formats.values import check_image
 from sgrs_core.files import atomic
 
 Axes = Literal["xyz", "zyx"]
-IDENTITY_DIRECTION = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,9 @@ def read_volume(
     if not path.is_file():
         raise FileNotFoundError(f"{path}: scan not found; is its name in the split list right?")
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r") as file, np.errstate(over="ignore"):  # infinite then, and refused
+            if file["image"].dtype.kind == "c":
+                raise TypeError("its values are complex")
             image = np.asarray(file["image"], dtype=np.float32)
             label = np.asarray(file["label"])
             attributes = dict(file.attrs)
@@ -84,6 +87,8 @@ def read_geometry(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
 def write_volume(path: Path, volume: Volume) -> None:
     """Check and write one prepared scan; the file appears whole or not at all."""
     check_arrays(volume.image, volume.label, str(path))
+    image = PlacedImage(volume.image, volume.spacing, volume.origin, volume.direction)
+    placed(image.array, image.affine(), path, "the volume")
     with atomic(path) as temporary, h5py.File(temporary, "w") as file:
         for name, array in (("image", volume.image), ("label", volume.label)):
             file.create_dataset(name, data=array, compression="gzip", compression_opts=1)
@@ -99,8 +104,9 @@ def check_arrays(image: NDArray[np.floating], label: NDArray[np.generic], name: 
         raise ValueError(
             f"{name}: image {image.shape} and label {label.shape} must be 3D and of one shape"
         )
-    if not np.isfinite(image).all():
-        raise ValueError(f"{name}: the image holds NaN or infinite values; repair or exclude it")
+    if 0 in image.shape:
+        raise ValueError(f"{name}: it has no voxels, its shape is {image.shape}")
+    check_image(image, name)
     values = np.unique(label)
     if not np.isin(values, (0, 1)).all():
         raise ValueError(

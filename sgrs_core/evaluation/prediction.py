@@ -10,7 +10,7 @@ import SimpleITK
 import torch
 from numpy.typing import NDArray
 
-from sgrs_core.data.formats.image_files import WRITERS, read_scan, stem_of, suffix_of
+from sgrs_core.data.formats.image_files import READERS, WRITERS, read_label, stem_of, suffix_of
 from sgrs_core.data.formats.images import check_grids, oriented_as, to_array, to_image
 from sgrs_core.data.preprocessing.input_spec import InputSpec
 from sgrs_core.data.preprocessing.new_scan import Input, NewScan
@@ -23,6 +23,7 @@ from sgrs_core.experiment.settings import Triple, check_stride
 from sgrs_core.methods.base import Method
 from sgrs_core.methods.precision import choose_device, place
 
+OTHERS = (*READERS, ".gz", ".img", ".hdr", ".dcm")  # names of files, not of folders
 Watch = Callable[[int], object]  # told how many more windows there will be, or are done
 
 CENTRED = (
@@ -55,13 +56,10 @@ def model_file(path: Path, selection: str) -> Path:
 def mask_files(scans: Sequence[Path], output: Path, overwrite: bool) -> list[Path]:
     """Where each scan's mask goes: `output` for one scan, or files in it named as the scans are.
 
-    Raises FileNotFoundError for missing scans, FileExistsError for a mask that is there already,
-    and ValueError where two scans would share one file, or a mask would replace a scan.
+    Raises FileExistsError for a mask that is there already, and ValueError where two scans would
+    share one file, a mask would replace a scan, or the file's suffix is none that is written.
     """
-    missing = [str(scan) for scan in scans if not scan.exists()]
-    if missing:
-        raise FileNotFoundError(f"{', '.join(missing)}: no such file or folder")
-    named = suffix_of(output) or (len(scans) == 1 and output.suffix)
+    named = suffix_of(output, OTHERS) or (len(scans) == 1 and output.suffix)
     is_file = not output.is_dir() and bool(output.is_file() or named)
     if is_file and len(scans) > 1:
         raise ValueError(f"{output}: a file, but {len(scans)} scans need a folder for their masks")
@@ -193,8 +191,13 @@ def score_files(
     foreground: the label values that count; none given: all but 0. The mask's are all but 0.
     Raises FileNotFoundError and ValueError, naming the file, for files that cannot be compared.
     """
-    label = read_scan(label_file)
-    mask = oriented_as(read_scan(mask_file), label)
+    if 0 in foreground:
+        raise ValueError(
+            f"foreground = {list(foreground)}: allowed are label values other than 0, which is "
+            "background"
+        )
+    label = read_label(label_file)
+    mask = oriented_as(read_label(mask_file), label)
     predicted, labelled = to_array(mask), to_array(label)
     check_grids(predicted, labelled, str(mask_file), ("the mask", "the label"))
     values = labelled.array

@@ -41,7 +41,6 @@ def test_scans_that_can_serve_are_listed_and_found_unchanged(folder):
 @pytest.mark.parametrize(
     ("scan", "cause"),
     [
-        (replace(GOOD, image=IMAGE[:, :, :0], label=EMPTY[:, :, :0]), "it has no voxels"),
         (replace(GOOD, image=np.full_like(IMAGE, 3)), "all its voxels are 3: the image is empty"),
         (replace(GOOD, label=EMPTY), "its label is empty, and it is a labelled or a test scan"),
     ],
@@ -54,6 +53,13 @@ def test_scans_that_cannot_serve_are_all_named_before_anything_is_listed(scan, c
     for name in ("b", "c"):
         assert f"{folder}/la/{name}.h5: {cause}" in str(refusal.value)
     assert not (folder / "la.train.sha256").exists()
+
+
+def test_a_scan_without_slices_is_named(folder):
+    with h5py.File(folder / "la/b.h5", "w") as file:
+        file["image"], file["label"] = IMAGE[:, :, :0], EMPTY[:, :, :0]
+    with pytest.raises(ValueError, match=r"la/b\.h5: it has no voxels"):
+        listed(folder)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sgrs_core.data.volumes import IDENTITY_DIRECTION, Volume, read_volume, write_volume
+from sgrs_core.data.formats.geometry import IDENTITY_DIRECTION
+from sgrs_core.data.volumes import Volume, read_volume, write_volume
 from sgrs_core.files import atomic
 
 SHAPE = (6, 7, 8)

@@ -335,10 +335,10 @@ def test_a_scan_of_another_modality_is_refused():
     hu = phantom_pancreas("case", (40, 36, 20), (0.8, 0.8, 1.2), 0)[0]
     own = InputSpec("nifti", "LPS", True, None, nifti=vars(NiftiSettings(window=(400.0, 900.0))))
     refusals: list[tuple[np.ndarray, InputSpec, str]] = [
-        (hu, LA, r"run from -\d+ to \d+, but the model was trained on MRI"),
+        (hu, LA, r"run from -\d+ to \d+, but training is on MRI"),
         (hu, BRATS, "is it a CT"),
         (mri + np.uint8(1), BRATS, "strip the skull"),
-        (mri, PANCREAS, "trained on CT in HU"),
+        (mri, PANCREAS, "training is on CT in HU"),
         (hu + np.int16(1024), PANCREAS, "slope and intercept"),
         (mri, own, "none lies in the window from 400 to 900"),
         (np.zeros((20, 20, 20)), LA, "constant"),
@@ -438,8 +438,6 @@ def test_places_that_cannot_hold_the_masks_are_refused(scans, tmp_path):
     ):
         with pytest.raises(ValueError, match=message):
             mask_files(inputs, output, False)
-    with pytest.raises(FileNotFoundError, match=r"gone\.nii.*, .*lost\.nii"):
-        mask_files([a, tmp_path / "gone.nii", tmp_path / "lost.nii"], tmp_path / "masks", False)
 
 
 @pytest.mark.parametrize("name", ["mask.nii", "mask.nii.gz", "mask.nrrd"])

@@ -1,89 +1,202 @@
-"""A DICOM series read as one image, its slices ordered by their place in the patient."""
+"""A DICOM series read as one image: headers by pydicom, which hides nothing, voxels by GDCM."""
 
+import warnings
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
+from pydicom import Dataset, config, dcmread
+from pydicom.uid import UID, MediaStorageDirectoryStorage
 
-POSITION = "0020|0032"  # ImagePositionPatient
+from sgrs_core.data.formats.geometry import PlacedImage, placed
+
 PREAMBLE = 128  # bytes
-EVEN = 0.05  # how much of the usual gap between slices another gap may differ: rounded positions
+ROUNDING = 0.11  # mm: of positions that a scanner writes with one decimal
+EVEN, MOST = 0.05, 0.25  # of the gap: how far off its place a slice may be anyway, and at most
+SAME = 1e-4  # cosines, mm of PixelSpacing, and other numbers that all slices share
+# What all slices of a stack share, and of how many numbers it is.
+SHARED = {"ImageOrientationPatient": 6, "PixelSpacing": 2} | dict.fromkeys(
+    ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation"), 1
+)
+THICKNESS = ("SpacingBetweenSlices", "SliceThickness")  # which says it first
+OPTIONAL = ("RescaleSlope", "RescaleIntercept")
+UNIT = 0.01  # how far from 1 the length of written cosines may be
+config.settings.reading_validation_mode = config.IGNORE  # what matters is checked here
+DAMAGED = "no readable DICOM slice; it may be damaged or cut off: fetch the series again"
 
 
-def read_series(folder: Path) -> tuple[SimpleITK.Image, list[Path]]:
-    """The one series below `folder` in HU (slope and intercept applied), and its files.
+def read_series(folder: Path) -> PlacedImage:
+    """The one series below `folder` in HU (slope and intercept applied).
 
     Raises FileNotFoundError where there is none, and ValueError, naming the folder or file, for
-    several series, a file that is not part of the series or damaged, or uneven slices.
+    several series, a file that is no slice or damaged, and slices that are no stack.
     """
     files = dicom_files(folder)
     if not files:
         raise FileNotFoundError(
             f"{folder}: no DICOM file (*.dcm) there or below; is the folder complete?"
         )
-    folders = sorted({file.parent for file in files})
-    identities = [
-        (str(one), series)
-        for one in folders
-        for series in SimpleITK.ImageSeriesReader.GetGDCMSeriesIDs(str(one))
-    ]
-    if len(identities) != 1:
-        found = ", ".join(series for _, series in identities) or "none"
+    slices = [header for header in map(read_header, files) if header]
+    series = {one.get("SeriesInstanceUID"): one.filename for one in slices}
+    if len(series) != 1:
+        found = ", ".join(f"{identity} as in {file}" for identity, file in series.items())
         raise ValueError(
-            f"{folder}: expected one DICOM series, found {len(identities)} ({found}); "
+            f"{folder}: expected one DICOM series, found {len(series)} ({found or 'none'}); "
             "keep the wanted one only (of Pancreas-CT: the portal-venous CT)"
         )
-    ordered = SimpleITK.ImageSeriesReader.GetGDCMSeriesFileNames(*identities[0])
-    strange = sorted(set(files) - set(map(Path, ordered)))
-    if strange:
-        raise ValueError(
-            f"{strange[0]}: not a readable slice of its series (one of {len(strange)} such files); "
-            "it may be damaged or cut off: fetch the series again"
-        )
-    reader = SimpleITK.ImageSeriesReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileNames(ordered)
-    reader.MetaDataDictionaryArrayUpdateOn()
-    try:
-        image = reader.Execute()
-    except RuntimeError as error:
-        raise ValueError(
-            f"{folder}: the DICOM series cannot be read; a file may be damaged or cut off: fetch "
-            f"it again ({error})"
-        ) from error
-    normal = np.reshape(image.GetDirection(), (3, 3))[:, 2]
-    places = [
-        normal @ np.array(reader.GetMetaData(index, POSITION).split("\\"), float)
-        for index in range(len(ordered))
-    ]
-    check_even(folder, np.array(places))
-    return image, files
+    check_shared(folder, slices)
+    row, column = np.reshape(slices[0].ImageOrientationPatient, (2, 3)).astype(float)
+    normal = np.cross(row, column)
+    slices.sort(key=lambda one: float(normal @ np.asarray(one.ImagePositionPatient, float)))
+    down, right = map(float, slices[0].PixelSpacing)
+    affine = np.eye(4)
+    affine[:3, :3] = np.stack([row * right, column * down, step_of(folder, slices, normal)], 1)
+    affine[:3, 3] = slices[0].ImagePositionPatient
+    image = read_voxels(folder, slices)
+    return placed(image, affine, folder, f"ImagePositionPatient of {len(slices)} slices")
 
 
 def dicom_files(folder: Path) -> list[Path]:
-    """All files *.dcm in or below a folder; where there are none, all that begin as DICOM does."""
-    files = sorted(folder.rglob("*.dcm"))
-    return files or sorted(filter(begins_as_dicom, folder.rglob("*")))
+    """All files in or below a folder that are named *.dcm or begin as DICOM does.
+
+    Left out is what other systems leave beside them: DICOMDIR, and macOS' ._ files.
+    """
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file()
+        and path.stem.upper() != "DICOMDIR"
+        and not path.name.startswith("._")
+        and (path.suffix.lower() == ".dcm" or begins_as_dicom(path))
+    )
 
 
 def begins_as_dicom(path: Path) -> bool:
     """Whether a file has DICOM's four letters after its preamble; exports may lack the suffix."""
-    if not path.is_file() or path.name == "DICOMDIR":
-        return False
     with path.open("rb") as file:
         file.seek(PREAMBLE)
         return file.read(4) == b"DICM"
 
 
-def check_even(folder: Path, places: NDArray[np.float64]) -> None:
-    """Raise ValueError, naming the folder, where slices (mm along their normal) are uneven."""
-    gaps = np.diff(places)
-    usual = float(np.median(gaps)) if gaps.size else 1.0
-    if gaps.size and np.abs(gaps - usual).max() > EVEN * usual:
-        worst = int(np.abs(gaps - usual).argmax())
-        raise ValueError(
-            f"{folder}: the slices are not evenly spaced: {usual:.2f} mm apart, but "
-            f"{gaps[worst]:.2f} mm at {places[worst]:.1f} mm; a slice may be missing: fetch the "
-            "series again"
+def read_header(file: Path) -> Dataset | None:
+    """All that a file says of its slice; None for the index of a disc.
+
+    Raises ValueError, naming the file and the cause, unless it holds one slice of grey values.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's, of values that are not asked for
+        try:
+            header = dcmread(file, stop_before_pixels=True, force=True)
+            cause = fault_of(header)
+        except Exception as error:  # whatever its parser stumbles over
+            raise ValueError(f"{file}: {DAMAGED} ({error})") from error
+    if cause:
+        raise ValueError(f"{file}: {cause}")
+    return None if kind_of(header) == MediaStorageDirectoryStorage else header
+
+
+def kind_of(header: Dataset) -> UID:
+    """What a file holds, by its SOP class."""
+    return UID(header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID", ""))
+
+
+def fault_of(header: Dataset) -> str | None:
+    """Why a file is not one slice of grey values with its place; None where it is, or an index."""
+    kind, colours = kind_of(header), header.get("PhotometricInterpretation")
+    frames = int(header.get("NumberOfFrames") or 1)
+    if kind == MediaStorageDirectoryStorage:
+        return None
+    if "Rows" not in header and kind.name.endswith("Storage") and "Image" not in kind.name:
+        return f"holds no image but {kind.name}; keep the files of the series alone"
+    if None in [header.get(name) for name in ("SeriesInstanceUID", "Rows", "PixelRepresentation")]:
+        return DAMAGED
+    if frames > 1 or "SharedFunctionalGroupsSequence" in header:
+        return (
+            f"multi-frame DICOM ({kind.name}, {frames} slices in one file) is not read; convert it "
+            "to NIfTI, with dcm2niix, say"
         )
+    if "LOCALIZER" in (header.get("ImageType") or ()):
+        return "a localizer, which is no slice of a stack; keep the files of the scan alone"
+    if colours != "MONOCHROME2":
+        return f"its values are {colours}, allowed is MONOCHROME2; convert it"
+    if "ModalityLUTSequence" in header:
+        return "its values need a table (Modality LUT), which is not applied; convert it"
+    if header.get("RescaleSlope") == 0:
+        return "RescaleSlope is 0, so all its values are one"
+    there = dict.fromkeys(filter(header.get, (*OPTIONAL, *THICKNESS)), 1)
+    for name, count in {"ImagePositionPatient": 3, **SHARED, **there}.items():
+        values = np.ravel(header.get(name))
+        if len(values) != count or not np.isfinite(np.array(values, float)).all():
+            return f"{name} is {header.get(name)}, needed are {count} numbers; repair it"
+    lengths = np.linalg.norm(np.reshape(header.ImageOrientationPatient, (2, 3)), axis=1)
+    if np.abs(lengths - 1).max() > UNIT:
+        return f"ImageOrientationPatient is {header.ImageOrientationPatient}, no unit vectors"
+    return None
+
+
+def check_shared(folder: Path, slices: list[Dataset]) -> None:
+    """Raise ValueError, naming two files, where slices differ in what a stack's have in common."""
+    first = slices[0]
+    for other, name in product(slices, (*SHARED, *OPTIONAL)):
+        one, two = first.get(name), other.get(name)
+        if one != two and (None in (one, two) or not np.allclose(one, two, rtol=0, atol=SAME)):
+            raise ValueError(
+                f"{folder}: the slices differ in {name}: {one} in {first.filename}, {two} in "
+                f"{other.filename}; keep those of one stack"
+            )
+
+
+def step_of(
+    folder: Path, slices: list[Dataset], normal: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The one step from each slice to the next, mm; slices in the order of their places.
+
+    Raises ValueError, naming the files, where it is not one. A sideways part that rounding explains
+    is left out; more is a tilt, which the gate refuses.
+    """
+    if len(slices) == 1:
+        (first,) = slices
+        said = [name for name in THICKNESS if first.get(name)]
+        if not said:
+            raise ValueError(f"{first.filename}: one slice alone, and no SliceThickness; repair it")
+        return float(first[said[0]].value) * normal
+    places = np.array([one.ImagePositionPatient for one in slices], float)
+    steps = np.diff(places, axis=0)
+    gaps = steps @ normal
+    usual = float(np.median(gaps))
+    unlike = steps - np.median(steps, axis=0)
+    aside = np.linalg.norm(unlike - np.outer(unlike @ normal, normal), axis=1)
+    worst = int(np.linalg.norm(unlike, axis=1).argmax())
+    between = f"between {slices[worst].filename} and {slices[worst + 1].filename}"
+    if gaps.min() <= EVEN * usual:
+        raise ValueError(
+            f"{folder}: several slices lie at one place ({between}): a file stored twice, or "
+            "several times, phases or echoes in one series; keep one of each"
+        )
+    step = (places[-1] - places[0]) / len(gaps)
+    off = np.linalg.norm(places - places[0] - np.outer(range(len(places)), step), axis=1)
+    allowed = min(max(EVEN * usual, ROUNDING), MOST * usual)
+    if off.max() > allowed:
+        raise ValueError(
+            f"{folder}: the slices are not evenly spaced: {usual:.2f} mm apart, but once "
+            f"{gaps[worst]:.2f} mm and {aside[worst]:.2f} mm aside ({between}); one may be "
+            "missing, or of another series"
+        )
+    sideways = step - (step @ normal) * normal
+    return step - sideways if np.linalg.norm(sideways) * len(gaps) <= allowed else step
+
+
+def read_voxels(folder: Path, slices: list[Dataset]) -> NDArray[np.generic]:
+    """The slices' voxels (X, Y, Z), slope and intercept applied; GDCM knows every compression."""
+    reader = SimpleITK.ImageSeriesReader()
+    reader.SetImageIO("GDCMImageIO")
+    reader.SetFileNames([str(one.filename) for one in slices])
+    try:
+        return SimpleITK.GetArrayFromImage(reader.Execute()).transpose(2, 1, 0)
+    except RuntimeError as error:
+        raise ValueError(
+            f"{folder}: the DICOM series cannot be read; a file may be damaged or cut off: fetch "
+            f"it again ({error})"
+        ) from error

@@ -1,20 +1,50 @@
-"""Files that hold one image (NIfTI, NRRD, a folder of DICOM slices), read as SimpleITK's images.
+"""Files that hold one image (NIfTI, NRRD, MetaImage, a folder of DICOM slices): SimpleITK's images.
 
-Not the prepared h5 files that training reads: those are `data/volumes.py`. What is done with an
-image once it is read: `images.py`.
+Each passes two gates on the way: `geometry.py`, where its voxels lie, and `values.py`, what they
+hold. Not the prepared h5 files that training reads: those are `data/volumes.py`. What is done with
+an image once it is read: `images.py`.
 """
 
-import gzip
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import SimpleITK
 
 from sgrs_core.data.formats.dicom import read_series
+from sgrs_core.data.formats.geometry import PlacedImage, placed
+from sgrs_core.data.formats.images import to_array, to_image
+from sgrs_core.data.formats.nifti import read_nifti
+from sgrs_core.data.formats.values import as_classes, check_image, check_kind
 from sgrs_core.files import atomic
 
 WRITERS = {".nii": "NiftiImageIO", ".nii.gz": "NiftiImageIO", ".nrrd": "NrrdImageIO"}
-READERS = {**WRITERS, ".nhdr": "NrrdImageIO"}
-CHUNK = 1 << 20  # bytes read at once while measuring a compressed file
+READERS = {
+    **WRITERS, ".nhdr": "NrrdImageIO", ".mha": "MetaImageIO", ".mhd": "MetaImageIO"
+}  # fmt: skip
+POSITIVE = r"[\d.]+(e[-+]?\d+)?"
+NUMBER = rf"[-+]?{POSITIVE}"
+VECTOR = rf"\( *{NUMBER} *, *{NUMBER} *, *{NUMBER} *\)"
+# What a header must state, or ITK makes it up: under one of these names, in this form.
+STATED: dict[str, dict[tuple[str, ...], str]] = {
+    "NrrdImageIO": {
+        ("space",): "(left-posterior|left-anterior|right-anterior)-superior|LPS|LAS|RAS",
+        ("space directions",): rf"{VECTOR}\s+{VECTOR}\s+{VECTOR}",
+        ("space origin",): VECTOR,
+        ("space units",): '("(mm)?" *)*',  # may be missing
+    },
+    "MetaImageIO": {
+        ("ElementSpacing", "ElementSize"): rf"{POSITIVE}(\s+{POSITIVE}){{2}}",
+        ("TransformMatrix", "Orientation", "Rotation"): rf"{NUMBER}(\s+{NUMBER}){{8}}",
+        ("Offset", "Origin", "Position"): rf"{NUMBER}(\s+{NUMBER}){{2}}",
+    },
+}
+FIELD = re.compile(r"^([\w ]+?) ?[:=] ?(.*?)\s*$", re.MULTILINE)
+
+SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)  # errors are raised, and said in one line
 
 
 def suffix_of(path: Path, known: tuple[str, ...] = tuple(WRITERS)) -> str | None:
@@ -31,46 +61,81 @@ def stem_of(path: Path) -> str:
 def read_scan(path: Path) -> SimpleITK.Image:
     """Read a 3D scan of one channel from a file of a known name, or from DICOM (a CT: in HU).
 
-    Raises FileNotFoundError and ValueError, naming the file, for a missing or damaged file, one of
-    another format, or one that is not 3D.
+    Raises FileNotFoundError and ValueError, naming the file and the cause, for a missing or damaged
+    file, one of another format, one that is not 3D, and geometry or values that no scan has.
+    """
+    image = read_image(path)
+    check_image(image.array, path)
+    return to_image(*image)
+
+
+def read_label(path: Path) -> SimpleITK.Image:
+    """Read a mask or a label as whole numbers; raises as `read_scan`, and see `as_classes`."""
+    array, *place = read_image(path)
+    return to_image(as_classes(array, path), *place)
+
+
+def read_image(path: Path) -> PlacedImage:
+    """The voxels, of any real values, and their place, as the gate for geometry states it.
+
+    Raises as `read_scan` does, but for values.
     """
     if path.is_dir():
-        return read_series(path)[0]
-    if not path.exists():
+        return read_series(path)
+    if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file or folder")
     suffix = suffix_of(path, tuple(READERS))
     if suffix is None:
         raise ValueError(
             f"{path}: allowed are files {', '.join(READERS)}, and the folder of a DICOM series"
         )
-    return read_image(path, READERS[suffix])
+    reader = READERS[suffix]
+    return read_nifti(path) if reader == "NiftiImageIO" else read_by_itk(path, reader)
 
 
-def read_nifti(path: Path) -> SimpleITK.Image:
-    """Read a NIfTI file, whatever its name; raises as `read_image`."""
-    return read_image(path, "NiftiImageIO")
-
-
-def read_image(path: Path, reader: str) -> SimpleITK.Image:
-    """Read one 3D single-channel image by one of SimpleITK's readers ("NrrdImageIO", ...).
-
-    Raises FileNotFoundError for a missing file and ValueError, naming the file, for one of another
-    format, one that is not 3D, or one that is cut off.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: image not found; is the folder complete?")
+def read_by_itk(path: Path, reader: str) -> PlacedImage:
+    """The voxels and the place of an NRRD or MetaImage file; raises as `read_image`."""
     try:
-        image = SimpleITK.ReadImage(str(path), imageIO=reader)
+        with quiet():
+            image = SimpleITK.ReadImage(str(path), imageIO=reader)
     except RuntimeError as error:
         raise ValueError(
             f"{path}: {reader} cannot read it; it may be damaged or cut off: fetch it again "
-            f"({error})"
+            f"({header_fault(path, reader) or error})"
         ) from error
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise ValueError(f"{path}: {image.GetSize()} is not a 3D image of one channel")
-    if reader == "NiftiImageIO":
-        check_complete(path, image)
-    return image
+    channels = image.GetNumberOfComponentsPerPixel()
+    check_kind(path, image.GetSize(), SimpleITK.GetArrayViewFromImage(image).dtype, channels)
+    if fault := header_fault(path, reader):
+        raise ValueError(f"{path}: {fault}")
+    found = to_array(image)
+    return placed(found.array, found.affine(), path, "its header")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep from standard error what MetaImage prints itself; what it raises is said in one line."""
+    before = os.dup(2)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+
+
+def header_fault(path: Path, reader: str) -> str | None:
+    """How a file's text fails to state how the scan lies, in mm; None where it does."""
+    with path.open("rb") as file:
+        fields = dict(FIELD.findall(file.read(1 << 16).decode("latin-1")))
+    for names, allowed in STATED[reader].items():
+        value = next((fields[name] for name in names if name in fields), "")
+        if not re.fullmatch(allowed, value, re.IGNORECASE):
+            return (
+                f"{' or '.join(names)} is {value or 'missing'}, so where its voxels lie is not "
+                "known; write it as it should be"
+            )
+    return None
 
 
 def write_image(path: Path, image: SimpleITK.Image) -> None:
@@ -81,29 +146,7 @@ def write_image(path: Path, image: SimpleITK.Image) -> None:
     suffix = suffix_of(path)
     if suffix is None:
         raise ValueError(f"{path}: allowed are names that end in {', '.join(WRITERS)}")
-    with atomic(path) as temporary:
-        SimpleITK.WriteImage(image, str(temporary), useCompression=True, imageIO=WRITERS[suffix])
-
-
-def check_complete(path: Path, image: SimpleITK.Image) -> None:
-    """Raise ValueError, naming the file, if a NIfTI file holds fewer bytes than its header says.
-
-    Needed because the NIfTI reader fills what is missing with arbitrary values, without a word.
-    """
-    header = float(image.GetMetaData("vox_offset"))
-    bits = int(image.GetMetaData("bitpix"))  # on disk: a scaled image has another type in memory
-    expected = int(header) + image.GetNumberOfPixels() * bits // 8
-    try:
-        found = uncompressed_size(path)
-    except (EOFError, OSError) as error:
-        raise ValueError(f"{path}: damaged or cut off ({error}); fetch it again") from error
-    if found < expected:
-        raise ValueError(f"{path}: {found} of {expected} bytes, so cut off; fetch it again")
-
-
-def uncompressed_size(path: Path) -> int:
-    """Bytes a plain or gzip-compressed file holds; reading to the end also checks gzip's digest."""
-    if path.suffix != ".gz":
-        return path.stat().st_size
-    with gzip.open(path, "rb") as file:
-        return sum(len(chunk) for chunk in iter(lambda: file.read(CHUNK), b""))
+    with atomic(path) as temporary, TemporaryDirectory(dir=path.parent) as folder:
+        written = Path(folder) / f"image{suffix}"  # ITK knows suffixes in lower case only
+        SimpleITK.WriteImage(image, str(written), useCompression=True, imageIO=WRITERS[suffix])
+        written.replace(temporary)

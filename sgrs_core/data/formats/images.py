@@ -4,28 +4,18 @@ Arrays are (X, Y, Z) everywhere; SimpleITK's own are (Z, Y, X).
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.transform import Rotation
 
-from sgrs_core.data.volumes import IDENTITY_DIRECTION
+from sgrs_core.data.formats.geometry import IDENTITY_DIRECTION, PlacedImage
 
 TOLERANCE = 1e-3  # mm and cosines: far below a voxel, above the rounding of a text header
-
-
-class PlacedImage(NamedTuple):
-    """An image as its file holds it; fields in the order of `to_image`'s arguments.
-
-    array: (X, Y, Z), the file's number type. spacing: mm per voxel along x, y, z. origin: mm,
-    position of voxel (0, 0, 0). direction: 3x3 cosines, row-major, as in SimpleITK.
-    """
-
-    array: NDArray[Any]
-    spacing: tuple[float, ...]
-    origin: tuple[float, ...]
-    direction: tuple[float, ...]
+NUDGE = (2e-3, 1e-3, 3e-3)  # radians: which of two axes at 45 degrees counts as the nearer one
 
 
 def to_array(image: SimpleITK.Image) -> PlacedImage:
@@ -57,7 +47,35 @@ def oriented_as(image: SimpleITK.Image, like: SimpleITK.Image) -> SimpleITK.Imag
 
     Every voxel keeps its place in the patient; only where it is stored changes.
     """
-    return SimpleITK.DICOMOrient(image, orientation_of(like.GetDirection()))
+    return turned_to(image, np.reshape(like.GetDirection(), (3, 3)))
+
+
+def in_orientation(image: SimpleITK.Image, code: str) -> SimpleITK.Image:
+    """The same image with its axes nearest to those of a code, as `orientation_of` gives it.
+
+    Between two axes at 45 degrees it takes the same one however the image is stored.
+    """
+    cosines = SimpleITK.DICOMOrientImageFilter.GetDirectionCosinesFromOrientation(code)
+    return turned_to(image, Rotation.from_rotvec(NUDGE).as_matrix() @ np.reshape(cosines, (3, 3)))
+
+
+def turned_to(image: SimpleITK.Image, axes: NDArray[np.float64]) -> SimpleITK.Image:
+    """The same image, stored along those of its axes that are nearest to a matrix's columns."""
+    order, turned = nearest_axes(image.GetDirection(), axes)
+    x, y, z = (slice(None, None, -1 if axis in turned else 1) for axis in range(3))
+    return SimpleITK.PermuteAxes(image, order)[x, y, z]
+
+
+def nearest_axes(
+    direction: Sequence[float], axes: NDArray[np.float64]
+) -> tuple[list[int], list[int]]:
+    """Which of an image's axes lies along each column of `axes`, and which columns it runs against.
+
+    direction: 3x3 cosines, row-major. Each axis is taken once, also where two are equally near.
+    """
+    cosines = axes.T @ np.reshape(direction, (3, 3))
+    order = linear_sum_assignment(-np.abs(cosines))[1].tolist()
+    return order, [column for column in range(3) if cosines[column, order[column]] < 0]
 
 
 def orientation_of(direction: Sequence[float]) -> str:
@@ -78,10 +96,8 @@ def in_patient_axes(
     array: (X, Y, Z). spacing: mm. direction: 3x3 cosines, row-major; oblique axes go with the
     nearest of the patient's.
     """
-    cosines = np.reshape(direction, (3, 3))  # a column for each of the image's axes
-    order = np.abs(cosines).argmax(axis=1)  # of the image's axes, the patient's x, y, z in turn
-    turned = tuple(axis for axis in range(3) if cosines[axis, order[axis]] < 0)
-    return np.flip(array.transpose(order), turned), tuple(spacing[axis] for axis in order)
+    order, turned = nearest_axes(direction, np.eye(3))
+    return np.flip(array.transpose(order), tuple(turned)), tuple(spacing[axis] for axis in order)
 
 
 def check_grids(

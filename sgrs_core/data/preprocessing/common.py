@@ -30,6 +30,7 @@ PANCREAS = NiftiSettings(voxel=1.0, window=(-125.0, 275.0), margin=25, minimum_s
 BSPLINE_REACH = 24  # voxels
 BRATS_KEPT = 0.999  # share of the voxels that stay below the clipping intensity
 BRATS_BINS = 256
+MOST_BINS = 2**24  # one for each integer
 
 
 class Prepared(NamedTuple):
@@ -105,6 +106,11 @@ def prepare_custom(
     mask, voxel = as_mask(label), settings.voxel
     if voxel is not None:
         mask = to_voxels(mask, spacing, SimpleITK.sitkNearestNeighbor, voxel=voxel)
+        if label.any() and not mask.any():
+            raise ValueError(
+                f"the label is zero everywhere once resampled to {voxel:g} mm: what it marks is "
+                "thinner than that; choose a smaller voxel, or leave the scan out"
+            )
     crop = whole(mask)
     if settings.margin is not None:
         crop = crop_in_plane(mask, (settings.margin,) * 4, settings.minimum_side)
@@ -143,7 +149,7 @@ def z_score(image: Array, reference: Array | None = None) -> NDArray[np.float32]
     if voxels.size == 0:
         raise ValueError("no voxel to take mean and deviation of: is the image all zero?")
     mean, deviation = voxels.mean(dtype=np.float64), voxels.std(dtype=np.float64)
-    if not deviation > 0:
+    if not 0 < deviation < np.inf:
         raise ValueError(
             f"the intensities' standard deviation is {deviation}: the image is constant or holds "
             "NaN; repair or exclude the scan"
@@ -204,8 +210,11 @@ def extent(mask: Mask, axis: int, name: str) -> tuple[int, int]:
 def clip_value(image: Array) -> Any:
     """The intensity at which the cumulative histogram first reaches 0.999, in the image's type.
 
-    Floating-point images have 256 bins; scikit-image gives integer images one bin per value.
+    Floating-point images have 256 bins, and so have integers too many to be counted each;
+    scikit-image gives other integer images one bin per value.
     """
+    if float(image.max()) - float(image.min()) > MOST_BINS:
+        image = image.astype(np.float64)
     cumulative, intensities = cumulative_distribution(image, BRATS_BINS)
     return intensities[np.argmax(cumulative >= BRATS_KEPT)]
 
@@ -219,8 +228,9 @@ def to_voxels(
 ) -> Array:
     """Resample (X, Y, Z) to cubic voxels of `voxel` mm; voxel (0, 0, 0) keeps its place.
 
-    Each side becomes int(side * spacing / voxel): the last, incomplete voxel is dropped. crop: the
-    part of that grid to compute; None is all of it. A B-spline's result is float32.
+    Each side becomes int(side * spacing / voxel): the last, incomplete voxel is dropped. Beyond the
+    last plane's middle, which only slices thicker than 2 voxels reach, it is that plane's values.
+    crop: the part of that grid to compute; None is all of it. A B-spline's result is float32.
     """
     steps = [float(step) / voxel for step in spacing]  # in new voxels
     x, y, z = (slice(0, int(side * step)) for side, step in zip(array.shape, steps, strict=True))
@@ -238,8 +248,9 @@ def to_voxels(
         [float(side.start) for side in wanted],
         (1.0, 1.0, 1.0),
         image.GetDirection(),
-        0.0,  # beyond the scan, which only slices thicker than 2 mm reach: SimpleITK's default
+        0.0,
         image.GetPixelID(),
+        True,  # nearest neighbour beyond the scan
     )
     return to_array(resampled).array
 

@@ -1,26 +1,32 @@
-"""A custom data set: a NIfTI image and a NIfTI label for each scan, in any folders."""
+"""A custom data set: an image file and a label file for each scan, in any folders.
+
+Scans are turned to one orientation, so that a scan is prepared alike however it is stored.
+"""
 
 from pathlib import Path
 
 import numpy as np
 
-from sgrs_core.data.formats.image_files import read_nifti
-from sgrs_core.data.formats.images import check_grids, oriented_as, to_array
+from sgrs_core.data.formats.image_files import read_label, read_scan
+from sgrs_core.data.formats.images import check_grids, in_orientation, oriented_as, to_array
 from sgrs_core.data.preprocessing.common import prepare_custom
+from sgrs_core.data.preprocessing.modality import check_modality
 from sgrs_core.data.preprocessing.reading import provenance, to_volume, with_name
 from sgrs_core.data.volumes import Volume
 from sgrs_core.experiment.settings import NiftiSettings
 
+ORIENTATION = "LPS"
+
 
 def prepare(root: Path, scan: str, settings: NiftiSettings) -> Volume:
-    """Read, resample, window, crop and z-score one scan as its data set's file says.
+    """Read, turn, resample, window, crop and z-score one scan as its data set's file says.
 
     Raises FileNotFoundError and ValueError, naming the file or the scan, for a missing or damaged
     file, a label on another grid, a label without foreground, or a constant image.
     """
     files = settings.files(root, scan)
-    stored = read_nifti(files[0])
-    image, label = to_array(stored), to_array(oriented_as(read_nifti(files[1]), stored))
+    stored = in_orientation(read_scan(files[0]), ORIENTATION)
+    image, label = to_array(stored), to_array(oriented_as(read_label(files[1]), stored))
     check_grids(image, label, scan, (str(files[0]), str(files[1])))
     mask = np.isin(label.array, settings.foreground)
     if not mask.any():
@@ -29,10 +35,11 @@ def prepare(root: Path, scan: str, settings: NiftiSettings) -> Volume:
             f"foreground = {list(settings.foreground)}; correct that setting, or leave the scan out"
         )
     with with_name(scan):
+        check_modality(image.array, "nifti", settings.window)
         prepared = prepare_custom(image.array, mask, image.spacing, settings)
     source = provenance(
         files,
-        "own NIfTI: resampling, window, crop in x and y, z-score of the crop",
+        "own scans: turned to LPS, resampling, window, crop in x and y, z-score of the crop",
         voxel=settings.voxel,
         window=settings.window,
         margin=settings.margin,

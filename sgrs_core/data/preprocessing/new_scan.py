@@ -15,7 +15,9 @@ import SimpleITK
 from numpy.typing import NDArray
 
 from sgrs_core.data.components import largest_component
-from sgrs_core.data.formats.images import PlacedImage, to_array, voxel_position
+from sgrs_core.data.formats.geometry import PlacedImage
+from sgrs_core.data.formats.images import in_orientation, to_array, voxel_position
+from sgrs_core.data.formats.values import check_image
 from sgrs_core.data.masks import Mask
 from sgrs_core.data.preprocessing.common import (
     Crop,
@@ -31,11 +33,9 @@ from sgrs_core.data.preprocessing.common import (
     z_score,
 )
 from sgrs_core.data.preprocessing.input_spec import SAME_SPACING, InputSpec
+from sgrs_core.data.preprocessing.modality import check_modality
 
 Array = NDArray[Any]
-
-SWING = 0.1  # of the brightest voxel: how far resampling may have taken an MRI below 0
-LEAST_BACKGROUND = 0.05  # of a skull-stripped scan's voxels: far fewer than any has
 
 
 class Input(NamedTuple):
@@ -59,9 +59,10 @@ class NewScan:
 
     def __init__(self, image: SimpleITK.Image, spec: InputSpec) -> None:
         self.spec = spec
-        self.oriented = SimpleITK.DICOMOrient(image, spec.orientation)
+        self.oriented = in_orientation(image, spec.orientation)
         placed = to_array(self.oriented)
-        check_intensities(placed.array, spec)
+        check_image(placed.array, "the scan")
+        check_modality(placed.array, spec.format, spec.window)
         self.image = regridded(placed, spec)
         if spec.window:
             self.image = self.image._replace(array=to_window(self.image.array, spec.window))
@@ -122,41 +123,6 @@ def regridded(image: PlacedImage, spec: InputSpec) -> PlacedImage:
         brain = (image.array != 0).astype(np.uint8)
         array = np.maximum(array, 0) * to_voxels(brain, steps, SimpleITK.sitkNearestNeighbor)
     return image._replace(array=array, spacing=spacing)
-
-
-def check_intensities(array: Array, spec: InputSpec) -> None:
-    """Raise ValueError where a scan's intensities cannot be of the training's modality."""
-    if not np.isfinite(array).all():
-        raise ValueError("the scan holds NaN or infinite values; repair it")
-    lowest, highest = array.min(), array.max()
-    found = f"its intensities run from {lowest:g} to {highest:g}"
-    if lowest == highest:
-        raise ValueError(f"{found}: the scan is constant")
-    form = spec.format
-    if form in ("la", "brats2019") and lowest < -SWING * highest:
-        raise ValueError(
-            f"{found}, but the model was trained on MRI, which has none below 0; is it a CT, or "
-            "standardised already?"
-        )
-    if form == "brats2019" and (array == 0).mean() < LEAST_BACKGROUND:
-        raise ValueError(
-            f"{(array == 0).mean():.1%} of its voxels are 0, but the model was trained on FLAIR "
-            "images without a skull, 0 outside the brain; strip the skull first"
-        )
-    window = spec.window
-    if window is None:
-        return
-    low, high = window
-    if form == "pancreas" and not (lowest <= low and highest > 0):
-        raise ValueError(
-            f"{found}, but the model was trained on CT in HU, with air or fat below {low:g} and "
-            "tissue above 0; is it CT, and are slope and intercept applied?"
-        )
-    if not ((array > low) & (array < high)).any():
-        raise ValueError(
-            f"{found}, but none lies in the window from {low:g} to {high:g} that the model was "
-            "trained on; is it the same modality and unit?"
-        )
 
 
 def enlarged(mask: Mask, factor: int, shape: tuple[int, ...]) -> Mask:

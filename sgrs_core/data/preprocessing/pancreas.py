@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 import SimpleITK
 
-from sgrs_core.data.formats.dicom import read_series
-from sgrs_core.data.formats.image_files import read_nifti
-from sgrs_core.data.formats.images import PlacedImage, check_grids, oriented_as, to_array
+from sgrs_core.data.formats.geometry import PlacedImage
+from sgrs_core.data.formats.image_files import read_label, read_scan
+from sgrs_core.data.formats.images import check_grids, in_orientation, oriented_as, to_array
 from sgrs_core.data.formats.segmentations import read_segmentation, segmentation_file
 from sgrs_core.data.preprocessing.common import PANCREAS, prepare_pancreas
+from sgrs_core.data.preprocessing.modality import check_modality
 from sgrs_core.data.preprocessing.placement import check_placement
 from sgrs_core.data.preprocessing.reading import (
     binary_mask,
-    digest_of_all,
     provenance,
     to_volume,
     with_name,
@@ -56,15 +56,15 @@ def prepare(
     missing or damaged files, a label of another grid, a flipped or shifted one, or an empty one.
     """
     folder, label_file = pancreas_files(root, scan, label_files)
-    series, slices = read_series(folder)
+    series = read_scan(folder)
     if label_files == "dicom_seg":
         label_file = segmentation_file(label_file)
-        stored = read_segmentation(label_file, SimpleITK.DICOMOrient(series, NIFTI_ORDER))
+        stored = read_segmentation(label_file, in_orientation(series, NIFTI_ORDER))
         # The precision of NIfTI's headers, so that resampling rounds as it does by those.
         stored.SetSpacing(np.float32(stored.GetSpacing()).tolist())
         compare_with_nifti(stored, root, scan)
     else:
-        stored = read_nifti(label_file)
+        stored = read_label(label_file)
     image, label = to_array(oriented_as(series, stored)), to_array(stored)
     if label_origin == "checked":
         check_origin(image, label, scan)
@@ -72,6 +72,7 @@ def prepare(
     check_grids(image, label, scan, (folder.name, label_file.name), ROUNDING)
     mask = binary_mask(label.array, 1, label_file, "collection")
     with with_name(scan):
+        check_modality(image.array, "pancreas", PANCREAS.window)
         try:
             check_placement(image.array, mask, label.spacing)
         except ValueError as error:
@@ -81,14 +82,13 @@ def prepare(
         # As published: the label's own spacing, which DICOM's rounded positions give less exactly.
         prepared = prepare_pancreas(image.array, mask, label.spacing)
     source = provenance(
-        [label_file],
+        [label_file, folder],
         "Pancreas-CT: 1 mm by B-spline, window, crop in x and y, z-score of the crop",
         window_HU=PANCREAS.window,
         label_files=label_files,
         label_origin=label_origin,
         label_placement=label_placement,
     )
-    source[f"sha256 {folder.name}"] = digest_of_all(slices)
     return to_volume(prepared, image, source, PANCREAS.voxel)
 
 
@@ -98,7 +98,7 @@ def compare_with_nifti(label: SimpleITK.Image, root: Path, scan: str) -> None:
     if not file.exists():
         return
     ours, theirs = (
-        to_array(image).array for image in (label, oriented_as(read_nifti(file), label))
+        to_array(image).array for image in (label, oriented_as(read_label(file), label))
     )
     if ours.shape != theirs.shape:
         logger.warning("%s: the label in %s has another shape", scan, file)

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgrs_core import __version__
-from sgrs_core.data.formats.images import PlacedImage, voxel_position
+from sgrs_core.data.formats.dicom import dicom_files
+from sgrs_core.data.formats.geometry import PlacedImage
+from sgrs_core.data.formats.images import voxel_position
 from sgrs_core.data.preprocessing.common import Prepared
 from sgrs_core.data.volumes import Volume
 from sgrs_core.files import sha256_of
@@ -45,18 +47,26 @@ def to_volume(
 
 
 def provenance(files: Sequence[Path], preprocessing: str, **parameters: object) -> dict[str, str]:
-    """Digests of the source files, what was done to them with which parameters, our version."""
+    """Digests of the sources, what was done to them with which parameters, our version.
+
+    files: with folders of DICOM series; told by their names, and by their folders' where names are
+    the same.
+    """
+    alike = len({file.name for file in files}) < len(files)
+    names = [f"{file.parent.name}/{file.name}" if alike else file.name for file in files]
     return {
-        **{f"sha256 {file.name}": sha256_of(file) for file in files},
+        **{f"sha256 {name}": digest_of(file) for name, file in zip(names, files, strict=True)},
         "preprocessing": preprocessing,
         **{name: str(value) for name, value in parameters.items()},
         "sgrs_core": __version__,
     }
 
 
-def digest_of_all(files: Sequence[Path]) -> str:
-    """One SHA-256 of many files: of the lines that `sha256sum` would write, by name."""
-    lines = sorted(f"{file.name}  {sha256_of(file)}\n" for file in files)
+def digest_of(source: Path) -> str:
+    """SHA-256 of a file; of a DICOM series, of the lines that `sha256sum` would write, by name."""
+    if source.is_file():
+        return sha256_of(source)
+    lines = sorted(f"{file.name}  {sha256_of(file)}\n" for file in dicom_files(source))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from sgrs_core.data.formats.images import voxel_position
 from sgrs_core.data.preprocessing import brats2019, custom, la, pancreas
 from sgrs_core.data.preprocessing.common import downsample, first_middle
+from sgrs_core.data.preprocessing.reading import with_name
 from sgrs_core.data.volumes import Axes, Volume, read_volume, write_volume
 from sgrs_core.experiment.originals import Format
 from sgrs_core.experiment.settings import NiftiSettings
@@ -25,21 +26,34 @@ def prepare_original(
     else:
         prepare = {"la": la.prepare, "pancreas": pancreas.prepare, "brats2019": brats2019.prepare}
         volume = prepare[form](root, scan, **options)
-    write_volume(output, reduce(volume, factor))
+    with with_name(scan):
+        volume = reduce(volume, factor)
+    write_volume(output, volume)
 
 
 def copy_prepared(
     source: Path, spacing: tuple[float, ...], axes: Axes, factor: int, output: Path
 ) -> None:
     """Check and copy a scan that others prepared; `spacing` (mm) where its file carries none."""
-    write_volume(output, reduce(read_volume(source, spacing, axes), factor))
+    volume = read_volume(source, spacing, axes)
+    with with_name(source):
+        volume = reduce(volume, factor)
+    write_volume(output, volume)
 
 
 def reduce(volume: Volume, factor: int) -> Volume:
-    """A volume on a grid coarser by `factor` along each axis, at the same place in space."""
+    """A volume on a grid coarser by `factor` along each axis, at the same place in space.
+
+    Raises ValueError where nothing of the label is left.
+    """
     if factor == 1:
         return volume
     image, label = downsample(volume.image, volume.label, factor)
+    if volume.label.any() and not label.any():
+        raise ValueError(
+            f"the label is zero everywhere once downsampled by {factor}: what it marks is too "
+            "thin; choose a smaller factor, or leave the scan out"
+        )
     middle = first_middle(factor)
     return replace(
         volume,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sgrs_core.data.formats.image_files import read_nifti
+from sgrs_core.data.formats.image_files import read_label
 from sgrs_core.data.formats.images import in_patient_axes, to_array
 from sgrs_core.data.masks import Mask, extent
 from sgrs_core.data.volumes import read_volume
@@ -111,7 +111,7 @@ def read_cases(
 def _read_case(name: str, scan: str, rows: Sequence[Mapping[str, Any]], file: Path) -> Case:
     volume = read_volume(file)
     files = [Path(row["predictions"]) / f"{scan}.nii.gz" for row in rows]
-    masks = [volume.label, *(to_array(read_nifti(file)).array for file in files)]
+    masks = [volume.label, *(to_array(read_label(file)).array for file in files)]
     (image, spacing), *upright = (
         in_patient_axes(array, volume.spacing, volume.direction) for array in (volume.image, *masks)
     )

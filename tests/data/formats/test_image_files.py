@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from sgrs_core.data.formats.image_files import read_nifti, write_image
+from sgrs_core.data.formats.image_files import read_scan, write_image
 from sgrs_core.data.formats.images import to_array, to_image, voxel_position
 from tests.data.preprocessing.test_la import ORIGIN, ROTATED, SPACING, TILTED, phantom, picture
 
@@ -21,7 +21,7 @@ def test_a_mask_is_read_back_with_its_geometry(
 
     write_image(tmp_path / name, to_image(mask, SPACING, ORIGIN, direction))
 
-    found = to_array(read_nifti(tmp_path / name))
+    found = to_array(read_scan(tmp_path / name))
     np.testing.assert_array_equal(found.array, mask)
     np.testing.assert_allclose(found.spacing, SPACING, atol=1e-5)
     np.testing.assert_allclose(found.origin, ORIGIN, atol=1e-4)
@@ -31,11 +31,11 @@ def test_a_mask_is_read_back_with_its_geometry(
 
 def test_a_read_image_can_be_written_as_it_is(tmp_path: Path) -> None:
     write_image(tmp_path / "first.nii.gz", to_image(phantom()[1], SPACING, ORIGIN, TILTED))
-    first = read_nifti(tmp_path / "first.nii.gz")
+    first = read_scan(tmp_path / "first.nii.gz")
 
     write_image(tmp_path / "second.nii.gz", first)
 
-    second = read_nifti(tmp_path / "second.nii.gz")
+    second = read_scan(tmp_path / "second.nii.gz")
     np.testing.assert_array_equal(to_array(second).array, to_array(first).array)
     np.testing.assert_allclose(second.GetOrigin(), first.GetOrigin(), atol=1e-4)
 
@@ -60,8 +60,8 @@ def test_a_failed_write_leaves_the_older_mask(
 
 
 def test_a_missing_nifti_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"absent\.nii\.gz: image not found"):
-        read_nifti(tmp_path / "absent.nii.gz")
+    with pytest.raises(FileNotFoundError, match=r"absent\.nii\.gz: no such file"):
+        read_scan(tmp_path / "absent.nii.gz")
 
 
 @pytest.mark.parametrize("name", ["mask.nii", "mask.nii.gz"])
@@ -73,7 +73,7 @@ def test_a_truncated_nifti_file_is_named(tmp_path: Path, name: str, kept: float)
     path.write_bytes(content[: int(kept * len(content))])
 
     with pytest.raises(ValueError, match=rf"{name}: .*cut off"):
-        read_nifti(path)
+        read_scan(path)
 
 
 def test_a_truncated_nifti_file_compressed_afterwards_is_named(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_truncated_nifti_file_compressed_afterwards_is_named(tmp_path: Path) -
     path.write_bytes(gzip.compress((tmp_path / "mask.nii").read_bytes()[:-100]))
 
     with pytest.raises(ValueError, match=r"mask\.nii\.gz: \d+ of \d+ bytes"):
-        read_nifti(path)
+        read_scan(path)
 
 
 def test_an_image_scaled_by_its_header_is_read_scaled(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_an_image_scaled_by_its_header_is_read_scaled(tmp_path: Path) -> None:
     content[112:120] = np.array([0.5, 3.0], np.float32).tobytes()  # slope and intercept
     path.write_bytes(content)
 
-    np.testing.assert_allclose(to_array(read_nifti(path)).array, phantom()[0] * 0.5 + 3)
+    np.testing.assert_allclose(to_array(read_scan(path)).array, phantom()[0] * 0.5 + 3)
 
 
 def test_voxel_positions_agree_with_simpleitk() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from sgrs_core.data.formats.dicom import read_series
+from sgrs_core.data.formats.image_files import read_scan
 from sgrs_core.data.formats.images import to_array
 from sgrs_core.data.formats.segmentations import read_segmentation, segmentation_file
 from sgrs_core.phantoms.pancreas import phantom_pancreas, write_phantom_pancreas
@@ -43,7 +43,7 @@ def written(ct, label, tmp_path) -> Path:
 
 @pytest.mark.parametrize("order", ["LPS", "LAI", "RAS", "SLP"])
 def test_a_mask_lies_on_the_cts_voxels_in_whatever_order_they_are_wanted(order, ct, label, written):
-    like = SimpleITK.DICOMOrient(read_series(ct)[0], order)
+    like = SimpleITK.DICOMOrient(read_scan(ct), order)
     mask = read_segmentation(written, like)
     found = to_array(SimpleITK.DICOMOrient(mask, "LPS")).array
     np.testing.assert_array_equal(found, label)
@@ -55,7 +55,7 @@ def test_slices_that_the_file_leaves_out_are_empty(ct, tmp_path):
     mask = np.zeros(SHAPE[::-1], bool)
     mask[4, 3:9, 5:20] = mask[7, 10:12, 30:] = True  # and nothing between them
     write_segmentation(tmp_path / "a.dcm", ct, mask[None])
-    found = read_segmentation(tmp_path / "a.dcm", SimpleITK.DICOMOrient(read_series(ct)[0], "LAS"))
+    found = read_segmentation(tmp_path / "a.dcm", SimpleITK.DICOMOrient(read_scan(ct), "LAS"))
     np.testing.assert_array_equal(SimpleITK.GetArrayFromImage(found), mask)
 
 
@@ -63,7 +63,7 @@ def test_each_segment_has_its_number(ct, tmp_path):
     masks = np.zeros((2, *SHAPE[::-1]), bool)
     masks[0, 4:6, 3:9, 5:20] = masks[1, 8, 3:9, 5:20] = True
     write_segmentation(tmp_path / "a.dcm", ct, masks)
-    found = SimpleITK.GetArrayFromImage(read_segmentation(tmp_path / "a.dcm", read_series(ct)[0]))
+    found = SimpleITK.GetArrayFromImage(read_segmentation(tmp_path / "a.dcm", read_scan(ct)))
     counts = np.bincount(found.ravel()).tolist()
     assert counts == [found.size - masks.sum(), masks[0].sum(), masks[1].sum()]
 
@@ -85,7 +85,7 @@ def cropped(image: SimpleITK.Image) -> SimpleITK.Image:
 @pytest.mark.parametrize("change", [moved, stretched, cropped])
 def test_another_scans_segmentation_is_refused(change, ct, written):
     with pytest.raises(ValueError, match=r"a\.dcm: does not lie on the voxels of its CT"):
-        read_segmentation(written, change(read_series(ct)[0]))
+        read_segmentation(written, change(read_scan(ct)))
 
 
 @pytest.mark.parametrize("kept", [0, 10, 200, 0.6, 0.95])
@@ -93,13 +93,13 @@ def test_a_damaged_segmentation_is_named(kept, ct, written):
     content = written.read_bytes()
     written.write_bytes(content[: kept if isinstance(kept, int) else int(kept * len(content))])
     with pytest.raises(ValueError, match=r"a\.dcm: no readable DICOM segmentation"):
-        read_segmentation(written, read_series(ct)[0])
+        read_segmentation(written, read_scan(ct))
 
 
 def test_a_ct_slice_is_no_segmentation(ct):
     file = next(ct.glob("*.dcm"))
     with pytest.raises(ValueError, match=rf"{file.name}: no readable DICOM segmentation"):
-        read_segmentation(file, read_series(ct)[0])
+        read_segmentation(file, read_scan(ct))
 
 
 def test_a_folder_must_hold_one_segmentation(written):

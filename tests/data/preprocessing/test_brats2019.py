@@ -108,6 +108,38 @@ def test_a_scan_without_a_brain_is_refused_by_name(root):
         prepare(root, SCAN)
 
 
+def change_flair(root: Path, change) -> None:
+    file = root / "HGG" / SCAN / f"{SCAN}_flair.nii.gz"
+    image = SimpleITK.ReadImage(str(file))
+    array = change(SimpleITK.GetArrayFromImage(image).astype(np.int32))
+    changed = SimpleITK.GetImageFromArray(array)
+    changed.CopyInformation(image)
+    SimpleITK.WriteImage(changed, str(file))
+
+
+def test_a_scan_with_a_skull_is_refused_as_prediction_refuses_it(root):
+    change_flair(root, lambda array: array + 5)
+    with pytest.raises(ValueError, match=rf"{SCAN}: 0.0% of its voxels are 0, .* strip the skull"):
+        prepare(root, SCAN)
+
+
+def test_one_voxel_of_the_largest_integer_is_refused_before_its_histogram(root):
+    def change(array):
+        array[5, 6, 7] = 2**31 - 1
+        return array
+
+    change_flair(root, change)
+    with pytest.raises(ValueError, match=rf"{SCAN}_flair.nii.gz: values run from"):
+        prepare(root, SCAN)
+
+
+def test_integers_too_many_to_count_each_are_clipped_as_floating_point_is(root):
+    flair, segmentation = phantom_brats2019(SCAN, SHAPE, SEED)
+    change_flair(root, lambda array: array * 400_000)
+    expected = prepare_brats(flair["flair"].astype(np.float64), segmentation).image
+    np.testing.assert_allclose(prepare(root, SCAN).image, expected, atol=1e-4)
+
+
 def test_provenance_names_both_files(root):
     told = prepare(root, SCAN).provenance
     assert {f"sha256 {SCAN}_flair.nii.gz", f"sha256 {SCAN}_seg.nii.gz"} <= told.keys()

@@ -1,5 +1,6 @@
 """A data set of one's own in NIfTI files."""
 
+from dataclasses import replace
 from itertools import permutations, product
 from pathlib import Path
 
@@ -7,17 +8,27 @@ import numpy as np
 import pytest
 import SimpleITK
 
+from sgrs_core.data.formats.image_files import read_scan
 from sgrs_core.data.preprocessing.custom import prepare
+from sgrs_core.data.preprocessing.input_spec import InputSpec
+from sgrs_core.data.preprocessing.new_scan import NewScan
 from sgrs_core.experiment.settings import NiftiSettings
+from tests.data.formats.writing import affine_of, write_dicom, write_itk, write_nifti
 
 SPACING, ORIGIN = (1.0, 1.5, 2.0), (10.0, -20.0, 30.0)
 WHOLE = NiftiSettings(foreground=(2, 4), margin=None)
 
 
-def write(root: Path, name: str, image: np.ndarray, label: np.ndarray) -> None:
+def write(
+    root: Path,
+    name: str,
+    image: np.ndarray,
+    label: np.ndarray,
+    spacing: tuple[float, ...] = SPACING,
+) -> None:
     for folder, array in (("images", image), ("labels", label)):
         picture = SimpleITK.GetImageFromArray(array.transpose(2, 1, 0))
-        picture.SetSpacing(SPACING)
+        picture.SetSpacing(spacing)
         picture.SetOrigin(ORIGIN)
         (root / folder).mkdir(parents=True, exist_ok=True)
         SimpleITK.WriteImage(picture, str(root / folder / f"{name}.nii.gz"))
@@ -56,6 +67,12 @@ def test_a_label_stored_in_any_order_of_axes_is_put_back(order, scan, tmp_path):
     np.testing.assert_array_equal(volume.label, np.isin(scan[1], (2, 4)))
 
 
+def test_provenance_has_image_and_label_though_their_names_are_one(scan, tmp_path):
+    told = prepare(tmp_path, "scan é 1", WHOLE).provenance
+    digests = {told[f"sha256 {folder}/scan é 1.nii.gz"] for folder in ("images", "labels")}
+    assert len(digests) == 2
+
+
 def test_voxels_can_be_resampled(scan, tmp_path):
     settings = NiftiSettings(foreground=(2, 4), voxel=1.0, margin=None)
     volume = prepare(tmp_path, "scan é 1", settings)
@@ -76,6 +93,96 @@ def test_a_label_on_another_grid_is_refused(scan, tmp_path):
     SimpleITK.WriteImage(picture, str(file))
     with pytest.raises(ValueError, match="scan é 1: origin of"):
         prepare(tmp_path, "scan é 1", WHOLE)
+
+
+def turn(file: Path, order: str) -> None:
+    image = SimpleITK.ReadImage(str(file))
+    SimpleITK.WriteImage(SimpleITK.DICOMOrient(image, order), str(file))
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_scan_is_prepared_alike_in_whatever_order_its_axes_are_stored(order, scan, tmp_path):
+    settings = NiftiSettings(foreground=(2, 4), voxel=0.9, margin=1, minimum_side=4)
+    before = prepare(tmp_path, "scan é 1", settings)
+    turn(tmp_path / "images/scan é 1.nii.gz", order)
+    after = prepare(tmp_path, "scan é 1", settings)
+    np.testing.assert_array_equal(after.image, before.image)
+    np.testing.assert_array_equal(after.label, before.label)
+    np.testing.assert_allclose(after.origin, before.origin, atol=1e-4)
+    assert after.direction == before.direction
+
+
+def test_beyond_the_last_thick_slice_there_is_what_the_scan_has_there(tmp_path):
+    image = np.full((12, 10, 8), -1000, np.int16)
+    image[3:9, 3:8, 2:6] = 40
+    label = (image == 40).astype(np.uint8)
+    label[4, 4, :] = 1
+    write(tmp_path, "air", image, label, (1.0, 1.0, 5.0))
+    settings = NiftiSettings(voxel=1.0, margin=None, window=(-1100.0, 300.0))
+    volume = prepare(tmp_path, "air", settings)
+    assert volume.image.shape[2] == 40
+    np.testing.assert_allclose(volume.image[0, 0], volume.image[0, 0, 0], atol=1e-3)
+    assert volume.label[4, 4, :].all()
+
+
+def test_a_scan_may_be_a_dicom_series_with_a_label_in_nrrd(scan, tmp_path):
+    array = scan[0].astype(np.int16)
+    affine = affine_of(SPACING, ORIGIN, np.eye(3))
+    files = write_dicom(tmp_path / "images/one", array, affine)
+    write_itk(tmp_path / "labels/one.nrrd", scan[1], affine)
+    settings = NiftiSettings(
+        images="images/{scan}", labels="labels/{scan}.nrrd", foreground=(2, 4), margin=None
+    )
+    volume = prepare(tmp_path, "one", settings)
+    np.testing.assert_array_equal(volume.label, np.isin(scan[1], (2, 4)))
+    assert "sha256 one.nrrd" in volume.provenance
+    before = volume.provenance["sha256 one"]
+    files[-1].write_bytes(files[-1].read_bytes() + b"\0\0")
+    assert prepare(tmp_path, "one", settings).provenance["sha256 one"] != before
+
+
+def test_a_label_of_fractions_is_what_is_at_least_one_half(scan, tmp_path, caplog):
+    soft = np.linspace(0, 1, scan[0].size).reshape(scan[0].shape).astype(np.float32)
+    write(tmp_path, "scan é 1", scan[0], soft)
+    volume = prepare(tmp_path, "scan é 1", NiftiSettings(margin=None))
+    np.testing.assert_array_equal(volume.label, soft >= 0.5)
+    assert "at least 0.5" in caplog.text
+
+
+def test_a_structure_thinner_than_the_new_voxels_is_said_to_be_lost(scan, tmp_path):
+    thin = np.zeros(scan[0].shape, np.uint8)
+    thin[1, 1, 1] = 1
+    write(tmp_path, "scan é 1", scan[0], thin)
+    with pytest.raises(ValueError, match=r"scan é 1: .* once resampled to 4 mm: .* thinner"):
+        prepare(tmp_path, "scan é 1", NiftiSettings(voxel=4.0))
+
+
+ROUGH = np.random.default_rng(1).normal(100, 20, (12, 10, 8))
+UNFIT = {
+    "NaN": np.where(np.indices(ROUGH.shape)[0] == 3, np.nan, ROUGH),
+    "one voxel of 1e200": np.where(np.arange(ROUGH.size).reshape(ROUGH.shape) == 77, 1e200, ROUGH),
+    "complex": ROUGH.astype(np.complex64),
+    "constant": np.full(ROUGH.shape, 7.0),
+    "outside the window": ROUGH + 5000,
+}
+
+
+@pytest.mark.parametrize("what", UNFIT)
+def test_what_preparation_refuses_prediction_refuses_too(what, scan, tmp_path):
+    settings = NiftiSettings(margin=None, window=(0.0, 1000.0))
+    file = tmp_path / "images/bad.nii"
+    write_nifti(file, UNFIT[what], affine_of(SPACING, ORIGIN, np.eye(3)))
+    write_nifti(
+        tmp_path / "labels/bad.nii",
+        (scan[1] > 2).astype(np.uint8),
+        affine_of(SPACING, ORIGIN, np.eye(3)),
+    )
+    own = replace(settings, images="images/{scan}.nii", labels="labels/{scan}.nii")
+    with pytest.raises(ValueError, match="bad"):
+        prepare(tmp_path, "bad", own)
+    spec = InputSpec("nifti", "LPS", True, None, nifti=vars(settings))
+    with pytest.raises(ValueError, match=r"bad|intensities"):
+        NewScan(read_scan(file), spec)
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from sgrs_core.data.formats.geometry import IDENTITY_DIRECTION
 from sgrs_core.data.formats.images import orientation_of
 from sgrs_core.data.preprocessing.input_spec import InputSpec, input_spec_of
-from sgrs_core.data.volumes import IDENTITY_DIRECTION, Volume, write_volume
+from sgrs_core.data.volumes import Volume, write_volume
 from sgrs_core.experiment.settings import NiftiSettings
 
 HOW = {"format": "la", "geometry": True, "downsample": 1, "nifti": {}}

@@ -19,7 +19,7 @@ def test_a_raw_scan_becomes_a_z_scored_volume_with_its_provenance(tmp_path):
 
 def test_a_mirrored_scan_without_geometry_gets_the_data_sets_spacing(tmp_path):
     image = np.random.default_rng(0).normal(size=(8, 6, 4)).astype(np.float32)
-    write_volume(tmp_path / "source.h5", Volume(image, (image > 1).astype(np.uint8)))
+    write_volume(tmp_path / "source.h5", Volume(image, (image > -1).astype(np.uint8)))
     with h5py.File(tmp_path / "source.h5", "a") as file:
         for name in list(file.attrs):
             del file.attrs[name]
@@ -28,6 +28,42 @@ def test_a_mirrored_scan_without_geometry_gets_the_data_sets_spacing(tmp_path):
     assert half.image.shape == (4, 3, 2)
     assert half.spacing == (1.25,) * 3
     np.testing.assert_allclose(half.image[0, 0, 0], image[:2, :2, :2].mean(), rtol=1e-5)
+
+
+def test_a_label_that_downsampling_would_lose_is_refused_by_name(tmp_path):
+    image = np.random.default_rng(0).normal(size=(8, 6, 4)).astype(np.float32)
+    label = np.zeros(image.shape, np.uint8)
+    label[3, 3, 1:3] = 1
+    write_volume(tmp_path / "thin.h5", Volume(image, label))
+    with pytest.raises(ValueError, match=r"thin\.h5: .* downsampled by 2: .* too thin"):
+        copy_prepared(tmp_path / "thin.h5", (1.0,) * 3, "xyz", 2, tmp_path / "half.h5")
+    copy_prepared(tmp_path / "thin.h5", (1.0,) * 3, "xyz", 1, tmp_path / "whole.h5")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"spacing": (0.0, 1.0, 1.0)}, "gives voxels of 0 x 1 x 1 mm"),
+        ({"spacing": (1.0, float("nan"), 1.0)}, "gives voxels of 1 x nan x 1 mm"),
+        ({"origin": (0.0, float("inf"), 0.0)}, "puts the scan at"),
+        ({"direction": (1.0, 0.5, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)}, "not at right angles"),
+    ],
+)
+def test_a_prepared_volume_passes_the_gate_for_geometry_too(fields, message, tmp_path):
+    image = np.random.default_rng(0).normal(size=(8, 6, 4)).astype(np.float32)
+    with pytest.raises(ValueError, match=rf"one\.h5: the volume {message}|one\.h5: .*{message}"):
+        write_volume(tmp_path / "one.h5", Volume(image, (image > 0).astype(np.uint8), **fields))
+    assert not (tmp_path / "one.h5").exists()
+
+
+def test_absurd_and_complex_values_of_others_prepared_files_are_refused(tmp_path):
+    image = np.random.default_rng(0).normal(size=(8, 6, 4))
+    far = np.where(np.arange(image.size).reshape(image.shape) == 7, 1e200, image)
+    for values in (far, np.where(far > 9, 1e6, image), image.astype(complex)):
+        with h5py.File(tmp_path / "theirs.h5", "w") as file:
+            file["image"], file["label"] = values, (image > 0).astype(np.uint8)
+        with pytest.raises(ValueError, match=r"theirs\.h5: .*(NaN or inf|run from|complex)"):
+            copy_prepared(tmp_path / "theirs.h5", (1.0,) * 3, "xyz", 1, tmp_path / "out.h5")
 
 
 def test_a_coarser_grid_lies_at_the_same_place_in_space():

@@ -1,0 +1,89 @@
+"""The one gate for values: what an image or a label may hold, whatever its format."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+LARGEST = 1e12  # no scanner stores more, and sums of squares stay finite
+OUTLIER = 1000  # times the scan's own spread: far beyond metal in CT or a vessel in MRI
+BULK = 0.99  # the share of the voxels whose distance from the median is called the spread
+SAMPLE = 100  # voxels along each axis are enough to know the spread
+LARGEST_CLASS = 2**31 - 1  # what integers hold for "nothing"
+FRACTION = 1e-3  # a label's distance from a whole number that rounding explains
+
+logger = logging.getLogger(__name__)
+
+
+def check_kind(file: Path, shape: Sequence[int], dtype: np.dtype[Any], channels: int = 1) -> None:
+    """Raise ValueError, naming the file and the cause, unless it is one 3D scan of real numbers."""
+    if channels > 1 or dtype.fields:
+        cause = "it has several channels (colours or vectors)"
+    elif dtype.kind not in "biuf":
+        cause = f"its values are {dtype.name}; give the magnitude, say"
+    elif len(shape) > 3:
+        cause = f"it has {np.prod(shape[3:])} volumes (of time, say); give one alone"
+    elif len(shape) < 3 or min(shape) < 1:
+        cause = "give the whole stack of slices"
+    else:
+        return
+    raise ValueError(f"{file}: {tuple(shape)} is not a 3D image of one channel: {cause}")
+
+
+def check_finite(array: NDArray[Any], name: object) -> None:
+    """Raise ValueError, naming the scan and a voxel, where values are NaN or infinite."""
+    finite = np.isfinite(array)
+    if not finite.all():
+        first = tuple(np.argwhere(~finite)[0].tolist())
+        raise ValueError(
+            f"{name}: {np.count_nonzero(~finite)} of {array.size} voxels are NaN or infinite, the "
+            f"first at {first}; repair the scan, or leave it out"
+        )
+
+
+def check_image(array: NDArray[Any], name: object) -> None:
+    """Raise ValueError, naming the scan, for intensities (three axes) that no scanner measures.
+
+    A single voxel far from all others would decide mean and deviation alone.
+    """
+    check_finite(array, name)
+    lowest, highest = float(array.min()), float(array.max())
+    some = array[tuple(slice(None, None, max(side // SAMPLE, 1)) for side in array.shape)]
+    some = some.astype(np.float64)
+    middle = float(np.median(some))
+    spread = float(np.quantile(np.abs(some - middle), BULK, method="lower"))
+    far = max(highest - middle, middle - lowest)
+    if far > LARGEST or 0 < OUTLIER * spread < far:
+        raise ValueError(
+            f"{name}: values run from {lowest:g} to {highest:g}, but {BULK:.0%} of them lie within "
+            f"{spread:g} of {middle:g}; what is so far off is no measurement: repair or clip it"
+        )
+
+
+def as_classes(array: NDArray[Any], name: object) -> NDArray[Any]:
+    """A label's values as whole numbers; from 0.5 on, what lies between 0 and 1 is foreground.
+
+    A warning says so. Raises ValueError, naming the file, for NaN, infinite and absurd values, and
+    for fractions between other classes.
+    """
+    check_finite(array, name)
+    lowest, highest = float(array.min()), float(array.max())
+    if max(-lowest, highest) >= LARGEST_CLASS:
+        raise ValueError(f"{name}: label values run from {lowest:g} to {highest:g}; repair it")
+    if array.dtype.kind != "f":
+        return array
+    classes = np.rint(array)
+    fractions = np.abs(array - classes) > FRACTION
+    if fractions.any() and (lowest < -FRACTION or highest > 1 + FRACTION):
+        raise ValueError(
+            f"{name}: label values with fractions, such as {array[fractions][0]:g}, between "
+            f"{lowest:g} and {highest:g}, are no classes; resample labels by nearest neighbour"
+        )
+    if fractions.any():
+        count = np.count_nonzero(fractions)
+        logger.warning("%s: %d fractions; foreground is what is at least 0.5", name, count)
+        classes = array >= 0.5
+    return classes.astype(np.int32)

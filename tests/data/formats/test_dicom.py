@@ -1,0 +1,301 @@
+"""A DICOM series is one stack of slices, and whatever is not is refused by its cause."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK
+from pydicom.sequence import Sequence
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    EnhancedCTImageStorage,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+    MediaStorageDirectoryStorage,
+    RLELossless,
+    RTStructureSetStorage,
+    generate_uid,
+)
+
+from sgrs_core.data.formats.dicom import dicom_files
+from sgrs_core.data.formats.image_files import read_scan
+from sgrs_core.data.formats.images import to_array
+from sgrs_core.phantoms.dicom import locale_kept
+from tests.data.formats.writing import affine_of, write_dicom
+
+ARRAY = np.random.default_rng(0).integers(-1000, 1000, (10, 8, 6)).astype(np.int16)
+AFFINE = affine_of((0.8, 0.7, 2.5), (-20.0, 15.0, 30.0), np.eye(3))
+
+
+def written(folder: Path, change=lambda index, one: None, array=ARRAY, affine=AFFINE) -> Path:
+    write_dicom(folder, array, affine, change)
+    return folder
+
+
+def edit(file: Path, **fields) -> None:
+    one = pydicom.dcmread(file)
+    for name, value in fields.items():
+        if value is None:
+            delattr(one, name)
+        else:
+            setattr(one, name, value)
+    one.save_as(file)
+
+
+def refused(folder: Path, *messages: str) -> None:
+    with pytest.raises(ValueError, match=messages[0]) as told:
+        read_scan(folder)
+    for message in messages[1:]:
+        assert message in str(told.value)
+
+
+# What a stack is
+
+
+@pytest.mark.parametrize("degrees", [2.0, 15.0, -30.0])
+def test_a_gantry_tilt_is_refused_with_its_size(degrees, tmp_path):
+    tilted = AFFINE.copy()
+    tilted[1, 2] = np.tan(np.radians(degrees)) * 2.5
+    array = np.repeat(ARRAY, 4, axis=2)
+    refused(
+        written(tmp_path / "s", array=array, affine=tilted), "s: .* gantry tilt", " mm elsewhere"
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("ImageOrientationPatient", [0, 1, 0, 0, 0, -1]),
+        ("PixelSpacing", [0.7, 0.9]),
+        ("RescaleSlope", "0.5"),
+        ("RescaleIntercept", "-1024"),
+        ("RescaleSlope", None),
+        ("BitsStored", 12),
+    ],
+)
+def test_slices_that_differ_are_refused_by_what_differs(field, value, tmp_path):
+    def change(index, one):
+        if index:
+            setattr(one, field, value)
+
+    refused(
+        written(tmp_path / "s", change), f"s: the slices differ in {field}", "000.dcm", "001.dcm"
+    )
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_slice_shifted_in_its_plane_is_refused(axis, tmp_path):
+    def change(index, one):
+        if index == 3:
+            one.ImagePositionPatient[axis] += 5
+
+    refused(
+        written(tmp_path / "s", change), "s: the slices are not evenly", "5.00 mm aside", "003.dcm"
+    )
+
+
+@pytest.mark.parametrize(
+    "field", ["ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"]
+)
+def test_missing_geometry_is_named_and_not_made_up(field, tmp_path):
+    folder = written(tmp_path / "s")
+    edit(folder / "002.dcm", **{field: None})
+    refused(folder, rf"002\.dcm: {field} is None")
+
+
+def test_pixel_spacing_of_zero_is_refused(tmp_path):
+    def change(index, one):
+        one.PixelSpacing = [0, 0.8]
+
+    refused(written(tmp_path / "s", change), "gives voxels of 0.8 x 0 x 2.5 mm")
+
+
+@pytest.mark.parametrize("step", [0.45, 0.625, 1.25, 3.3333])
+def test_positions_rounded_to_a_tenth_are_an_intact_series(step, tmp_path):
+    def change(index, one):
+        one.ImagePositionPatient = [round(float(x), 1) for x in one.ImagePositionPatient]
+
+    turned = affine_of((0.8, 0.7, step), (-20.03, 15.0, 30.0), np.eye(3))
+    image = read_scan(written(tmp_path / "s", change, np.repeat(ARRAY, 9, 2), turned))
+    assert image.GetSpacing() == pytest.approx((0.8, 0.7, step), rel=0.01)
+    np.testing.assert_array_equal(to_array(image).array, np.repeat(ARRAY, 9, 2))
+
+
+@pytest.mark.parametrize("lost", [1, 4])
+@pytest.mark.parametrize("step", [0.5, 1.0, 5.0])
+def test_a_missing_slice_is_refused(lost, step, tmp_path):
+    folder = written(tmp_path / "s", affine=affine_of((1, 1, step), (0, 0, 0), np.eye(3)))
+    (folder / f"{lost:03d}.dcm").unlink()
+    refused(folder, f"once {2 * step:.2f} mm")
+
+
+def test_slices_whose_distance_grows_are_refused(tmp_path):
+    def change(index, one):
+        one.ImagePositionPatient[2] = 2.5 * index + 0.05 * index**2
+
+    refused(written(tmp_path / "s", change), "not evenly spaced")
+
+
+def test_duplicates_and_several_times_of_one_place_are_named_as_such(tmp_path):
+    folder = written(tmp_path / "s")
+    shutil.copy(folder / "001.dcm", folder / "copy.dcm")
+    refused(folder, "several slices lie at one place", "copy.dcm", "a file stored twice")
+
+
+def test_files_are_ordered_by_place_whatever_their_names_and_numbers(tmp_path):
+    folder = written(tmp_path / "s", lambda index, one: setattr(one, "InstanceNumber", 99 - index))
+    for index, file in enumerate(sorted(folder.iterdir())):
+        file.rename(folder / f"{(index * 5) % 7}.ima")
+    np.testing.assert_array_equal(to_array(read_scan(folder)).array, ARRAY)
+
+
+def test_one_slice_alone_needs_its_thickness(tmp_path):
+    folder = written(tmp_path / "s", array=ARRAY[:, :, :1])
+    assert read_scan(folder).GetSpacing() == pytest.approx((0.8, 0.7, 2.5))
+    edit(folder / "000.dcm", SliceThickness=None)
+    refused(folder, "one slice alone, and no SliceThickness")
+
+
+# Which files
+
+
+def test_a_series_in_two_folders_is_one_and_two_series_are_told_apart(tmp_path):
+    folder = written(tmp_path / "s")
+    (folder / "part").mkdir()
+    for file in sorted(folder.glob("*.dcm"))[::2]:
+        file.rename(folder / "part" / file.name)
+    np.testing.assert_array_equal(to_array(read_scan(folder)).array, ARRAY)
+    written(folder / "other")
+    refused(folder, "expected one DICOM series, found 2", "other", ".dcm")
+
+
+def test_files_with_and_without_suffix_are_all_read_and_all_in_the_digest(tmp_path):
+    folder = written(tmp_path / "s")
+    files = sorted(folder.glob("*.dcm"))
+    for file in files[::2]:
+        file.rename(file.with_suffix(""))
+    (folder / "001.dcm").rename(folder / "001.DCM")
+    (folder / "._002").write_bytes(b"\0\5\x16\7 of macOS")
+    (folder / "._002.dcm").write_bytes(b"\0\5\x16\7 of macOS")
+    (folder / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    (folder / "DICOMDIR.dcm").write_bytes(bytes(128) + b"DICM")
+    (folder / "read me.txt").write_text("not a scan")
+    np.testing.assert_array_equal(to_array(read_scan(folder)).array, ARRAY)
+    names = {file.name for file in dicom_files(folder)}
+    assert names == {"000", "002", "004", "001.DCM", "003.dcm", "005.dcm"}
+
+
+def test_the_index_of_a_disc_is_no_slice_whatever_its_name(tmp_path):
+    folder = written(tmp_path / "s")
+    shutil.copy(folder / "001.dcm", folder / "index.dcm")
+    edit(folder / "index.dcm", SOPClassUID=MediaStorageDirectoryStorage, Rows=None)
+    np.testing.assert_array_equal(to_array(read_scan(folder)).array, ARRAY)
+
+
+def test_an_empty_folder_is_said_to_be_one(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no DICOM file"):
+        read_scan(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"SOPClassUID": RTStructureSetStorage, "Rows": None},
+            "holds no image but RT Structure Set",
+        ),
+        (
+            {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.88.11", "Rows": None},
+            "holds no image but Basic Text SR",
+        ),
+        ({"NumberOfFrames": 40}, r"multi-frame DICOM \(CT Image Storage, 40 slices"),
+        (
+            {"SOPClassUID": EnhancedCTImageStorage, "SharedFunctionalGroupsSequence": Sequence()},
+            "multi-frame DICOM .* dcm2niix",
+        ),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "a localizer"),
+        ({"PhotometricInterpretation": "MONOCHROME1"}, "its values are MONOCHROME1"),
+        ({"PhotometricInterpretation": "RGB"}, "its values are RGB"),
+        ({"ModalityLUTSequence": Sequence()}, ".*Modality LUT"),
+        ({"Rows": None}, "no readable DICOM slice; it may be damaged"),
+        ({"PixelSpacing": [0.7, float("nan")]}, "PixelSpacing is"),
+        ({"ImageOrientationPatient": [0.5, 0, 0, 0, 0.5, 0]}, "ImageOrientationPatient is"),
+        ({"RescaleSlope": float("inf")}, "RescaleSlope is"),
+    ],
+)
+def test_what_is_no_slice_is_refused_by_its_cause(fields, message, tmp_path):
+    folder = written(tmp_path / "s")
+    edit(folder / "003.dcm", **fields)
+    refused(folder, rf"003\.dcm: {message}")
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.1, 0.3, 0.6, 0.9, 0.99])
+def test_a_slice_that_is_cut_off_is_noticed(kept, tmp_path, capfd):
+    folder = written(tmp_path / "s")
+    content = (folder / "003.dcm").read_bytes()
+    (folder / "003.dcm").write_bytes(content[: int(kept * len(content))])
+    refused(folder, "s.*damaged or cut off")
+    assert capfd.readouterr().err == ""
+
+
+# Values
+
+
+@pytest.mark.parametrize("slope", ["1", "0.5", "2"])
+def test_slope_and_intercept_are_applied(slope, tmp_path):
+    def change(index, one):
+        one.RescaleSlope, one.RescaleIntercept = slope, "-1024"
+
+    found = to_array(read_scan(written(tmp_path / "s", change))).array
+    np.testing.assert_array_equal(found, ARRAY * float(slope) - 1024)
+
+
+@pytest.mark.parametrize(
+    "syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian]
+)
+def test_plain_transfer_syntaxes_are_read(syntax, tmp_path):
+    folder = written(tmp_path / "s")
+    for file in folder.iterdir():
+        one = pydicom.dcmread(file)
+        if syntax == ExplicitVRBigEndian:
+            one.PixelData = one.pixel_array.astype(">i2").tobytes()
+        one.file_meta.TransferSyntaxUID = syntax
+        pydicom.dcmwrite(
+            file, one, implicit_vr=syntax == ImplicitVRLittleEndian,
+            little_endian=syntax != ExplicitVRBigEndian, force_encoding=True,
+        )  # fmt: skip
+    np.testing.assert_array_equal(to_array(read_scan(folder)).array, ARRAY)
+
+
+@pytest.mark.parametrize("compressor", ["JPEG", "JPEG2000", "RLE"])
+def test_compressed_transfer_syntaxes_are_read(compressor, tmp_path):
+    folder = written(tmp_path / "s")
+    for file in folder.iterdir():
+        if compressor == "RLE":
+            one = pydicom.dcmread(file)
+            one.compress(RLELossless)
+            one.save_as(file)
+            continue
+        reader, writer = SimpleITK.ImageFileReader(), SimpleITK.ImageFileWriter()
+        reader.SetFileName(str(file))
+        image = reader.Execute()
+        for key in reader.GetMetaDataKeys():
+            image.SetMetaData(key, reader.GetMetaData(key))
+        writer.SetImageIO("GDCMImageIO")
+        writer.KeepOriginalImageUIDOn()
+        writer.SetCompressor(compressor)
+        writer.UseCompressionOn()
+        writer.SetFileName(str(file))
+        with locale_kept():
+            writer.Execute(image)
+        assert pydicom.dcmread(file).file_meta.TransferSyntaxUID.is_compressed
+    np.testing.assert_array_equal(to_array(read_scan(folder)).array, ARRAY)
+
+
+def test_series_of_one_identity_are_told_by_uid_not_by_folder(tmp_path):
+    same = generate_uid()
+    folder = written(tmp_path / "s", lambda index, one: setattr(one, "SeriesInstanceUID", same))
+    written(folder / "again", lambda index, one: setattr(one, "SeriesInstanceUID", same))
+    refused(folder, "several slices lie at one place", "again")

@@ -61,4 +61,4 @@ def test_the_root_holds_no_more_than_five_modules():
 
 
 def test_the_library_stays_small():
-    assert sum(len(file.read_text().splitlines()) for file in MODULES.values()) <= 15_100
+    assert sum(len(file.read_text().splitlines()) for file in MODULES.values()) <= 15_200

@@ -4,6 +4,8 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: tests run side by side
 
+import subprocess
+
 import pytest
 from hypothesis import settings
 
@@ -33,3 +35,15 @@ def tiny_training() -> TrainingSettings:
 def tiny_inference() -> InferenceSettings:
     """Few windows."""
     return InferenceSettings((8, 8, 8), (16, 16, 16), 4)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 4 MiB."""
+    folder = tmp_path / "small disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)

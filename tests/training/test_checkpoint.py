@@ -5,7 +5,6 @@ import hashlib
 import io
 import logging
 import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -168,18 +167,6 @@ def test_files_of_others_in_the_folder_are_left_alone(saved, new_method):
     (saved / "notes.pt").write_text("mine")
     assert resumed(saved, new_method(), {"method": "vnet", "seed": 1}) == 0
     assert (saved / "notes.pt").exists()
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 4 MiB."""
-    folder = tmp_path / "small disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("needs the right to mount a tmpfs")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_full_disk_keeps_the_checkpoints_there_are_and_names_the_file(small_disk, new_method):

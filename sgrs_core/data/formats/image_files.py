@@ -5,6 +5,7 @@ hold. Not the prepared h5 files that training reads: those are `data/volumes.py`
 an image once it is read: `images.py`.
 """
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import SimpleITK
 
 from sgrs_core.data.formats.dicom import read_series
@@ -141,12 +143,26 @@ def header_fault(path: Path, reader: str) -> str | None:
 def write_image(path: Path, image: SimpleITK.Image) -> None:
     """Write an image in the format that the name ends in; it appears whole or not at all.
 
-    NIfTI stores the geometry in single precision.
+    NIfTI stores the geometry in single precision. ITK says nothing of a disk that is full, so what
+    was written is read again. Raises OSError, naming the file, where that is not the image.
     """
     suffix = suffix_of(path)
     if suffix is None:
         raise ValueError(f"{path}: allowed are names that end in {', '.join(WRITERS)}")
     with atomic(path) as temporary, TemporaryDirectory(dir=path.parent) as folder:
         written = Path(folder) / f"image{suffix}"  # ITK knows suffixes in lower case only
-        SimpleITK.WriteImage(image, str(written), useCompression=True, imageIO=WRITERS[suffix])
+        if not _is_written(written, image, WRITERS[suffix]):
+            reason = "what was written cannot be read again; is the disk full?"
+            raise OSError(errno.EIO, reason, str(path))
         written.replace(temporary)
+
+
+def _is_written(file: Path, image: SimpleITK.Image, writer: str) -> bool:
+    """Write an image, and say whether it is there."""
+    try:
+        SimpleITK.WriteImage(image, str(file), useCompression=True, imageIO=writer)
+        found = SimpleITK.ReadImage(str(file))
+    except RuntimeError:
+        return False
+    mine, theirs = map(SimpleITK.GetArrayViewFromImage, (image, found))
+    return np.array_equal(mine, theirs)

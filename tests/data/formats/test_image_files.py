@@ -1,6 +1,8 @@
 """Image files, checked against SimpleITK's own geometry."""
 
 import gzip
+import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +54,7 @@ def test_a_failed_write_leaves_the_older_mask(
         raise RuntimeError("no space left")
 
     monkeypatch.setattr(SimpleITK, "WriteImage", full_disk)
-    with pytest.raises(RuntimeError, match="no space left"):
+    with pytest.raises(OSError, match="is the disk full"):
         write_image(path, to_image(phantom()[1], SPACING, ORIGIN, ROTATED))
 
     assert path.read_bytes() == before
@@ -101,3 +103,18 @@ def test_voxel_positions_agree_with_simpleitk() -> None:
     found = np.asarray(voxel_position((3, 50, 2), SPACING, ORIGIN, TILTED))
 
     np.testing.assert_allclose(found, reference.TransformIndexToPhysicalPoint((3, 50, 2)))
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd"])
+def test_a_full_disk_is_said_and_the_mask_that_was_there_stays(suffix, small_disk):
+    path = small_disk / f"mask{suffix}"
+    noise = np.random.default_rng(0).integers(0, 2, (64, 64, 64), np.uint8)
+    image = SimpleITK.GetImageFromArray(noise)
+    write_image(path, image)
+    before = path.read_bytes()
+    status = os.statvfs(small_disk)
+    (small_disk / "filler").write_bytes(bytes(status.f_bavail * status.f_frsize - 8192))
+    with pytest.raises(OSError, match=re.escape(str(path))):
+        write_image(path, image)
+    assert path.read_bytes() == before
+    assert {one.name for one in small_disk.iterdir()} == {path.name, "filler"}

@@ -1,4 +1,6 @@
-"""`sgrs predict` and `sgrs evaluate`: a trained model on scans of one's own. `sgrs status`.
+"""`sgrs predict` and `sgrs evaluate`: a trained model on scans of one's own.
+
+`sgrs check` and `sgrs status`: an experiment before and while it runs.
 
 python -m sgrs_core.command_line does the same. Every failure is one line on standard error.
 """
@@ -36,6 +38,11 @@ Dice, Jaccard, 95 % Hausdorff distance and average surface distance (mean from t
 the label's) of a mask against a label on the same voxels; their axes may be stored differently.
 Distances are in voxels, as published."""
 
+
+CHECK = """\
+Read an experiment's files, of which later ones go over earlier ones, as Snakemake's --configfile
+takes them, and say the first mistake or what is planned. Nothing is run and nothing written. Finds,
+too, what Snakemake's own reader lets pass, stumbles over or is kept busy by without an end."""
 
 STATUS = """\
 Every run of an experiment: its state, how far it is, how long it still takes; what failed and which
@@ -105,6 +112,12 @@ def parser() -> argparse.ArgumentParser:
         help="the label's values that count (default: all but 0)",
     )  # fmt: skip
 
+    four = commands.add_parser(
+        "check", help="an experiment's files", description=CHECK, formatter_class=layout
+    )
+    four.set_defaults(command=check)
+    four.add_argument("files", nargs="+", type=Path, metavar="FILE", help="config/paper.yaml, say")
+
     three = commands.add_parser(
         "status", help="how far an experiment is", description=STATUS, formatter_class=layout
     )
@@ -160,6 +173,21 @@ def evaluate(options: argparse.Namespace) -> int:
         print(f"{name:8}{100 * scores[name]:8.2f} %")
     for name in ("hd95", "asd"):
         print(f"{name:8}{scores[name]:8.2f} voxels of {voxel} mm")
+    return 0
+
+
+def check(options: argparse.Namespace) -> int:
+    """Check an experiment's files, and say what is planned."""
+    from sgrs_core.experiment.planning import check_scans, load_files
+    from sgrs_core.methods.check import check_methods
+
+    plan = load_files(options.files, Path(__file__).parents[1] / "config")
+    check_methods(plan)
+    check_scans(plan, options.files)
+    for line in plan.warnings():
+        logger.warning("%s", line)
+    sheets = ", ".join(plan.sheets) or "no table or figure"
+    print(f"{plan.experiment.experiment}: {len(plan.rows)} runs for {sheets}")
     return 0
 
 

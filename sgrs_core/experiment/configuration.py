@@ -49,7 +49,7 @@ class Files:
 
     def __init__(self, own: Sequence[Path], root: Path) -> None:
         self.root, self.last = root, own[-1]
-        self._own = [(file, _read(file)) for file in own]
+        self._own = [(file, read(file)) for file in own]
         self._defaults: list[tuple[Path, Values]] = []  # of data sets; any other file wins
 
     def writer(self, place: Key) -> Path:
@@ -66,7 +66,7 @@ class Files:
         file = self.root / folder / f"{name}.yaml"
         if not file.is_file():
             check_known(asked, name, self._names(folder), f" (files in {file.parent})")
-        return file, _read(file)
+        return file, read(file)
 
     def with_defaults(self, name: str, over: Any) -> Any:
         """A data set: what its own file says, and over that what the experiment does.
@@ -81,9 +81,9 @@ class Files:
                 writer = self.writer(("datasets", name))
                 check_known(f"{writer}: datasets", name, self._names("datasets"))
             return over
-        base = _read(file)
+        base = read(file)
         self._defaults.append((file, {"datasets": {name: base}}))
-        return _merged(base, over)
+        return merged(base, over)
 
     def _names(self, folder: str) -> list[str]:
         return sorted(file.stem for file in (self.root / folder).glob("*.yaml"))
@@ -94,18 +94,18 @@ def load_experiment(values: Values, files: Files) -> Experiment:
 
     Each data set starts from root/datasets/<name>.yaml; the experiment's own keys go over it.
     """
-    merged = dict(values)
-    groups = {group: merged[group] for group in GROUPS if isinstance(merged.get(group), Mapping)}
+    whole = dict(values)
+    groups = {group: whole[group] for group in GROUPS if isinstance(whole.get(group), Mapping)}
     left_out: set[str] = set()  # by a later file's null
     for group, members in groups.items():
         left_out |= {name for name, over in members.items() if over is None}
         over_defaults = files.with_defaults if group == "datasets" else _filter
-        merged[group] = {
+        whole[group] = {
             name: over_defaults(name, over) for name, over in members.items() if over is not None
         }
-    if isinstance(merged.get("headline"), list):
-        merged["headline"] = [name for name in merged["headline"] if name not in left_out]
-    return validated(Experiment, merged, files.writer)
+    if isinstance(whole.get("headline"), list):
+        whole["headline"] = [name for name in whole["headline"] if name not in left_out]
+    return validated(Experiment, whole, files.writer)
 
 
 def _filter(_: str, over: Any) -> Any:
@@ -145,13 +145,13 @@ def published_splits(name: str, root: Path) -> Splits | None:
     file = root / "datasets" / f"{name}.yaml"
     if not file.is_file():
         return None
-    return checked(Splits, _read(file)["splits"], file, ("splits",))
+    return checked(Splits, read(file)["splits"], file, ("splits",))
 
 
-def _merged(base: Values, over: Values) -> dict[str, Any]:
+def merged(base: Values, over: Values) -> dict[str, Any]:
     """Two levels of a configuration, of which the second goes over the first, key by key."""
     both = {
-        key: _merged(base[key], value)
+        key: merged(base[key], value)
         for key, value in over.items()
         if isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
     }
@@ -189,7 +189,8 @@ def _in_full(row: Any, labelled: Any) -> Any:
     return {**defaults, **row}
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read(file: Path) -> dict[str, Any]:
+    """What a configuration file holds; raises ConfigError, or OSError where it cannot be read."""
     try:
         values = read_yaml(file)
     except ValueError as error:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from csv import DictReader
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from sgrs_core.experiment.configuration import (
     load_experiment,
     load_method,
     load_sheet,
+    merged,
     published_splits,
+    read,
 )
 from sgrs_core.experiment.plan import COST, SELECTION_GAIN, Entry, Plan, entries_of
 from sgrs_core.experiment.presence import absent_scans, check_presence
@@ -91,6 +94,14 @@ def load_plan(values: Mapping[str, Any], own: Sequence[Path], root: Path) -> Pla
     _check_recipes(plan)
     _check_thresholds(plan, files.last)
     return plan
+
+
+def load_files(own: Sequence[Path], root: Path) -> Plan:
+    """The plan of an experiment's own files, merged as Snakemake merges its --configfile.
+
+    Raises ConfigError; see `load_plan`.
+    """
+    return load_plan(reduce(merged, map(read, own)), own, root)
 
 
 def check_scans(plan: Plan, files: Sequence[Path]) -> None:

@@ -30,7 +30,8 @@ def brats2019_folder(folder: Path) -> Path:
 def dry_run(folder: Path, *files: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "host",
-         "--directory", str(folder), "--snakefile", str(PROJECT / "Snakefile"), "--configfile", *map(str, files)],
+         "--directory", str(folder), "--snakefile", str(PROJECT / "Snakefile"),
+         "--configfile", *map(str, files)],
         capture_output=True, text=True, env=ENVIRONMENT, check=False,
     )  # fmt: skip
 

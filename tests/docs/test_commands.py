@@ -20,7 +20,7 @@ from snakemake.utils import update_config
 
 from tests.docs.pages import PAGES, Block, all_commands, blocks_of
 from tests.recompute import read
-from tests.workflow.conftest import ENVIRONMENT, PROJECT, copy_project
+from tests.workflow.conftest import ENVIRONMENT, PROJECT, copy_project, in_full
 
 pytestmark = pytest.mark.slow
 
@@ -179,7 +179,7 @@ def run_the_demo(copy: Path) -> None:
     config = copy / "config/config.yaml"
     shorter = yaml.safe_load(config.read_text(encoding="utf-8"))
     update_config(shorter, SHORTER)
-    config.write_text(yaml.safe_dump(shorter, sort_keys=False), encoding="utf-8")
+    config.write_text(in_full(shorter), encoding="utf-8")
     for number in range(1, 8):
         for kind in ("images", "labels"):  # of docs/own-data.md
             file = copy / f"scans/{kind}/scan_{number:02d}.nii.gz"

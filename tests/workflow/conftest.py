@@ -17,6 +17,18 @@ QUICK = Path(__file__).parent / "quick.yaml"
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
+class FullDumper(yaml.SafeDumper):
+    """Writes what stands in two places twice; configuration files may have no anchors."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def in_full(values: dict) -> str:
+    """A configuration file's text."""
+    return yaml.dump(values, Dumper=FullDumper)
+
+
 def copy_project(destination: Path) -> None:
     """The project's own files, as git lists them."""
     listed = subprocess.run(
@@ -69,10 +81,10 @@ def command() -> Callable[..., list[str]]:
         configs = [QUICK]
         if experiment:
             configs = [folder / "experiment.yaml"]
-            configs[0].write_text(yaml.safe_dump(experiment), encoding="utf-8")
+            configs[0].write_text(in_full(experiment), encoding="utf-8")
         if changes:
             configs.append(folder / "changes.yaml")
-            configs[-1].write_text(yaml.safe_dump(changes), encoding="utf-8")
+            configs[-1].write_text(in_full(changes), encoding="utf-8")
         return [
             *(sys.executable, "-m", "snakemake", *where, "--directory", str(folder)),
             *("--snakefile", str(PROJECT / "Snakefile"), *options),

@@ -12,7 +12,7 @@ import SimpleITK
 import yaml
 
 from tests.recompute import check_table, read
-from tests.workflow.conftest import ENVIRONMENT, PROJECT, QUICK, copy_project
+from tests.workflow.conftest import ENVIRONMENT, PROJECT, QUICK, copy_project, in_full
 
 pytestmark = pytest.mark.slow
 
@@ -101,7 +101,7 @@ def folder(tmp_path_factory) -> Path:
     copy_project(project)
     scans = project.parent / "scäns 'here'; touch HACKED"
     write_scans(scans)
-    (project / "my experiment.yaml").write_text(yaml.safe_dump(experiment(scans)))
+    (project / "my experiment.yaml").write_text(in_full(experiment(scans)))
     volumes = [f"results/quick/volumes/pancreas/{name}.h5" for name in NAMES]
     run = subprocess.run(
         [*without_network(), sys.executable, "-m", "snakemake", "--cores", "1",

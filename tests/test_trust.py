@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from snakemake.io import regex_from_filepattern
@@ -31,6 +30,7 @@ from sgrs_core.experiment.splits import is_scan_name
 from sgrs_core.methods.check import check_methods
 from tests.experiment.test_configuration import CONFIG, OWN, shipped
 from tests.places import PROJECT
+from tests.workflow.conftest import in_full
 
 SOURCES = sorted([*PROJECT.glob("sgrs_core/**/*.py"), *PROJECT.glob("workflow_scripts/*.py")])
 RULES = [PROJECT / "Snakefile", *sorted(PROJECT.glob("rules/*.smk"))]
@@ -160,7 +160,7 @@ EVIL = st.one_of(
 def load(values: dict, folder: Path) -> Layout:
     """The layout of an experiment that stands in a file; raises ConfigError."""
     file = folder / "own.yaml"
-    file.write_text(yaml.safe_dump(values), encoding="utf-8")
+    file.write_text(in_full(values), encoding="utf-8")
     plan = load_plan(values, [file], CONFIG)
     check_methods(plan)
     return Layout(plan)

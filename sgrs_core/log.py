@@ -57,12 +57,16 @@ def follow(done: int, total: int, summary: Callable[[], str], label: str = "") -
             bar.set_postfix_str(summary(), refresh=False)
             bar.update()
             now = time.monotonic()
+            to_log = now - last_logged >= SECONDS_BETWEEN_LINES or step == total
+            due = 10 * step // total > tenth and now - last_printed >= SECONDS_BETWEEN_LINES
+            to_print = piped and label and due and step < total
+            if not (to_log or to_print):
+                continue
             rate = (step - done) / max(now - started, 1e-9)
             pace = f"{rate:.3g} per second, {in_words((total - step) / rate)} left, {summary()}"
-            if now - last_logged >= SECONDS_BETWEEN_LINES or step == total:
+            if to_log:
                 last_logged = now
                 logger.info("%d/%d, %s", step, total, pace)
-            due = 10 * step // total > tenth and now - last_printed >= SECONDS_BETWEEN_LINES
-            if piped and label and due and step < total:
+            if to_print:
                 tenth, last_printed = 10 * step // total, now
                 print(f"{label}: {step:,} of {total:,} iterations, {pace}", file=sys.stderr)

@@ -69,7 +69,12 @@ def status(results: Path) -> str:
             "name the folder results/<experiment>"
         ) from None
     runs = [Known(run, read_trace(run, results)) for run in planned["runs"]]
-    runs = [Known(one.run, one.trace, left_of(one, runs, results)) for one in runs]
+    measured = [
+        (one, evaluation_seconds(results / one.run["folder"] / selection))
+        for one in runs
+        for selection in one.run["selections"]
+    ]
+    runs = [Known(one.run, one.trace, left_of(one, runs, measured)) for one in runs]
     counts = Counter(one.state for one in runs)
     shown = [one for one in runs if one.state != NOT_ASKED]
     states = ", ".join(f"{number} {state}" for state, number in counts.items())
@@ -82,8 +87,13 @@ def status(results: Path) -> str:
     return "\n\n".join(parts)
 
 
-def left_of(one: Known, runs: Sequence[Known], results: Path) -> float | None:
-    """Seconds of training and evaluation that a run still takes; None where nothing is known."""
+def left_of(
+    one: Known, runs: Sequence[Known], measured: Sequence[tuple[Known, float | None]]
+) -> float | None:
+    """Seconds of training and evaluation that a run still takes; None where nothing is known.
+
+    measured: the seconds of all evaluations.
+    """
     if one.state not in OPEN:
         return 0.0
     training = 0.0
@@ -92,11 +102,6 @@ def left_of(one: Known, runs: Sequence[Known], results: Path) -> float | None:
         if pace is None:
             return None
         training = todo * pace
-    measured = (
-        (two, evaluation_seconds(results / two.run["folder"] / name))
-        for two in runs
-        for name in two.run["selections"]
-    )
     unscored = len(one.run["selections"]) - one.trace.evaluated
     return training + unscored * (most_alike(one, measured) or 0.0)
 

@@ -347,17 +347,13 @@ class Layout:
         points = dict.fromkeys(
             point for name in names for entry in self.plan.entries(name) for point in entry.points
         )
-        return [
+        of_run = (self.model, self.training_log, self.record)
+        of_selection = (self.scores, self.predictions)
+        return [self._of(pattern, point) for point in points for pattern in of_run] + [
             self._of(pattern, point, selection)
             for point in points
             for selection in self.plan.selections(point.dataset)
-            for pattern in (
-                self.model,
-                self.training_log,
-                self.record,
-                self.scores,
-                self.predictions,
-            )
+            for pattern in of_selection
         ]
 
     def figures_of_kind(self, kind: str) -> str:

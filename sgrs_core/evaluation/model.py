@@ -12,7 +12,7 @@ from sgrs_core.data.preprocessing.input_spec import InputSpec
 from sgrs_core.experiment.run import Run
 from sgrs_core.files import write_bytes
 from sgrs_core.methods import METHODS, new_method
-from sgrs_core.methods.base import Method
+from sgrs_core.methods.base import Method, not_finite
 
 FORMAT = 1  # raised when a version writes what the ones before cannot read
 
@@ -68,9 +68,8 @@ def load_model(path: Path, selection: str = "last") -> Model:
     if selection not in weights:
         there = ", ".join(weights)
         raise ValueError(f"{path}: selection = {selection!r}: this run has the selections {there}")
-    for name, value in weights[selection].items():
-        if value.is_floating_point() and not torch.isfinite(value).all():
-            raise ValueError(f"{path}: the weights {name!r} hold NaN or infinite values")
+    if name := not_finite(weights[selection]):
+        raise ValueError(f"{path}: the weights {name!r} hold NaN or infinite values")
     method = new_method(run)
     try:
         method.load_state_dict(weights[selection])

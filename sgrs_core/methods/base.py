@@ -168,6 +168,11 @@ class Method(nn.Module):
         return SGD(trained, run.learning_rate, run.momentum, weight_decay=run.weight_decay)
 
 
+def not_finite(weights: Mapping[str, Tensor]) -> str | None:
+    """The name of the first weights, of a `state_dict()`, that hold NaN or infinite values."""
+    return next((name for name, value in weights.items() if not value.isfinite().all()), None)
+
+
 def sigmoid_rampup(current: float, length: float) -> float:
     """w = exp(-5 (1 - min(current / length, 1))^2): from exp(-5) to 1, and 1 from `length` on."""
     return math.exp(-5 * (1 - min(current / length, 1.0)) ** 2)

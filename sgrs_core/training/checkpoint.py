@@ -19,7 +19,7 @@ import torch
 from torch.optim import Optimizer
 
 from sgrs_core.files import write_bytes
-from sgrs_core.methods.base import Method
+from sgrs_core.methods.base import Method, not_finite
 
 logger = logging.getLogger(__name__)
 
@@ -104,12 +104,11 @@ def save(
     Raises FloatingPointError instead of saving weights that are not finite, and OSError, naming the
     file, where it cannot be written; in both cases the checkpoints that there were stay.
     """
-    for name, value in method.state_dict().items():
-        if value.is_floating_point() and not torch.isfinite(value).all():
-            raise FloatingPointError(
-                f"iteration {progress.iteration}: '{name}' is not finite after the update; "
-                f"the last good checkpoint is kept in {folder}"
-            )
+    if name := not_finite(method.state_dict()):
+        raise FloatingPointError(
+            f"iteration {progress.iteration}: '{name}' is not finite after the update; "
+            f"the last good checkpoint is kept in {folder}"
+        )
     state = {
         "identity": {**identity, "checkpoint_format": FORMAT},
         "torch": str(torch.__version__),

@@ -139,7 +139,7 @@ def fault_of(header: Dataset) -> str | None:
             "of the scan alone"
         )
     if colours != "MONOCHROME2":
-        return f"its values are {colours}, allowed is MONOCHROME2; convert it"
+        return f"its PhotometricInterpretation is {colours}, allowed is MONOCHROME2; convert it"
     if "ModalityLUTSequence" in header:
         return "its values need a table (Modality LUT), which is not applied; convert it"
     if kind == CTImageStorage or header.get("Modality") == "CT":

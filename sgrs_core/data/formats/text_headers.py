@@ -155,13 +155,13 @@ def size_of(content: bytes, fields: dict[str, str], wanted: int, itemsize: int) 
     lines, skip = (int(fields.get(name, 0)) for name in ("line skip", "byte skip"))
     skip = int(fields.get("HeaderSize", skip))
     content = content.split(b"\n", lines)[lines] if lines else content
-    if encoding in ("ascii", "text", "txt") or is_no(fields.get("BinaryData", "True")):
+    if encoding in ("ascii", "text", "txt"):
         return len(content.split()) * itemsize
     if encoding == "hex":
         content = bytes.fromhex(content.decode())
     elif encoding in ("gz", "gzip"):
         content = GzipFile(fileobj=BytesIO(content)).read(max(skip, 0) + wanted + 1)
-    elif not is_no(fields.get("CompressedData", "False")):
+    elif fields.get("CompressedData", "False")[:1] in tuple("Tt1"):  # as MetaImage reads it
         said = fields.get("CompressedDataSize", "missing")
         if said != str(len(content)):
             raise ValueError(f"CompressedDataSize is {said}, but there are {len(content)} bytes")
@@ -171,8 +171,3 @@ def size_of(content: bytes, fields: dict[str, str], wanted: int, itemsize: int) 
             raise EOFError("it ends within its compression")
     # -1: the last bytes count.
     return min(len(content), wanted) if skip == -1 else len(content) - skip
-
-
-def is_no(flag: str) -> bool:
-    """How MetaImage reads a flag."""
-    return flag[:1] not in tuple("Tt1")

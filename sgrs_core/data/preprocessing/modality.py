@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sgrs_core.experiment.originals import Format
 
 SWING = 0.1  # of the brightest voxel: how far resampling may have taken an MRI below 0
+AIR = -500.0  # HU: what begins below is CT
 LEAST_HU = -1100.0  # a little below air: no measurement of any modality
 LEAST_BACKGROUND = 0.05  # of a skull-stripped scan's voxels: far fewer than any has
 
@@ -29,7 +30,7 @@ def check_modality(
     if lowest == highest:
         raise ValueError(f"{found}: the scan is constant")
     is_mr = form in ("la", "brats2019")
-    is_ct = form == "pancreas" or (window is not None and window[0] < 0)
+    is_ct = form == "pancreas" or (window and window[0] < 0) or (least or 0) < AIR
     if modality and (is_mr or is_ct) and modality != ("MR" if is_mr else "CT"):
         raise ValueError(
             f"Modality is {modality} in its DICOM files, but training is on "

@@ -213,11 +213,13 @@ def test_a_scan_of_another_modality_than_the_training_is_refused(modality, tmp_p
 
     scan = read_scan(written(tmp_path / "s", change))
     window = {"nifti": vars(NiftiSettings(window=(-200.0, 400.0)))}
-    wanted = {
-        "pancreas": ("LAI", {}, "CT"), "nifti": ("LPS", window, "CT"), "la": ("LPS", {}, "MR")
-    }  # fmt: skip
-    for form, (orientation, settings, trained_on) in wanted.items():
-        spec = InputSpec(form, orientation, True, None, **settings)
+    for form, settings, trained_on in (
+        ("pancreas", {}, "CT"),
+        ("nifti", window, "CT"),
+        ("nifti", {"least_intensity": -1000.0}, "CT"),
+        ("la", {}, "MR"),
+    ):
+        spec = InputSpec(form, "LPS", True, None, **settings)
         if modality == trained_on == "CT":
             NewScan(scan, spec)
         elif modality != trained_on:
@@ -260,8 +262,11 @@ def test_an_empty_folder_is_said_to_be_one(tmp_path):
         ({"SOPClassUID": SegmentationStorage}, "holds no image but Segmentation Storage"),
         ({"RescaleSlope": None}, "RescaleSlope is missing, so its values are not known in HU"),
         ({"RescaleIntercept": None}, "RescaleIntercept is missing"),
-        ({"PhotometricInterpretation": "MONOCHROME1"}, "its values are MONOCHROME1"),
-        ({"PhotometricInterpretation": "RGB"}, "its values are RGB"),
+        (
+            {"PhotometricInterpretation": "MONOCHROME1"},
+            "its PhotometricInterpretation is MONOCHROME1",
+        ),
+        ({"PhotometricInterpretation": "RGB"}, "its PhotometricInterpretation is RGB"),
         ({"ModalityLUTSequence": Sequence()}, ".*Modality LUT"),
         ({"Rows": None}, r"no readable DICOM slice; it may be damaged.* \(Rows missing\)"),
         ({"PixelData": None}, "its voxels cannot be read"),

@@ -84,7 +84,7 @@ def read_header(path: Path, kind: str) -> TextHeader:
         raise ValueError(
             f"{path}: {len(content)} bytes that begin with {begin!r}: no {kind}, or cut off"
         )
-    fields = dict(FIELD.findall(found[0].decode("latin-1")))
+    fields = dict(FIELD.findall(found[0].decode("utf-8", "backslashreplace")))
     if kind == "NRRD":  # whose names are known in any case, while MetaImage's are not
         lower = {name.lower(): value for name, value in fields.items()}
         fields = {ALIASES.get(name, name): value for name, value in lower.items()}
@@ -104,7 +104,8 @@ def data_names(fields: dict[str, str], content: bytes) -> Iterator[str]:
     value = fields.get("data file", fields.get("ElementDataFile", "LOCAL"))
     listed, numbered = LIST.search(content), PATTERN.fullmatch(value)
     if value.upper().startswith("LIST") and listed:
-        yield from filter(None, map(str.strip, listed[1].decode("latin-1").split("\n")))
+        lines = listed[1].decode("utf-8", "backslashreplace").split("\n")
+        yield from filter(None, map(str.strip, lines))
     elif numbered:
         first, last, step = map(int, numbered.group(2, 3, 4))
         yield from (numbered[1] % number for number in range(first, last + 1, step))
@@ -139,11 +140,10 @@ def check_size(header: TextHeader, nbytes: int, itemsize: int) -> None:
         except (EOFError, OSError, ValueError, zlib.error) as error:
             raise ValueError(f"{file}: damaged or cut off ({error}); fetch it again") from error
         if found != wanted:
-            fault = f"{found} bytes of voxels" if found < wanted else "more bytes of voxels"
-            advice = (
-                "so cut off; fetch it again" if found < wanted else "damaged, or its header wrong"
-            )
-            raise ValueError(f"{file}: {fault} than the {wanted} that its header says: {advice}")
+            told, cause = f"{found} of", "cut off; fetch it again"
+            if found > wanted:
+                told, cause = "more than", "damaged, or its header is wrong"
+            raise ValueError(f"{file}: {told} the {wanted} bytes that its header says: {cause}")
 
 
 def size_of(content: bytes, fields: dict[str, str], wanted: int, itemsize: int) -> int:

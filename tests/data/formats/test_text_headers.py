@@ -102,8 +102,8 @@ def test_every_encoding_that_itk_knows_is_read(encoding, voxels, tmp_path):
 def test_compressed_metaimages_that_say_their_size_are_read(tmp_path):
     packed = {"CompressedData": "True", "CompressedDataSize": str(len(PACKED))}
     check(meta(tmp_path / "scan.mha", PACKED, **packed))
-    (tmp_path / "voxels").write_bytes(PACKED)
-    check(meta(tmp_path / "scan.mhd", b"", "voxels", **packed))
+    (tmp_path / "é voxels").write_bytes(PACKED)
+    check(meta(tmp_path / "scan.mhd", b"", "é voxels", **packed))
 
 
 @pytest.mark.parametrize("form", ["list", "pattern"])
@@ -181,7 +181,7 @@ def test_more_bytes_than_the_header_says_are_refused(tmp_path):
         meta(tmp_path / "packed.mha", packed, **size),
         meta(tmp_path / "apart.mhd", b"", "voxels"),
     ):
-        refused(file, f"more bytes of voxels than the {len(VOXELS)} that its header says")
+        refused(file, f"more than the {len(VOXELS)} bytes that its header says")
     file = write_nifti(tmp_path / "scan.nii", ARRAY, affine_of((1, 1, 2), (1, 2, 3), np.eye(3)))
     file.write_bytes(file.read_bytes() + bytes(40))
     refused(file, "correct the header")

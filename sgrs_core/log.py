@@ -38,6 +38,19 @@ def _log_and_print(kind: type[BaseException], error: BaseException, traceback: o
     print(f"{kind.__name__}: {error}", file=sys.stderr)
 
 
+def in_one_line(error: Exception | str, *named: Path) -> str:
+    """What is wrong, without line breaks, and with the first file unless one is named.
+
+    An error that is not raised on purpose is told with its kind, because its text may be empty.
+    """
+    text = str(error)
+    if not isinstance(error, str | OSError | ValueError | RuntimeError):
+        text = f"{type(error).__name__}: {text}"
+    if named and not any(str(path) in text for path in named):
+        text = f"{named[0]}: {text}"
+    return " ".join(text.split())
+
+
 def follow(done: int, total: int, summary: Callable[[], str], label: str = "") -> Iterator[int]:
     """Yield done + 1 ... total, showing rate, remaining time and `summary()` on the way.
 

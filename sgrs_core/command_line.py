@@ -202,8 +202,9 @@ def evaluate(options: argparse.Namespace) -> int:
             faults.append(in_one_line(error, *pair))
     if lines and options.mask.is_dir():
         print(*table(lines), sep="\n")
-    for name, line in lines.items() if not options.mask.is_dir() else ():
-        print_metrics(name, line, spacing)
+    elif lines:
+        (line,) = lines.values()
+        print_metrics(options.mask, line, spacing)
     if lines and options.output:
         write_scores(options.output, lines)
     for fault in faults:
@@ -211,10 +212,10 @@ def evaluate(options: argparse.Namespace) -> int:
     return 1 if faults else 0
 
 
-def print_metrics(name: str, scores: Mapping[str, float], spacing: Sequence[float]) -> None:
+def print_metrics(mask: Path, scores: Mapping[str, float], spacing: Sequence[float]) -> None:
     """One mask's scores; distances in voxels, whose sides are given in mm."""
     if scores["empty"]:
-        logger.warning("%s: empty, so distances are not defined", name)
+        logger.warning("%s: empty, so distances are not defined", mask)
     voxel = " x ".join(f"{side:.4g}" for side in spacing)
     for name in ("dice", "jaccard"):
         print(f"{name:8}{100 * scores[name]:8.2f} %")

@@ -73,13 +73,17 @@ def mask_files(scans: Sequence[Path], output: Path) -> list[Path]:
 
 @dataclass
 class Predictor:
-    """A model on its device, ready for scans. stride: voxels; None is the run's own."""
+    """A model on its device, ready for scans. stride: voxels; None is the run's own.
+
+    notes: what a user should know of the device.
+    """
 
     run: Run
     method: Method
     input_spec: InputSpec
     device: torch.device
     stride: Triple | None = None
+    notes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         place(self.method, self.device, self.run.training)
@@ -106,11 +110,15 @@ class Predictor:
                 f"{file}: lacks how its training scans were prepared, as older models do, so a new "
                 "scan cannot be prepared alike; train the run again"
             )
-        return cls(run, method, input_spec, choose_device(device or run.training.device), stride)
+        notes: list[str] = []
+        chosen = choose_device(device or run.training.device, notes.append)
+        return cls(run, method, input_spec, chosen, stride, notes)
 
     def warning(self) -> str:
-        """What a user should know about its masks of new scans, if anything."""
-        texts = [CENTRED] if self.input_spec.is_around_the_label else []
+        """What a user should know about its masks of new scans, if anything, in one line."""
+        texts = list(self.notes)
+        if self.input_spec.is_around_the_label:
+            texts.append(CENTRED)
         if not self.input_spec.orientation_known:
             texts.append(UNKNOWN_ORIENTATION % self.input_spec.orientation)
         return "; ".join(texts)

@@ -106,7 +106,7 @@ def test_a_ct_for_an_mri_model_is_refused_by_name_and_leaves_no_mask(folder, tmp
         (["scans/a.nii.gz", "--model", "scans/b.nrrd", "-o", "m.nii"], "b.nrrd: not a model"),
         (["scans/a.nii.gz", "--model", "run", "-o", "scans/a.nii.gz"], "would replace a scan"),
         (["one.txt", "--model", "run", "-o", "m.nii"], "one.txt: no such file"),
-        (["raw", "--model", "run", "-o", "m.nii"], "raw: no DICOM file"),
+        (["raw", "--model", "run", "-o", "m.nii"], "raw: no scan in this folder"),
         (["scans/a.nii.gz", "--model", "run", "-o", "m.nii", "--stride", "8", "0", "8"], "stride"),
         (["scans/a.nii.gz", "--model", "run", "-o", "m", "--selection", "best_on_test"], "last"),
     ],

@@ -12,7 +12,12 @@ from sgrs_core.evaluation.folders import is_prepared
 from sgrs_core.evaluation.scoring import score_line
 
 Line = Mapping[str, float | bool]  # of a score file
-HEADINGS = {"dice": "Dice (%)", "jaccard": "Jaccard (%)", "hd95": "95HD", "asd": "ASD"}
+HEADINGS = {
+    "dice": "Dice (%)",
+    "jaccard": "Jaccard (%)",
+    "hd95": "95HD (voxels)",
+    "asd": "ASD (voxels)",
+}
 FACTORS = {"dice": 100, "jaccard": 100, "hd95": 1, "asd": 1}
 
 

@@ -69,7 +69,7 @@ def files_in(folder: Path) -> list[Path]:
 
 
 def pairs_of(masks: Path, labels: Path) -> tuple[dict[str, tuple[Path, Path]], list[str]]:
-    """Mask and label by the mask's name, and a sentence for each file that has no partner.
+    """Mask and label by the label's name, and a sentence for each file that has no partner.
 
     masks, labels: two files, or two folders. There a mask may have the mark of nnU-Net's images,
     which the masks of such images keep. Raises ValueError where one is a folder and one is not,
@@ -88,7 +88,7 @@ def pairs_of(masks: Path, labels: Path) -> tuple[dict[str, tuple[Path, Path]], l
     for name in sorted({*wanted, *partners}):
         of_masks, of_labels = partners.get(name, []), wanted.get(name, [])
         if len(of_masks) == len(of_labels) == 1:
-            pairs[name_of(of_masks[0])] = (of_masks[0], of_labels[0])
+            pairs[name] = (of_masks[0], of_labels[0])
         elif not of_masks or not of_labels:
             missing, where = ("label", labels) if of_masks else ("mask", masks)
             faults += [f"{file}: no {missing} {name} in {where}" for file in of_masks + of_labels]

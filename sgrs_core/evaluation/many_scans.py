@@ -66,12 +66,15 @@ def _side_by_side(pool: "_Pool", pairs: Sequence[tuple[Path, Path]]) -> Iterator
         left = []
         with pool.executor() as executor:
             futures = {executor.submit(_make, *pair): pair for pair in pairs}
-            for future in as_completed(futures):
-                if isinstance(future.exception(), BrokenProcessPool):
-                    left.append(futures[future])
-                else:
-                    bar.update()
-                    yield future.result()
+            try:
+                for future in as_completed(futures):
+                    if isinstance(future.exception(), BrokenProcessPool):
+                        left.append(futures[future])
+                    else:
+                        bar.update()
+                        yield future.result()
+            finally:  # after Ctrl-C, nothing is begun anew
+                executor.shutdown(wait=False, cancel_futures=True)
         for scan, mask in left:
             with pool.executor(1) as executor:
                 future = executor.submit(_make, scan, mask)

@@ -13,11 +13,12 @@ from typing import NamedTuple
 import numpy as np
 import SimpleITK
 
+from sgrs_core.data.formats.dicom import dicom_files
 from sgrs_core.data.formats.geometry import PlacedImage
 from sgrs_core.data.formats.image_files import read_label, read_scan, write_image
 from sgrs_core.data.formats.images import to_array
 from sgrs_core.data.volumes import read_volume
-from sgrs_core.evaluation.folders import is_prepared
+from sgrs_core.evaluation.folders import NAMES, is_prepared
 from sgrs_core.evaluation.prediction import Predictor, Watch, describe
 from sgrs_core.evaluation.scoring import ignore_progress
 from sgrs_core.experiment.settings import Triple
@@ -82,6 +83,11 @@ class MaskMaker:
 
     def _read(self, scan: Path) -> tuple[PlacedImage, Callable[[Watch, Watch], SimpleITK.Image]]:
         """A scan, and what predicts it."""
+        if scan.is_dir() and not dicom_files(scan):
+            raise FileNotFoundError(
+                f"{scan}: no scan in this folder; allowed are files {', '.join(NAMES)}, and "
+                "folders of DICOM series"
+            )
         if not is_prepared(scan):
             image = read_scan(scan)
             return to_array(image), partial(self.predictor.predict, image)

@@ -271,7 +271,7 @@ def test_a_folder_of_masks_is_scored_by_name_and_both_scorings_are_told(pairs, c
     code, out, err = evaluate(capsys, *pairs, "-o", "scores.csv")
     assert (code, err) == (0, "")
     heading, one, three, two, published, strict = out.splitlines()
-    assert heading.split("  ")[-1].strip() == "ASD"
+    assert heading.split("  ")[-1].strip() == "ASD (voxels)"
     assert [line.split()[0] for line in (one, three, two)] == ["one", "three", "two"]
     assert three.split()[1:] == ["0.00", "0.00", "nan", "nan"]
     scores = read_scores("scores.csv")
@@ -312,9 +312,7 @@ def test_masks_of_nnunets_images_meet_the_labels_without_the_channel(pairs, caps
         mask.rename(mask.with_name(mask.name.replace(".", "_0000.", 1)))
     code, out, _ = evaluate(capsys, *pairs)
     assert code == 0
-    assert [line.split()[0] for line in out.splitlines()[1:4]] == [
-        f"{name}_0000" for name in ("one", "three", "two")
-    ]
+    assert [line.split()[0] for line in out.splitlines()[1:4]] == ["one", "three", "two"]
     write_itk(Path("masks/one.mha"), (ARRAY > 0).astype(np.uint8), AFFINE)
     code, _, err = evaluate(capsys, *pairs)
     assert code == 1

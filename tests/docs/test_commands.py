@@ -214,7 +214,7 @@ def own_method_stands_in_the_table(copy: Path) -> None:
     rows = [row for row in read(copy / "results/demo/tables/table2.csv") if row["seeds"] != "0"]
     assert {row["method"] for row in rows} == {"vnet", "sgrs", "smooth"}
     assert all(row["dice_ours"] for row in rows)
-    assert (copy / "mask.nii.gz").is_file()
+    assert (copy / "predicted.nii.gz").is_file()
     assert (copy / "results/demo/report.html").stat().st_size > 100_000
 
 
@@ -232,7 +232,7 @@ def events_are_there(copy: Path) -> None:
 
 
 def masks_are_there(copy: Path) -> None:
-    assert (copy / "mask.nii.gz").is_file()
+    assert (copy / "predicted.nii.gz").is_file()
 
 
 AFTERWARDS: dict[str, Callable[[Path], None]] = {

@@ -25,7 +25,7 @@ from sgrs_core.experiment.schema import (
     TableFilter,
 )
 from sgrs_core.experiment.settings import PUBLISHED_TAU, Selection
-from sgrs_core.experiment.splits import SplitLists
+from sgrs_core.experiment.splits import PARTS, SplitLists
 
 # Tables about the tables: no table or figure of an experiment has these names.
 COST = "cost"
@@ -101,10 +101,16 @@ class Plan:
     def labelled_scans(self, name: str, part: str) -> list[str]:
         """The scans of one of a data set's PARTS whose labels some run or score uses."""
         lists = self.splits[name]
+        if part == "validation" and "best_on_validation" not in self.selections(name):
+            return []
         if part != "train":
             return list(lists.present(getattr(lists, part)))
         most = max((point.labelled for point in self.rows if point.dataset == name), default=0)
         return list(lists.labelled(most))
+
+    def used_labels(self, name: str) -> list[str]:
+        """The scans of a data set whose labels some run or score uses."""
+        return [scan for part in PARTS for scan in self.labelled_scans(name, part)]
 
     def selections(self, name: str) -> list[Selection]:
         """The ways of choosing a checkpoint on a data set."""

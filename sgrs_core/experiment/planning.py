@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from csv import DictReader
+from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,10 @@ def load_plan(values: Mapping[str, Any], own: Sequence[Path], root: Path) -> Pla
     files = Files(own, root)
     experiment = load_experiment(values, files)
     splits = {name: _splits(name, one, files) for name, one in experiment.datasets.items()}
+    datasets = {
+        name: _cropped_alike(one, splits[name]) for name, one in experiment.datasets.items()
+    }
+    experiment = experiment.model_copy(update={"datasets": datasets})
     places: dict[str, str] = {}
 
     def load(kind: type[AnySheet], group: str, wanted: Mapping[str, Filter]) -> dict[str, AnySheet]:
@@ -108,7 +113,7 @@ def check_scans(plan: Plan, files: Sequence[Path]) -> None:
     """Check that every scan is where its data set says; `files`: as for `load_plan`."""
     for name, dataset in plan.experiment.datasets.items():
         try:
-            check_presence(dataset, plan.splits[name], plan.root)
+            check_presence(dataset, plan.splits[name], plan.root, plan.used_labels(name))
         except (OSError, ValueError) as error:
             raise ConfigError(f"{files[-1]}: datasets.{name}.{error}") from None
 
@@ -120,6 +125,14 @@ def _splits(name: str, dataset: Dataset, files: Files) -> SplitLists:
     except (OSError, ValueError) as error:
         writer = files.writer(("datasets", name, "splits"))
         raise ConfigError(f"{writer}: splits: {error}") from None
+
+
+def _cropped_alike(dataset: Dataset, lists: SplitLists) -> Dataset:
+    """The data set, whose scans are all cropped to the body if one has no label to crop to."""
+    custom = dataset.custom
+    if custom is None or custom.crop or all(map(dataset.has_label, lists.scans())):
+        return dataset
+    return dataset.model_copy(update={"nifti": replace(custom, crop="body")})
 
 
 def _counting_all(sheet: AnySheet, splits: Mapping[str, SplitLists]) -> AnySheet:

@@ -272,7 +272,8 @@ class Dataset(Strict):
         if self.source != "raw":
             return [str(folder / self.prepared_file_of(scan))]
         if self.custom:
-            files = self.custom.files(folder, scan)
+            image, label = self.custom.files(folder, scan)
+            files = [image, label] if label.exists() else [image]
         elif self.format == "pancreas":
             files = pancreas_files(folder, scan, self.label_files)
         else:
@@ -283,6 +284,12 @@ class Dataset(Strict):
     def custom(self) -> NiftiSettings | None:
         """How a data set of one's own is prepared; None for the owners' formats."""
         return self.nifti if self.format == "nifti" else None
+
+    def has_label(self, scan: str) -> bool:
+        """Whether a scan has a label; True also where only a job will know."""
+        if self.source != "raw" or self.custom is None:
+            return True
+        return self.custom.files(Path(self.folder or ""), scan)[1].exists()
 
     def options(self) -> dict[str, Any]:
         """What the preparation of an original scan must know besides its files."""

@@ -4,7 +4,7 @@ A run is a point: data set, number of labelled scans, method with settings, seed
 and two tables that need the same point share one run.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +25,7 @@ from sgrs_core.experiment.schema import (
     TableFilter,
 )
 from sgrs_core.experiment.settings import PUBLISHED_TAU, Selection
-from sgrs_core.experiment.splits import PARTS, SplitLists
+from sgrs_core.experiment.splits import PARTS, SplitLists, base_of
 
 # Tables about the tables: no table or figure of an experiment has these names.
 COST = "cost"
@@ -33,7 +33,9 @@ SELECTION_GAIN = "selection_gain"
 
 
 class Point(NamedTuple):
-    """One run. variant: the method's name, then the settings that differ from its file's."""
+    """One run. dataset: or a fold of one. variant: the method's name, then the settings that differ
+    from its file's.
+    """
 
     dataset: str
     labelled: int
@@ -42,7 +44,7 @@ class Point(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One line of a table: a row at one number of labelled scans, one point per seed."""
+    """One line of a table: a row at one number of labelled scans, a point per seed and fold."""
 
     row: Row
     labelled: int
@@ -55,7 +57,7 @@ class Plan:
 
     root: Path
     experiment: Experiment
-    splits: Mapping[str, SplitLists]
+    splits: Mapping[str, SplitLists]  # of data sets, and of their folds
     methods: Mapping[str, MethodFile]
     tables: Mapping[str, Table]
     figures: Mapping[str, Figure]
@@ -73,8 +75,12 @@ class Plan:
         return {**self.tables, **self.figures}
 
     def dataset(self, name: str) -> Dataset:
-        """The data set of a name."""
-        return self.experiment.datasets[name]
+        """The data set of a name, or the one that a fold is of."""
+        return self.experiment.datasets[base_of(name)]
+
+    def folds(self, name: str) -> list[str]:
+        """The names of a data set's folds; without folds, its own."""
+        return [f"{name}/fold-{one}" for one in range(self.dataset(name).folds or 0)] or [name]
 
     @cached_property
     def rows(self) -> dict[Point, Row]:
@@ -92,7 +98,13 @@ class Plan:
 
     def entries(self, name: str) -> list[Entry]:
         """The lines of a table or figure that this experiment runs."""
-        return list(entries_of(self.sheets[name], self.wanted(name), self.experiment.seeds))
+        return self.entries_among(self.sheets[name], self.wanted(name))
+
+    def entries_among(self, sheet: Sheet, wanted: Filter) -> list[Entry]:
+        """The lines of a table or figure that a filter lets through."""
+        folds = self.folds(sheet.dataset)
+        replicates = [(fold, seed) for seed in self.experiment.seeds for fold in folds]
+        return list(entries_of(sheet, wanted, replicates))
 
     def scans(self, name: str) -> list[str]:
         """All scans of a data set."""
@@ -110,7 +122,8 @@ class Plan:
 
     def used_labels(self, name: str) -> list[str]:
         """The scans of a data set whose labels some run or score uses."""
-        return [scan for part in PARTS for scan in self.labelled_scans(name, part)]
+        parts = ((fold, part) for fold in self.folds(name) for part in PARTS)
+        return list(dict.fromkeys(scan for one in parts for scan in self.labelled_scans(*one)))
 
     def selections(self, name: str) -> list[Selection]:
         """The ways of choosing a checkpoint on a data set."""
@@ -146,7 +159,11 @@ class Plan:
     def recipe(self, dataset: str, row: Row) -> Recipe | None:
         """The authors' recipe by which a row is run on a data set; None where it is `shared`."""
         wanted = row.recipe or self.experiment.recipe
-        return self.methods[row.method].official.get(dataset) if wanted == "official" else None
+        return (
+            self.methods[row.method].official.get(base_of(dataset))
+            if wanted == "official"
+            else None
+        )
 
     def recipe_name(self, dataset: str, row: Row) -> RecipeName:
         """By which recipe a row is run."""
@@ -159,7 +176,7 @@ class Plan:
         win.
         """
         recipe, here = self.recipe(dataset, row), self.dataset(dataset).methods
-        written = self.written.get(dataset, {}).get("methods", {})
+        written = self.written.get(base_of(dataset), {}).get("methods", {})
         return {
             **self.methods[row.method].settings,
             **here.get(row.method, {}),
@@ -181,7 +198,7 @@ class Plan:
         return {
             **asdict(getattr(self.dataset(dataset), group)),
             **(getattr(recipe, group) if recipe else {}),
-            **self.written.get(dataset, {}).get(group, {}),
+            **self.written.get(base_of(dataset), {}).get(group, {}),
             **getattr(row, group),
         }
 
@@ -221,8 +238,8 @@ class Plan:
         absent = [
             f"{name}: {len(lists.absent)} of {sum(map(len, lists[:3]))} scans are left out, "
             f"{', '.join(lists.absent)}: {withdrawn.why}"
-            for name, lists in self.splits.items()
-            if lists.absent and (withdrawn := self.dataset(name).withdrawn)
+            for name in self.experiment.datasets
+            if (lists := self.splits[name]).absent and (withdrawn := self.dataset(name).withdrawn)
         ]
         lacking: dict[tuple[str, Selection], dict[str, None]] = {}
         for point, row in self.rows.items():
@@ -260,12 +277,18 @@ class Plan:
         }
 
 
-def entries_of(sheet: Sheet, wanted: Filter, seeds: list[int]) -> Iterator[Entry]:
-    """The lines of a table or figure that a filter lets through."""
+def entries_of(
+    sheet: Sheet, wanted: Filter, replicates: Sequence[tuple[str, int]]
+) -> Iterator[Entry]:
+    """The lines of a table or figure that a filter lets through.
+
+    replicates: the data set and the seed of each of a line's runs; all folds of a seed together.
+    """
     for row in sheet.rows:
         for labelled in row.labelled:
             if wanted.wants(row, labelled):
-                points = (Point(sheet.dataset, labelled, variant_of(row), seed) for seed in seeds)
+                name = variant_of(row)
+                points = (Point(fold, labelled, name, seed) for fold, seed in replicates)
                 yield Entry(row, labelled, tuple(points))
 
 

@@ -34,7 +34,7 @@ from sgrs_core.experiment.schema import (
 )
 from sgrs_core.experiment.settings import InferenceSettings, TrainingSettings, check_strides
 from sgrs_core.experiment.slices import MEDIAN
-from sgrs_core.experiment.splits import SplitLists, read_splits
+from sgrs_core.experiment.splits import SplitLists, base_of, fold_lists, read_splits
 
 MOST_CURVES = 5  # in one panel of a figure: as many as colours that all readers tell apart
 
@@ -52,6 +52,11 @@ def load_plan(values: Mapping[str, Any], own: Sequence[Path], root: Path) -> Pla
         name: _cropped_alike(one, splits[name]) for name, one in experiment.datasets.items()
     }
     experiment = experiment.model_copy(update={"datasets": datasets})
+    splits |= {
+        f"{name}/fold-{number}": lists
+        for name, dataset in datasets.items()
+        for number, lists in enumerate(_folds(name, dataset, splits[name], files))
+    }
     places: dict[str, str] = {}
 
     def load(kind: type[AnySheet], group: str, wanted: Mapping[str, Filter]) -> dict[str, AnySheet]:
@@ -124,7 +129,15 @@ def _splits(name: str, dataset: Dataset, files: Files) -> SplitLists:
         return lists._replace(absent=absent_scans(dataset, lists, files.root))
     except (OSError, ValueError) as error:
         writer = files.writer(("datasets", name, "splits"))
-        raise ConfigError(f"{writer}: splits: {error}") from None
+        raise ConfigError(f"{writer}: datasets.{name}.splits: {error}") from None
+
+
+def _folds(name: str, dataset: Dataset, lists: SplitLists, files: Files) -> list[SplitLists]:
+    try:
+        return fold_lists(lists, dataset.folds, dataset.has_label) if dataset.folds else []
+    except ValueError as error:
+        writer = files.writer(("datasets", name, "folds"))
+        raise ConfigError(f"{writer}: datasets.{name}.splits.{error}") from None
 
 
 def _cropped_alike(dataset: Dataset, lists: SplitLists) -> Dataset:
@@ -139,7 +152,8 @@ def _counting_all(sheet: AnySheet, splits: Mapping[str, SplitLists]) -> AnySheet
     """The table or figure, in which rows that ask for all labels have their number."""
     if sheet.dataset not in splits:
         return sheet  # which is said later
-    count = len(splits[sheet.dataset].train)
+    folds = [lists for name, lists in splits.items() if name.startswith(f"{sheet.dataset}/")]
+    count = min(len(lists.train) for lists in folds or [splits[sheet.dataset]])
 
     def with_all(row: Row) -> Row:
         labelled = dict.fromkeys([*row.labelled, count])
@@ -236,8 +250,9 @@ def _check_sheet(plan: Plan, name: str, file: Path) -> None:
         for key in ("reference", "upper_bound"):
             if getattr(wanted, key) is not None:
                 check_known(f"{place}.{key}", getattr(wanted, key), sheet.variants)
-    for entry in plan.entries(name):
-        _check_labelled(plan, entry, sheet.dataset, plan.places[name])
+    for fold in plan.folds(sheet.dataset):
+        for entry in plan.entries(name):
+            _check_labelled(plan, entry, fold, plan.places[name])
 
 
 def _check_published(table: Table, place: str, root: Path) -> None:
@@ -268,7 +283,7 @@ def _check_labelled(plan: Plan, entry: Entry, dataset: str, file: str) -> None:
     if not 1 <= held_out < entry.labelled:
         raise ConfigError(
             f"{file}: with selections = best_on_validation and {entry.labelled} labelled scans, "
-            f"datasets.{dataset}.validation_scans = {held_out}: allowed are 1 to "
+            f"datasets.{base_of(dataset)}.validation_scans = {held_out}: allowed are 1 to "
             f"{entry.labelled - 1}"
         )
 
@@ -319,7 +334,7 @@ def _check_choice(plan: Plan, name: str, files: Files) -> None:
             f"{place(given[0])} = {getattr(figure, given[0])!r}: allowed for kind = "
             f"{' and '.join(SHOWING_SCANS)}, not for {figure.kind}"
         )
-    lists = plan.splits[figure.dataset]
+    lists = plan.splits[plan.folds(figure.dataset)[0]]
     check_known(place("case"), figure.case, (MEDIAN, *lists.present(lists.test)))
     shown: dict[int, set[str]] = {}
     for entry in entries_of(figure, wanted, []):

@@ -126,8 +126,8 @@ class Splits(Strict):
 
     train: str | list[str]
     """in the published order; the labelled scans are the first ones"""
-    test: str | list[str]
-    """scored"""
+    test: str | list[str] | None = None
+    """scored; null where `folds` says so"""
     validation: str | list[str] | None = None
     """for `best_on_validation`"""
     counts: dict[Literal["train", "test", "validation"], int] | None = None
@@ -158,6 +158,12 @@ class Dataset(Strict):
     those"""
     folder: PlainPath | None = None
     """where the files of `raw` or `local` lie"""
+    nnunet: PlainPath | None = None
+    """a folder in nnU-Net's layout; title, format, source, folder, `nifti` (images, labels,
+    foreground) and `splits` follow from its dataset.json and its files, and what is written here
+    goes over them"""
+    channel: str | None = None
+    """which one of several channels of `nnunet`, by its name"""
     access: str = ""
     """what to tell a user who has to get the original files by hand"""
     mirror: Mirror | None = None
@@ -187,6 +193,9 @@ class Dataset(Strict):
     the scan"""
     splits: Splits
     """which scans are for what"""
+    folds: Annotated[int, Field(ge=2, le=100)] | None = None
+    """a cross-validation of so many: each scan of `splits.train` that has a label is tested on
+    once, by runs that did not learn from it; in place of `splits.test`"""
     withdrawn: Withdrawn | None = None
     """scans that no longer exist"""
     spacing: Spacing = (1.0, 1.0, 1.0)
@@ -204,9 +213,9 @@ class Dataset(Strict):
     validation_scans: Natural = 0
     """how many of the labelled training scans are held out to choose checkpoints (needed by
     `best_on_validation` where the data set has no validation list)"""
-    training: TrainingSettings
+    training: TrainingSettings = TrainingSettings()
     """how its runs train"""
-    inference: InferenceSettings
+    inference: InferenceSettings = InferenceSettings()
     """how they predict"""
     methods: dict[Name, Settings] = {}
     """settings of methods here, by the name of a file in config/methods; over that file's, under a
@@ -232,6 +241,19 @@ class Dataset(Strict):
             if free is (spacing is None):
                 wish = "needs this key" if free else "has a spacing of its own; leave this key out"
                 raise ValueError(f"phantom.spacing = {spacing}: format = {self.format} {wish}")
+        return self
+
+    @model_validator(mode="after")
+    def something_is_tested(self) -> Self:
+        """A list of test scans, or folds."""
+        if self.folds is not None and (self.splits.test is not None or self.source == "phantom"):
+            raise ValueError(
+                f"folds = {self.folds}: allowed where splits.test is null, and not for phantoms"
+            )
+        if self.folds is None and self.splits.test is None:
+            raise ValueError(
+                "splits.test = None: needs the names of the test scans; or set folds to 5, say"
+            )
         return self
 
     @model_validator(mode="after")

@@ -209,7 +209,12 @@ def _caption(part: DataFrame, run: DataFrame, rules: Rules) -> Iterator[str]:
         yield f"{_scans(part['labelled'].iloc[0])}."
     seeds = sorted(set(run["seeds"]))
     counts = " to ".join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))
-    ending = ", one seed" if seeds == [1] else f" and {counts} seeds ± deviation of seeds"
+    folds = f" in {run['folds'].max():.0f} folds" if "folds" in run else ""
+    over = ", one seed" if seeds == [1] else f" and {counts} seeds"
+    varying = [
+        name for name, is_varying in (("folds", folds), ("seeds", seeds != [1])) if is_varying
+    ]
+    ending = folds + over + (f" ± deviation of {' and '.join(varying)}" if varying else "")
     yield f"Means over {', '.join(map(str, sorted(set(run['scans']))))} test scans{ending}."
     if run["labelled"].duplicated().any():
         yield "Bold: the best of those with as many labelled scans."

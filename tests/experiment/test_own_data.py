@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from sgrs_core.experiment.configuration import ConfigError
-from sgrs_core.experiment.plan import Plan
+from sgrs_core.experiment.layout import Layout
+from sgrs_core.experiment.plan import Plan, Point
 from sgrs_core.experiment.planning import check_scans, load_plan
 from sgrs_core.methods.check import check_methods
+from sgrs_core.monitoring.planned import planned_runs, write_folds
 from tests.places import CONFIG
 
 SCANS = [f"case{number}" for number in range(8)]
@@ -97,3 +99,65 @@ def test_all_scans_are_cropped_alike_to_what_all_of_them_have(
     plan = planned(nifti={"crop": given})
     assert plan.preparation("own")["options"]["crop"] == crop
     assert plan.preparation_of_new("own")["nifti"]["crop"] == crop
+
+
+FOLDS = {"splits": {"train": SCANS}, "folds": 3}
+
+
+def test_each_labelled_scan_is_tested_once_by_runs_that_did_not_learn_from_it(planned, tmp_path):
+    fill(tmp_path, SCANS[:7])
+    plan = planned(**FOLDS)
+    points = {point for point in plan.rows if point.variant == "sgrs"}
+    assert points == {Point(f"own/fold-{fold}", 2, "sgrs", 0) for fold in range(3)}
+    tested = [scan for fold in plan.folds("own") for scan in plan.splits[fold].test]
+    assert sorted(tested) == SCANS[:7]
+    for point in points:
+        run = plan.run(point)
+        learnt = [*run["labelled"], *run["unlabelled"]]
+        assert sorted([*learnt, *plan.splits[point.dataset].test]) == SCANS
+        assert "case7" in run["unlabelled"]
+    assert len({plan.run(point)["labelled"] for point in points}) == 3
+    assert set(plan.used_labels("own")) == set(SCANS[:7])
+
+
+def test_folds_follow_from_the_scans_names_alone_and_stand_in_a_file(planned, tmp_path):
+    fill(tmp_path, SCANS[:7])
+    plan, turned = planned(**FOLDS), planned(**{**FOLDS, "splits": {"train": SCANS[::-1]}})
+    assert [plan.splits[fold].test for fold in plan.folds("own")] == [
+        turned.splits[fold].test for fold in plan.folds("own")
+    ]
+    write_folds(tmp_path, plan)
+    head, *lines = (tmp_path / "own/folds.csv").read_text().splitlines()
+    assert head == "scan,fold"
+    assert dict(line.split(",") for line in lines) == {
+        **{scan: str(k) for k in range(3) for scan in plan.splits[f"own/fold-{k}"].test},
+        "case7": "",
+    }
+
+
+def test_folds_share_prepared_scans_and_have_folders_of_their_own(planned, tmp_path):
+    fill(tmp_path, SCANS)
+    plan = planned(**FOLDS)
+    layout = Layout(plan)
+    first = layout.volumes_of_part("own/fold-0", "train")
+    assert set(first) < set(layout.volumes("own", SCANS))
+    (line, *_) = layout.lines_of_table("own")
+    assert line["scores"]["last"] == [
+        f"results/own/own/fold-{fold}/labelled-2/vnet/seed-0/last/scores.csv" for fold in range(3)
+    ]
+    assert planned_runs(plan, layout)[1]["label"] == "V-Net, Own, fold 1, 2 labelled, seed 0"
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"folds": 3}, r"folds = 3: allowed where splits\.test is null"),
+        ({"splits": {"train": SCANS}}, r"splits\.test = None: .* or set folds"),
+        ({**FOLDS, "folds": 9}, r"own\.splits\.train: 8 scans with a label, but folds = 9"),
+        ({**FOLDS, "folds": 1}, r"folds = 1: allowed are whole numbers from 2"),
+    ],
+)
+def test_folds_that_cannot_be_are_refused(keys, message, planned, tmp_path):
+    fill(tmp_path, SCANS)
+    with pytest.raises(ConfigError, match=message):
+        planned(**keys)

@@ -59,7 +59,7 @@ def _dataset(plan: Plan, layout: Layout, name: str) -> dict[str, Any]:
         "title": dataset.title,
         "source": dataset.source,
         "training scans": len(lists.present(lists.train)),
-        "test scans": len(layout.test_volumes(name)),
+        "test scans": sum(len(layout.test_volumes(fold)) for fold in plan.folds(name)),
         "absent scans": len(lists.absent),
         "selections": ", ".join(plan.selections(name)),
         "iterations": dataset.training.iterations,

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from sgrs_core.experiment import nnunet
 from sgrs_core.experiment.schema import Experiment, Figure, MethodFile, Sheet, Splits
 from sgrs_core.experiment.settings import is_plain
 from sgrs_core.experiment.words import NAME, allowed_at, keys_at
@@ -75,6 +76,12 @@ class Files:
         """
         if not re.fullmatch(NAME, name) or not isinstance(over, Mapping):
             return over
+        if isinstance(over.get("nnunet"), str):
+            try:
+                return merged(nnunet.keys_of(Path(over["nnunet"]), over), over)
+            except ValueError as error:
+                place = ("datasets", name, str(error).split(" = ")[0])
+                raise ConfigError(f"{self.writer(place)}: datasets.{name}.{error}") from None
         file = self.root / "datasets" / f"{name}.yaml"
         if not file.is_file():
             if "format" not in over:  # else it is a data set of one's own

@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Callable
+from glob import escape
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -180,7 +181,8 @@ class NiftiSettings:
     """
 
     images: FileOfScan = "images/{scan}.nii.gz"
-    """where a scan's image lies below the data set's folder; {scan} is its name"""
+    """where a scan's image lies below the data set's folder; {scan} is its name, and `*` stands for
+    any letters"""
     labels: FileOfScan = "labels/{scan}.nii.gz"
     """where its label lies; scans that are only trained on without a label need none"""
     foreground: LabelValues = (1,)
@@ -200,8 +202,16 @@ class NiftiSettings:
     """of that crop, in voxels"""
 
     def files(self, root: Path, scan: str) -> list[Path]:
-        """A scan's image and label."""
-        return [root / pattern.replace(SCAN, scan) for pattern in (self.images, self.labels)]
+        """A scan's image and label; where `*` finds nothing, as the pattern says."""
+        return [_found(root, pattern, scan) for pattern in (self.images, self.labels)]
+
+
+def _found(root: Path, pattern: str, scan: str) -> Path:
+    """The first file of a pattern for a scan; the pattern itself where there is none."""
+    plain = root / pattern.replace(SCAN, scan)
+    if "*" not in pattern:
+        return plain
+    return min(root.glob(pattern.replace(SCAN, escape(scan))), default=plain)
 
 
 @dataclass(frozen=True, config=CONFIG)

@@ -369,6 +369,8 @@ class Experiment(Strict):
 
     experiment: Name
     """its name; results go to results/<name>"""
+    title: str = ""
+    """as its report calls it; left out: its name"""
     note: str = ""
     """printed with every table and figure (say what is not the paper's setting)"""
     data_folder: PlainPath = "data"

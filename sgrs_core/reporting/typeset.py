@@ -56,7 +56,7 @@ def to_latex(table: DataFrame, name: str, title: str, note: str, rules: Rules) -
     """The table as LaTeX; name: its label's."""
     values = _values(table, title, note, rules)
     for part in values["parts"]:
-        words = (name, part["selection"], part["scoring"])
+        words = filter(None, (name, part["selection"], part["scoring"]))
         part["label"] = re.sub("[^A-Za-z0-9]+", "-", "-".join(words))
     return render("table.tex.j2", values, finalize=_latex, **LATEX_DELIMITERS)
 
@@ -105,9 +105,17 @@ def meaning_of_marks(rules: Rules, reference: str) -> dict[str, str]:
 
 
 def parts_of(table: DataFrame) -> Iterator[tuple[str, str, DataFrame]]:
-    """Each selection and scoring of a table, and its rows."""
-    for (selection, scoring), part in table.groupby(["selection", "scoring"], sort=False):
-        yield str(selection), str(scoring), part
+    """Each selection and scoring of a table, and its rows.
+
+    Once for both scorings, as "", where they agree: nothing was empty, nor is compared with
+    published numbers, which one scoring has alone.
+    """
+    for selection, chosen in table.groupby("selection", sort=False):
+        parts = {str(scoring): part for scoring, part in chosen.groupby("scoring", sort=False)}
+        if len(parts) > 1 and not chosen["empty"].sum() and not has_published(chosen):
+            parts = {"": parts.popitem()[1]}
+        for scoring, part in parts.items():
+            yield str(selection), scoring, part
 
 
 def reference_of(table: DataFrame) -> str:

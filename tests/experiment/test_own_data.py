@@ -10,7 +10,8 @@ from sgrs_core.experiment.plan import Plan, Point
 from sgrs_core.experiment.planning import check_scans, load_plan
 from sgrs_core.methods.check import check_methods
 from sgrs_core.monitoring.planned import planned_runs, write_folds
-from tests.places import CONFIG
+from sgrs_core.reporting.html.contents import pages_of
+from tests.places import CONFIG, PROJECT
 
 SCANS = [f"case{number}" for number in range(8)]
 
@@ -161,3 +162,10 @@ def test_folds_that_cannot_be_are_refused(keys, message, planned, tmp_path):
     fill(tmp_path, SCANS)
     with pytest.raises(ConfigError, match=message):
         planned(**keys)
+
+
+def test_a_report_on_ones_own_data_says_nothing_of_the_papers(planned, tmp_path):
+    fill(tmp_path, SCANS)
+    pages = {page.name for page in pages_of(planned(), PROJECT / "docs")}
+    assert "tables.md" in pages
+    assert not {"paper.md", "reproducibility.md"} & pages

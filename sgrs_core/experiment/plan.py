@@ -98,7 +98,22 @@ class Plan:
 
     def entries(self, name: str) -> list[Entry]:
         """The lines of a table or figure that this experiment runs."""
-        return self.entries_among(self.sheets[name], self.wanted(name))
+        entries = self.entries_among(self.sheets[name], self.wanted(name))
+        return [entry for entry in entries if self._table_wants(name, entry)]
+
+    def _table_wants(self, name: str, entry: Entry) -> bool:
+        """Whether a figure's line is run in the table that its rows are of, or is not of it.
+
+        What the figure's own filter says of a key goes over the table's.
+        """
+        sheet = self.sheets[name]
+        table = self.tables.get(sheet.rows_of or "") if isinstance(sheet, Figure) else None
+        if table is None or table.dataset != sheet.dataset:
+            return True
+        wanted, own = self.experiment.tables[sheet.rows_of or ""], self.experiment.figures[name]
+        followed = wanted.model_dump(include=set(Filter.model_fields) - own.model_fields_set)
+        is_of_table = entry.row.variant in table.variants
+        return not is_of_table or Filter(**followed).wants(entry.row, entry.labelled)
 
     def entries_among(self, sheet: Sheet, wanted: Filter) -> list[Entry]:
         """The lines of a table or figure that a filter lets through."""
@@ -233,7 +248,8 @@ class Plan:
     def warnings(self) -> list[str]:
         """What a user should know before the first job.
 
-        Scans that no longer exist, and official recipes without the checkpoint that is theirs.
+        Scans that no longer exist, selections that choose nothing, and official recipes without the
+        checkpoint that is theirs.
         """
         absent = [
             f"{name}: {len(lists.absent)} of {sum(map(len, lists[:3]))} scans are left out, "
@@ -246,11 +262,32 @@ class Plan:
             recipe = self.recipe(point.dataset, row)
             if recipe and recipe.selection not in self.selections(point.dataset):
                 lacking.setdefault((point.dataset, recipe.selection), {})[row.method] = None
-        return absent + [
-            f"{dataset}: the official recipes of {', '.join(methods)} choose the checkpoint "
-            f"{selection}, which is not among selections: their tables show others"
-            for (dataset, selection), methods in lacking.items()
-        ]
+        return (
+            absent
+            + self._selections_of_last()
+            + [
+                f"{dataset}: the official recipes of {', '.join(methods)} choose the checkpoint "
+                f"{selection}, which is not among selections: their tables show others"
+                for (dataset, selection), methods in lacking.items()
+            ]
+        )
+
+    def _selections_of_last(self) -> list[str]:
+        """Ways of choosing a checkpoint that have none to choose of but the last."""
+        alike: dict[str, str] = {}
+        for point, row in self.rows.items():
+            chosen = [one for one in self.selections(point.dataset) if one != "last"]
+            training = self.layered("training", point.dataset, row)
+            iterations, first, every = (
+                training[key] for key in ("iterations", "selection_from", "selection_every")
+            )
+            if chosen and -(-first // every) * every >= iterations:
+                alike[base_of(point.dataset)] = (
+                    f"{' and '.join(chosen)} can only be the last checkpoint: of {iterations} "
+                    f"iterations, those from {first} on compete, every {every} (selection_from, "
+                    "selection_every)"
+                )
+        return [f"{name}: {text}" for name, text in alike.items()]
 
     def run(self, point: Point) -> dict[str, Any]:
         """The description of a point's run, for `sgrs_core.experiment.run.Run.from_description`."""

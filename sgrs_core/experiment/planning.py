@@ -20,7 +20,7 @@ from sgrs_core.experiment.configuration import (
     published_splits,
     read,
 )
-from sgrs_core.experiment.plan import COST, SELECTION_GAIN, Entry, Plan, entries_of
+from sgrs_core.experiment.plan import COST, SELECTION_GAIN, Entry, Plan
 from sgrs_core.experiment.presence import absent_scans, check_presence
 from sgrs_core.experiment.schema import (
     CHOICE,
@@ -235,8 +235,9 @@ def _check_sheet(plan: Plan, name: str, file: Path) -> None:
     if not plan.entries(name):
         shown = [f"{row.method} with {row.labelled}" for row in sheet.rows]
         raise ConfigError(
-            f"{place} = methods {wanted.methods}, labelled {wanted.labelled}: "
-            f"nothing to show; allowed are {', '.join(shown)}"
+            f"{place} = methods {wanted.methods}, labelled {wanted.labelled}: nothing to show"
+            f"{f' of what {sheet.rows_of} runs' if sheet.rows_of else ''}; allowed are "
+            f"{', '.join(shown)}"
         )
     for variant, count in lines:
         if lines.count((variant, count)) > 1:
@@ -337,7 +338,7 @@ def _check_choice(plan: Plan, name: str, files: Files) -> None:
     lists = plan.splits[plan.folds(figure.dataset)[0]]
     check_known(place("case"), figure.case, (MEDIAN, *lists.present(lists.test)))
     shown: dict[int, set[str]] = {}
-    for entry in entries_of(figure, wanted, []):
+    for entry in plan.entries(name):
         shown.setdefault(entry.labelled, set()).add(entry.row.variant)
     everywhere = set.intersection(*shown.values())
     judges = [variant for variant in figure.variants if variant in everywhere]

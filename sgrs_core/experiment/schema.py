@@ -400,6 +400,9 @@ class Experiment(Strict):
     a new one, and null leaves it out"""
     figures: dict[Name, FigureFilter] = {}
     """likewise, of config/figures/<name>.yaml"""
+    only: list[str] | None = None
+    """the tables and figures to make of all that the files name, with the data sets that they show;
+    null is all of them"""
     headline: list[str] = []
     """the tables and figures that the target `headline` makes"""
 
@@ -476,8 +479,11 @@ class Sheet(Strict):
     labelled: Annotated[list[int], Once] | None = None
     """with how many labelled scans rows are run that do not say it"""
     rows_of: str | None = None
-    """a file of config/tables whose rows come first, in a figure without the runs on all labelled
-    scans; their numbers of labelled scans are `labelled`"""
+    """a table, of the experiment's files or of config/tables, whose rows come first, in a figure
+    without the runs on all labelled scans; their numbers of labelled scans are `labelled`. Of the
+    same data set, a figure shows those of them that the experiment runs in the table"""
+    only: Annotated[list[str], Once] | None = None
+    """of those rows the ones with these variants; null is all of them"""
     rows: list[Row] = Field(min_length=1)
     """its lines; a method's name stands for a row of that method; of each, a figure shows the first
     selection and seed"""

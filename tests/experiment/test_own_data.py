@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from sgrs_core.experiment.configuration import ConfigError
 from sgrs_core.experiment.layout import Layout
@@ -28,7 +29,6 @@ def fill(folder: Path, labelled: list[str], scans: list[str] = SCANS) -> None:
 def planned(tmp_path):
     """A checked plan of one data set `own` in tmp_path, with rows for 2 labelled scans."""
     file = tmp_path / "own.yaml"
-    file.write_text("experiment: own\n")
 
     def build(rows=("vnet", "sgrs"), figures=None, tables=None, **keys) -> Plan:
         dataset = {
@@ -50,6 +50,7 @@ def planned(tmp_path):
             "tables": tables or {"own": table},
             "figures": figures or {},
         }
+        file.write_text(yaml.safe_dump(values, allow_unicode=True))
         plan = load_plan(values, [file], CONFIG)
         check_methods(plan)
         check_scans(plan, [file])
@@ -169,3 +170,86 @@ def test_a_report_on_ones_own_data_says_nothing_of_the_papers(planned, tmp_path)
     pages = {page.name for page in pages_of(planned(), PROJECT / "docs")}
     assert "tables.md" in pages
     assert not {"paper.md", "reproducibility.md"} & pages
+
+
+TABLE = {"title": "Mine", "dataset": "own", "labelled": [1, 2], "rows": ["vnet", "bcp", "sgrs"]}
+CURVES = {"title": "Curves", "dataset": "own", "kind": "training_curves", "rows_of": "mine"}
+
+
+def lines(plan: Plan, name: str) -> list[tuple[str, int]]:
+    return [(entry.row.variant, entry.labelled) for entry in plan.entries(name)]
+
+
+def test_a_figure_shows_the_named_rows_of_a_table_in_the_same_file(planned, tmp_path):
+    fill(tmp_path, SCANS)
+    figures = {"all": {**CURVES, "labelled": [1]}, "some": {**CURVES, "only": ["vnet", "sgrs"]}}
+    plan = planned(tables={"mine": TABLE}, figures=figures)
+    assert lines(plan, "all") == [("vnet", 1), ("bcp", 1), ("sgrs", 1)]
+    assert lines(plan, "some") == [("vnet", 1), ("vnet", 2), ("sgrs", 1), ("sgrs", 2)]
+    with pytest.raises(ConfigError, match="only = 'dtc': allowed are vnet, bcp, sgrs"):
+        planned(tables={"mine": TABLE}, figures={"some": {**CURVES, "only": ["dtc"]}})
+
+
+@pytest.mark.parametrize(
+    ("given", "methods"),
+    [
+        ({}, ["vnet", "sgrs"]),
+        ({"methods": ["sgrs"]}, ["sgrs"]),
+        ({"methods": None}, ["vnet", "bcp", "sgrs", "sgrs_paper"]),
+    ],
+)
+def test_a_figure_follows_what_its_table_is_filtered_to(given, methods):
+    values = yaml.safe_load((CONFIG / "config.yaml").read_text())
+    values["tables"] = {"table2": {"methods": ["vnet", "sgrs"], "labelled": [4]}}
+    values |= {"figures": {"training_curves": given, "error_maps": {}}, "headline": []}
+    plan = load_plan(values, [CONFIG / "config.yaml"], CONFIG)
+    assert lines(plan, "training_curves") == [(method, 4) for method in methods]
+    assert lines(plan, "error_maps") == [("vnet", 4), ("sgrs", 4)]
+
+
+def test_only_what_is_named_is_made_with_the_data_sets_it_shows():
+    values = yaml.safe_load((CONFIG / "config.yaml").read_text())
+    values |= {"only": ["table3", "figure3"], "headline": ["table2", "table3"]}
+    plan = load_plan(values, [CONFIG / "config.yaml"], CONFIG)
+    assert list(plan.sheets) == ["table3", "figure3"]
+    assert list(plan.experiment.datasets) == ["pancreas"]
+    assert plan.experiment.headline == ["table3"]
+    with pytest.raises(ConfigError, match="only = 'table9': allowed are table2"):
+        load_plan({**values, "only": ["table9"]}, [CONFIG / "config.yaml"], CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("training", "said"),
+    [
+        ({"iterations": 40}, True),
+        ({"iterations": 1000}, True),
+        ({"iterations": 1001}, False),
+        ({"iterations": 40, "selection_from": 10, "selection_every": 20}, False),
+        ({"iterations": 40, "selection_from": 21, "selection_every": 20}, True),
+    ],
+)
+def test_a_choice_among_the_last_checkpoint_alone_is_a_warning(training, said, planned, tmp_path):
+    fill(tmp_path, SCANS)
+    keys = {"training": training, "validation_scans": 1}
+    plan = planned(selections=["last", "best_on_validation"], **keys)
+    assert (
+        any("own: best_on_validation can only be the last" in line for line in plan.warnings())
+        is said
+    )
+    assert not planned(**keys).warnings()
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "full"), [("iterations", "1e4", "10000"), ("learning_rate", "1e-4", "0.0001")]
+)
+def test_a_number_that_yaml_takes_for_a_text_is_said_in_full(key, text, full, planned, tmp_path):
+    fill(tmp_path, SCANS)
+    with pytest.raises(ConfigError, match=rf"{key} = '{text}': .*: write {full}$"):
+        planned(training={key: text})
+
+
+def test_a_list_with_too_few_scans_names_its_data_set(planned, tmp_path):
+    fill(tmp_path, SCANS)
+    splits = {"train": SCANS[:6], "test": SCANS[6:], "counts": {"test": 9}}
+    with pytest.raises(ConfigError, match=r"datasets\.own\.splits: .*2 scans, .*test says 9"):
+        planned(splits=splits)

@@ -9,7 +9,6 @@ from sgrs_core.experiment.layout import Layout
 from sgrs_core.experiment.plan import Plan
 from sgrs_core.reporting.html import GENERAL_PAGES
 
-
 OF_PAPER = ("reproducibility.md", "paper.md")
 
 

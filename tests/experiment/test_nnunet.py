@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from sgrs_core.experiment.configuration import ConfigError
 from sgrs_core.experiment.planning import check_scans, load_plan
+from tests.docs.pages import blocks_of
 from tests.places import CONFIG
 
 DESCRIBED = {
@@ -116,3 +118,19 @@ def test_a_folder_of_another_kind_says_what_it_lacks(tmp_path):
 def test_without_labelled_test_scans_folds_are_asked_for(tmp_path):
     with pytest.raises(ConfigError, match=r"splits\.test = None: .* or set folds"):
         planned(fill(tmp_path / "in", tested=False), tmp_path)
+
+
+def test_the_file_on_the_page_is_all_that_such_a_folder_needs(tmp_path):
+    (text,) = [
+        block.text for block in blocks_of("docs/own-data.md") if block.file == "hippocampus.yaml"
+    ]
+    folder = Path(fill(tmp_path / "in"))
+    for number in range(12):
+        (folder / f"imagesTr/more_{number}_0000.nii.gz").touch()
+        (folder / f"labelsTr/more_{number}.nii.gz").touch()
+    file = tmp_path / "hippocampus.yaml"
+    file.write_text(text.replace("/data/Dataset004_Hippocampus", str(folder)))
+    plan = load_plan(yaml.safe_load(file.read_text()), [file], CONFIG)
+    check_scans(plan, [file])
+    assert len(text.splitlines()) <= 10
+    assert len(plan.rows) == 5 * 2 * 2

@@ -9,7 +9,13 @@ import numpy as np
 import SimpleITK
 
 from sgrs_core.data.formats.image_files import read_label, read_scan
-from sgrs_core.data.formats.images import check_grids, in_orientation, oriented_as, to_array
+from sgrs_core.data.formats.images import (
+    check_grids,
+    in_orientation,
+    modality_of,
+    oriented_as,
+    to_array,
+)
 from sgrs_core.data.masks import Mask
 from sgrs_core.data.preprocessing.common import prepare_custom
 from sgrs_core.data.preprocessing.modality import check_modality
@@ -28,13 +34,14 @@ def prepare(root: Path, scan: str, settings: NiftiSettings, label_is_used: bool 
     or damaged file, a label on another grid, one without foreground, or a constant image.
     """
     image_file, label_file = settings.files(root, scan)
-    stored = in_orientation(read_scan(image_file), ORIENTATION)
+    scanned = read_scan(image_file)
+    stored = in_orientation(scanned, ORIENTATION)
     image, mask, files = to_array(stored), None, [image_file]
     if label_is_used or label_file.exists():
         files.append(label_file)
         mask = _mask(stored, scan, image_file, label_file, settings, label_is_used)
     with with_name(scan):
-        check_modality(image.array, "nifti", settings.window)
+        check_modality(image.array, "nifti", settings.window, modality_of(scanned))
         prepared = prepare_custom(image.array, mask, image.spacing, settings)
     source = provenance(
         files,
@@ -43,6 +50,7 @@ def prepare(root: Path, scan: str, settings: NiftiSettings, label_is_used: bool 
         window=settings.window,
         margin=settings.margin,
         foreground=" ".join(map(str, settings.foreground)),
+        least_intensity=f"{image.array.min():.9g}",
         **({"crop": settings.crop} if settings.crop else {}),
     )
     return to_volume(prepared, image, source, settings.voxel)

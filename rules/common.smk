@@ -20,7 +20,7 @@ from sgrs_core.experiment.settings import Selection
 from sgrs_core.experiment.splits import PARTS
 from sgrs_core.files import exclusive_lock
 from sgrs_core.log import ANNOUNCED
-from sgrs_core.monitoring.planned import planned_runs, write_planned
+from sgrs_core.monitoring.planned import planned_runs, write_folds, write_planned
 from sgrs_core.reporting.html.contents import contents_of, files_of_runs, pages_of
 from sgrs_core.training.gpu import visible_gpus
 
@@ -139,6 +139,7 @@ onstart:
     work_alone()
     bring_back([Path(RESULTS), Path(PLAN.experiment.data_folder)])
     write_planned(Path(RESULTS), PLANNED, asked_runs(), trainings_at_once())
+    write_folds(Path(RESULTS), PLAN)
 
 
 onsuccess:
@@ -150,7 +151,7 @@ onerror:
 
 
 wildcard_constraints:
-    dataset=any_of(PLAN.experiment.datasets),
+    dataset=any_of(PLAN.splits),
     scan="[^/]+",
     variant="[^/]+",
     part=any_of(PARTS),

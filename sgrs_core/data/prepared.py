@@ -36,8 +36,9 @@ def check_serves(volume: Volume, label_is_used: bool) -> None:
     """Raise ValueError for a scan that nothing can be learnt from or tested on."""
     if volume.image.min() == volume.image.max():
         raise ValueError(f"all its voxels are {volume.image.flat[0]:g}: the image is empty")
-    if label_is_used and not volume.label.any():
-        raise ValueError("its label is empty, and it is a labelled or a test scan")
+    if label_is_used and (volume.label is None or not volume.label.any()):
+        fault = "it has no label" if volume.label is None else "its label is empty"
+        raise ValueError(f"{fault}, and it is a labelled or a test scan")
 
 
 def lists_among(files: Iterable[str]) -> list[Path]:

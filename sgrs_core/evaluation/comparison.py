@@ -41,6 +41,8 @@ def score_files(
     mask = read_label(mask_file)
     if is_prepared(label_file):  # one that others wrote does not say where it lies
         volume = read_volume(label_file, mask.GetSpacing())
+        if volume.label is None:
+            raise ValueError(f"{label_file}: was prepared without a label")
         label = to_image(volume.label, volume.spacing, volume.origin, volume.direction)
     else:
         label = read_label(label_file)

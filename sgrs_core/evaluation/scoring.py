@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sgrs_core.data.components import largest_component
+from sgrs_core.data.masks import largest_component
 from sgrs_core.data.volumes import Volume
 from sgrs_core.evaluation.inference import Predict, foreground_score, segment
 from sgrs_core.evaluation.metrics import score
@@ -58,7 +58,7 @@ def evaluate(
         for name, volume in read_ahead(names, read):
             prediction = predict_mask(run, method, volume, run.inference.stride, device)
             try:
-                line = score_line(prediction, volume.label == 1)
+                line = score_line(prediction, volume.mask)
             except ValueError as error:
                 raise ValueError(f"scan {name}: {error}") from error
             yield Scored(name, volume, prediction, line)

@@ -7,12 +7,14 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from decimal import Decimal
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from sgrs_core.experiment import nnunet
 from sgrs_core.experiment.schema import Experiment, Figure, MethodFile, Sheet, Splits
 from sgrs_core.experiment.settings import is_plain
 from sgrs_core.experiment.words import NAME, allowed_at, keys_at
@@ -68,6 +70,16 @@ class Files:
             check_known(asked, name, self._names(folder), f" (files in {file.parent})")
         return file, read(file)
 
+    def table(self, name: str, asked: str) -> Values:
+        """A table that an experiment's file writes out, or root/tables/<name>.yaml."""
+        for _, values in reversed(self._own):
+            given = (
+                values["tables"].get(name) if isinstance(values.get("tables"), Mapping) else None
+            )
+            if isinstance(given, Mapping) and "rows" in given:
+                return given
+        return self.named("tables", name, asked)[1]
+
     def with_defaults(self, name: str, over: Any) -> Any:
         """A data set: what its own file says, and over that what the experiment does.
 
@@ -75,6 +87,12 @@ class Files:
         """
         if not re.fullmatch(NAME, name) or not isinstance(over, Mapping):
             return over
+        if isinstance(over.get("nnunet"), str):
+            try:
+                return merged(nnunet.keys_of(Path(over["nnunet"]), over), over)
+            except ValueError as error:
+                place = ("datasets", name, str(error).split(" = ")[0])
+                raise ConfigError(f"{self.writer(place)}: datasets.{name}.{error}") from None
         file = self.root / "datasets" / f"{name}.yaml"
         if not file.is_file():
             if "format" not in over:  # else it is a data set of one's own
@@ -96,7 +114,9 @@ def load_experiment(values: Values, files: Files) -> Experiment:
     """
     whole = dict(values)
     groups = {group: whole[group] for group in GROUPS if isinstance(whole.get(group), Mapping)}
-    left_out: set[str] = set()  # by a later file's null
+    left_out: set[str] = set()  # by `only`, or by a later file's null
+    if isinstance(whole.get("only"), list):
+        groups, left_out = _only(whole["only"], groups, files)
     for group, members in groups.items():
         left_out |= {name for name, over in members.items() if over is None}
         over_defaults = files.with_defaults if group == "datasets" else _filter
@@ -106,6 +126,28 @@ def load_experiment(values: Values, files: Files) -> Experiment:
     if isinstance(whole.get("headline"), list):
         whole["headline"] = [name for name in whole["headline"] if name not in left_out]
     return validated(Experiment, whole, files.writer)
+
+
+def _only(
+    wanted: list[Any], groups: dict[str, Values], files: Files
+) -> tuple[dict[str, Values], set[str]]:
+    """The groups with the tables and figures that are wanted, and their data sets; what is not."""
+    sheets = {
+        name: group for group in GROUPS[1:] for name, over in groups.get(group, {}).items()
+        if over is not None
+    }  # fmt: skip
+    kept = set()
+    for name in wanted:
+        check_known(f"{files.last}: only", name, sheets)
+        given = groups[sheets[name]][name]
+        if not is_written_out(given):
+            _, given = files.named(sheets[name], name, f"{files.last}: {sheets[name]}")
+        kept |= {name, given.get("dataset")}
+    every = {group: dict(members) for group, members in groups.items()}
+    return (
+        {g: {n: over for n, over in members.items() if n in kept} for g, members in every.items()},
+        sheets.keys() - kept,
+    )
 
 
 def _filter(_: str, over: Any) -> Any:
@@ -163,14 +205,20 @@ def _with_rows(kind: type[Sheet], values: Values, files: Files, file: Path) -> d
     taken: list[Any] = []
     labelled = values.get("labelled")
     if isinstance(values.get("rows_of"), str):
-        _, source = files.named("tables", values["rows_of"], f"{file}: rows_of")
-        taken, labelled = source["rows"], labelled or source.get("labelled")
+        source = files.table(values["rows_of"], f"{file}: rows_of")
+        taken, labelled = source.get("rows", []), labelled or source.get("labelled")
         if kind is Figure:
             taken = [_without(row, "all_labelled") for row in taken]
     own = values.get("rows", [])
     if not isinstance(own, list):
         return dict(values)  # the schema will say what is wrong with it
-    return {**values, "rows": [_in_full(row, labelled) for row in [*taken, *own]]}
+    taken, own = ([_in_full(row, labelled) for row in rows] for rows in (taken, own))
+    if isinstance(values.get("only"), list):
+        named = {row["variant"]: row for row in taken if isinstance(row, Mapping)}
+        for variant in values["only"]:
+            check_known(f"{file}: only", variant, named)
+        taken = [row for variant, row in named.items() if variant in values["only"]]
+    return {**values, "rows": [*taken, *own]}
 
 
 def _without(row: Any, key: str) -> Any:
@@ -281,4 +329,12 @@ def _line(kind: type, item: Values, file: Path | str, place: Key) -> str:
         said = item["msg"]
     else:
         said = allowed_at(kind, item["loc"])
+        said += _number_in_full(item["input"]) if "number" in said else ""
     return f"{file}: {key} = {value}: {said}"
+
+
+def _number_in_full(text: object) -> str:
+    """What to write for a number with an exponent, which YAML takes for a text without a point."""
+    if not isinstance(text, str) or not re.fullmatch(r"[-+]?\d+[eE][-+]?\d+", text):
+        return ""
+    return f"; YAML takes {text} for a text: write {Decimal(text):f}"

@@ -129,8 +129,8 @@ class Splits(Strict):
 
     train: str | list[str]
     """in the published order; the labelled scans are the first ones"""
-    test: str | list[str]
-    """scored"""
+    test: str | list[str] | None = None
+    """scored; null where `folds` says so"""
     validation: str | list[str] | None = None
     """for `best_on_validation`"""
     counts: dict[Literal["train", "test", "validation"], int] | None = None
@@ -161,6 +161,12 @@ class Dataset(Strict):
     those"""
     folder: PlainPath | None = None
     """where the files of `raw` or `local` lie"""
+    nnunet: PlainPath | None = None
+    """a folder in nnU-Net's layout; title, format, source, folder, `nifti` (images, labels,
+    foreground) and `splits` follow from its dataset.json and its files, and what is written here
+    goes over them"""
+    channel: str | None = None
+    """which one of several channels of `nnunet`, by its name"""
     access: str = ""
     """what to tell a user who has to get the original files by hand"""
     mirror: Mirror | None = None
@@ -190,6 +196,9 @@ class Dataset(Strict):
     the scan"""
     splits: Splits
     """which scans are for what"""
+    folds: Annotated[int, Field(ge=2, le=100)] | None = None
+    """a cross-validation of so many: each scan of `splits.train` that has a label is tested on
+    once, by runs that did not learn from it; in place of `splits.test`"""
     withdrawn: Withdrawn | None = None
     """scans that no longer exist"""
     spacing: Spacing = (1.0, 1.0, 1.0)
@@ -207,9 +216,9 @@ class Dataset(Strict):
     validation_scans: Natural = 0
     """how many of the labelled training scans are held out to choose checkpoints (needed by
     `best_on_validation` where the data set has no validation list)"""
-    training: TrainingSettings
+    training: TrainingSettings = TrainingSettings()
     """how its runs train"""
-    inference: InferenceSettings
+    inference: InferenceSettings = InferenceSettings()
     """how they predict"""
     methods: dict[Name, Settings] = {}
     """settings of methods here, by the name of a file in config/methods; over that file's, under a
@@ -240,6 +249,19 @@ class Dataset(Strict):
             if free is (spacing is None):
                 wish = "needs this key" if free else "has a spacing of its own; leave this key out"
                 raise ValueError(f"phantom.spacing = {spacing}: format = {self.format} {wish}")
+        return self
+
+    @model_validator(mode="after")
+    def something_is_tested(self) -> Self:
+        """A list of test scans, or folds."""
+        if self.folds is not None and (self.splits.test is not None or self.source == "phantom"):
+            raise ValueError(
+                f"folds = {self.folds}: allowed where splits.test is null, and not for phantoms"
+            )
+        if self.folds is None and self.splits.test is None:
+            raise ValueError(
+                "splits.test = None: needs the names of the test scans; or set folds to 5, say"
+            )
         return self
 
     @model_validator(mode="after")
@@ -280,7 +302,8 @@ class Dataset(Strict):
         if self.source != "raw":
             return [str(folder / self.prepared_file_of(scan))]
         if self.custom:
-            files = self.custom.files(folder, scan)
+            image, label = self.custom.files(folder, scan)
+            files = [image, label] if label.exists() else [image]
         elif self.format == "pancreas":
             files = pancreas_files(folder, scan, self.label_files)
         else:
@@ -291,6 +314,12 @@ class Dataset(Strict):
     def custom(self) -> NiftiSettings | None:
         """How a data set of one's own is prepared; None for the owners' formats."""
         return self.nifti if self.format == "nifti" else None
+
+    def has_label(self, scan: str) -> bool:
+        """Whether a scan has a label; True also where only a job will know."""
+        if self.source != "raw" or self.custom is None:
+            return True
+        return self.custom.files(Path(self.folder or ""), scan)[1].exists()
 
     def options(self) -> dict[str, Any]:
         """What the preparation of an original scan must know besides its files."""
@@ -348,6 +377,8 @@ class Experiment(Strict):
 
     experiment: Name
     """its name; results go to results/<name>"""
+    title: str = ""
+    """as its report calls it; left out: its name"""
     note: str = ""
     """printed with every table and figure (say what is not the paper's setting)"""
     data_folder: PlainPath = "data"
@@ -377,6 +408,9 @@ class Experiment(Strict):
     a new one, and null leaves it out"""
     figures: dict[Name, FigureFilter] = {}
     """likewise, of config/figures/<name>.yaml"""
+    only: Annotated[list[str], Once] | None = None
+    """the tables and figures to make of all that the files name, with the data sets that they show;
+    null is all of them"""
     headline: Annotated[list[str], Once] = []
     """the tables and figures that the target `headline` makes"""
 
@@ -453,8 +487,11 @@ class Sheet(Strict):
     labelled: Annotated[list[int], Once] | None = None
     """with how many labelled scans rows are run that do not say it"""
     rows_of: str | None = None
-    """a file of config/tables whose rows come first, in a figure without the runs on all labelled
-    scans; their numbers of labelled scans are `labelled`"""
+    """a table, of the experiment's files or of config/tables, whose rows come first, in a figure
+    without the runs on all labelled scans; their numbers of labelled scans are `labelled`. Of the
+    same data set, a figure shows those of them that the experiment runs in the table"""
+    only: Annotated[list[str], Once] | None = None
+    """of those rows the ones with these variants; null is all of them"""
     rows: list[Row] = Field(min_length=1)
     """its lines; a method's name stands for a row of that method; of each, a figure shows the first
     selection and seed"""

@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Callable
+from glob import escape
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -185,23 +186,37 @@ class NiftiSettings:
     """
 
     images: FileOfScan = "images/{scan}.nii.gz"
-    """where a scan's image lies below the data set's folder; {scan} is its name"""
+    """where a scan's image lies below the data set's folder; {scan} is its name, and `*` stands for
+    any letters"""
     labels: FileOfScan = "labels/{scan}.nii.gz"
-    """where its label lies"""
+    """where its label lies; scans that are only trained on without a label need none"""
     foreground: LabelValues = (1,)
-    """the label values to segment"""
+    """the label values to segment, together as one structure: a run segments one"""
     voxel: Positive | None = None
     """resample to cubes of so many mm; null keeps the scan's grid"""
     window: Window | None = None
     """intensities are clipped to (lowest, highest) and scaled to [0, 1]; null leaves them"""
     margin: Natural | None = 25
-    """crop in x and y to the label's box and so many voxels around it; null keeps the whole scan"""
+    """crop in x and y to the box that `crop` says and so many voxels around it; null keeps the
+    whole scan"""
+    crop: Literal["label", "body"] | None = None
+    """around what: the label, or the patient's body, which is the largest part brighter than Otsu's
+    threshold, and which a scan without a label has, too; null: the label where every scan of the
+    data set has a label file, else the body"""
     minimum_side: Count = 96
     """of that crop, in voxels"""
 
     def files(self, root: Path, scan: str) -> list[Path]:
-        """A scan's image and label."""
-        return [root / pattern.replace(SCAN, scan) for pattern in (self.images, self.labels)]
+        """A scan's image and label; where `*` finds nothing, as the pattern says."""
+        return [_found(root, pattern, scan) for pattern in (self.images, self.labels)]
+
+
+def _found(root: Path, pattern: str, scan: str) -> Path:
+    """The first file of a pattern for a scan; the pattern itself where there is none."""
+    plain = root / pattern.replace(SCAN, scan)
+    if "*" not in pattern:
+        return plain
+    return min(root.glob(pattern.replace(SCAN, escape(scan))), default=plain)
 
 
 @dataclass(frozen=True, config=CONFIG)

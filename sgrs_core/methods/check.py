@@ -35,7 +35,7 @@ def _check_row(entry: Entry, sheet: Table | Figure, plan: Plan, file: str) -> No
             f"{plan.recipe_name(sheet.dataset, row)}): {row.method} trains on from weights that "
             f"{selection} chooses; list it in selections, or set recipe: shared"
         )
-    scans = len(plan.splits[sheet.dataset].train)
+    scans = min(len(plan.splits[fold].train) for fold in plan.folds(sheet.dataset))
     if kind.uses_unlabelled and entry.labelled == scans:
         raise ConfigError(
             f"{file}: labelled = {scans} (row {row.variant}): allowed are less than all {scans} "

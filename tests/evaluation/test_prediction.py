@@ -10,9 +10,9 @@ import pytest
 import SimpleITK
 import torch
 
-from sgrs_core.data.components import largest_component
 from sgrs_core.data.formats.image_files import read_scan, write_image
 from sgrs_core.data.formats.images import in_patient_axes, to_array
+from sgrs_core.data.masks import largest_component
 from sgrs_core.data.preprocessing.common import (
     la_margins,
     prepare_brats,

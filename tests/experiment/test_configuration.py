@@ -346,7 +346,8 @@ def test_two_points_of_one_threshold_are_refused_and_the_methods_own_threshold_i
 
 def test_a_figure_whose_choice_leaves_no_row_is_refused():
     message = (
-        r"config.yaml: figures\.figure2 = methods \[\], .*nothing to show; allowed are vnet with"
+        r"config.yaml: figures\.figure2 = methods \[\], .*nothing to show of what table2 runs; "
+        "allowed are vnet with"
     )
     with pytest.raises(ConfigError, match=message):
         plan(changed("figures.figure2", {"methods": []}))

@@ -69,7 +69,8 @@ class InputSpec:
     @property
     def is_scored_around_the_label(self) -> bool:
         """Whether the z-score was over a crop around the label, which a new scan has not."""
-        return self.steps is not None and self.steps.margin is not None
+        steps = self.steps
+        return steps is not None and steps.margin is not None and steps.crop != "body"
 
     @property
     def is_around_the_label(self) -> bool:

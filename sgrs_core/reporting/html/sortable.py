@@ -58,7 +58,7 @@ def of_table(table: DataFrame, confidence: float) -> Iterator[tuple[str, Sortabl
         columns = ["method", "labelled", *each * len(METRICS), "seeds", "empty"]
         rows = [_row(row, each, confidence) for row in part.to_dict("records")]
         faint = frozenset(place for place, seeds in enumerate(part["seeds"]) if not seeds)
-        name = f"selection {selection}, scoring {scoring}"
+        name = f"selection {selection}" + (f", scoring {scoring}" if scoring else "")
         yield name, SortableTable(name, columns, rows, _groups(2, len(each), 2), faint)
 
 

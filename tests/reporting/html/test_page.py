@@ -180,9 +180,10 @@ def test_verdicts_are_counted_where_there_are_any():
     words = ("equivalent", "different", "equivalent", "")
     row = {f"{metric}_verdict": word for metric, word in zip(METRICS, words, strict=True)}
     nothing = dict.fromkeys(row, "")
+    more = {"selection": "last", "empty": 0, **{f"{metric}_published": 1.0 for metric in METRICS}}
     rows = [
-        {"selection": "last", "scoring": "published", **row},
-        {"selection": "last", "scoring": "strict", **nothing},
+        {"scoring": "published", **more, **row},
+        {"scoring": "strict", **more, **nothing},
     ]
     (count,) = sortable.verdicts(pandas.DataFrame(rows))
     assert (count["scoring"], count["equivalent"], count["different"]) == ("published", 2, 1)

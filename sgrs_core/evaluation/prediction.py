@@ -20,6 +20,7 @@ from sgrs_core.evaluation.model import load_model
 from sgrs_core.evaluation.scoring import ignore_progress, mask_of, predict_score
 from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.settings import Triple, check_stride
+from sgrs_core.methods import is_changed
 from sgrs_core.methods.base import Method
 from sgrs_core.methods.precision import choose_device, place
 
@@ -33,6 +34,7 @@ CENTRED = (
 UNKNOWN_ORIENTATION = (
     "the scans that the model was trained on did not say which way their axes run; %s is assumed"
 )
+CHANGED = "the file of %s has changed since the model was trained"
 
 
 def model_file(path: Path, selection: str) -> Path:
@@ -119,6 +121,8 @@ class Predictor:
         texts = [CENTRED] if self.input_spec.is_around_the_label else []
         if not self.input_spec.orientation_known:
             texts.append(UNKNOWN_ORIENTATION % self.input_spec.orientation)
+        if is_changed(self.run):
+            texts.append(CHANGED % self.run.method)
         return texts
 
     def predict(

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from sgrs_core.experiment.own_methods import title_of
 from sgrs_core.experiment.schema import (
     Dataset,
     Experiment,
@@ -57,6 +58,10 @@ class Plan:
     experiment: Experiment
     splits: Mapping[str, SplitLists]
     methods: Mapping[str, MethodFile]
+    # Where each is written: its file, and the keys that lead to it there.
+    method_places: Mapping[str, tuple[Path | str, tuple[str, ...]]]
+    # The SHA-256 of the files of those that are in files of one's own.
+    sources: Mapping[str, str]
     tables: Mapping[str, Table]
     figures: Mapping[str, Figure]
     # Data sets whose scans, lists and resolution are those of the published numbers.
@@ -181,7 +186,8 @@ class Plan:
 
     def title(self, row: Row) -> str:
         """What tables and figures call a row."""
-        return row.title or self.methods[row.method].title
+        method = self.methods[row.method]
+        return row.title or method.title or title_of(method.method)
 
     def published_selection(self, dataset: str, row: Row) -> Selection | None:
         """How the published number that a row stands beside was chosen; None: there is none.
@@ -250,6 +256,7 @@ class Plan:
             "labelled": labelled,
             "unlabelled": lists.unlabelled(point.labelled),
             "absent": lists.absent,
+            "source_sha256": self.sources.get(row.method),
             "selection_scans": {name: judges[name] for name in selections},
         }
 

@@ -227,7 +227,8 @@ def compare(options: argparse.Namespace) -> int:
     """Print the means of two runs and their differences."""
     from sgrs_core.reporting.comparison import compare_runs, in_words, write_comparison
 
-    comparison = compare_runs(*options.runs, options.selection, options.scoring)
+    one, other = options.runs
+    comparison = compare_runs(one, other, options.selection, options.scoring)
     if options.output:
         write_comparison(options.output, comparison)
     print(in_words(comparison))

@@ -197,16 +197,36 @@ def test_its_model_loads_where_the_module_is_and_says_what_is_missing_elsewhere(
         load_model(folder / "model.pt")
 
 
-@pytest.mark.parametrize("name", ["SmallSupervised", "SmallSgrs"])
-def test_the_pages_network_trains_and_predicts_in_the_v_nets_place(name, folder, run, monkeypatch):
+@pytest.mark.parametrize(
+    ("page", "file", "name"),
+    [
+        ("adding-a-method", "my_network.py", "SmallSupervised"),
+        ("adding-a-method", "my_network.py", "SmallSgrs"),
+        ("adding-a-method", "agree.py", "Agree"),
+        ("tutorial", "mirror.py", "Mirror"),
+    ],
+)
+def test_the_pages_methods_and_networks_train_and_predict(
+    page, file, name, folder, run, monkeypatch
+):
     monkeypatch.syspath_prepend(folder)
-    page = blocks_of("docs/adding-a-method.md")
-    (block,) = [block for block in page if block.file == "my_network.py"]
+    (block,) = [block for block in blocks_of(f"docs/{page}.md") if block.file == file]
     (folder / "alone.py").write_text(block.text)
     method = new_method(replace(run, method=f"alone:{name}"))
     images = torch.randn(2, 1, 16, 16, 16)
     labels = (images[:, 0] > 0).long()
     loss = method.step(Batch(images, labels, images, [0, 0]), 1).loss
+    loss.backward()
     assert loss.isfinite()
     assert method.predict(images).shape == labels.shape
-    assert type(method.network).__name__ == "Small"
+    assert (type(method.network).__name__ == "Small") is name.startswith("Small")
+
+
+def test_the_tutorials_method_says_the_mirror_image_of_a_mirror_image(folder, run, monkeypatch):
+    monkeypatch.syspath_prepend(folder)
+    (block,) = [block for block in blocks_of("docs/tutorial.md") if block.file == "mirror.py"]
+    (folder / "alone.py").write_text(block.text)
+    method = new_method(replace(run, method="alone:Mirror")).eval()
+    images = torch.randn(2, 1, 16, 16, 16)
+    mirrored = method.predict(images.flip(3)).flip(2)
+    torch.testing.assert_close(mirrored, method.predict(images))

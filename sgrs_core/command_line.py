@@ -158,7 +158,13 @@ def predict(options: argparse.Namespace) -> int:
     """Predict scans one after the other; one that fails does not keep the others from it."""
     # Here, so that --help need not wait for torch and SimpleITK.
     from sgrs_core.data.formats.image_files import read_scan, write_image
-    from sgrs_core.evaluation.prediction import Predictor, describe, mask_files, model_file
+    from sgrs_core.evaluation.prediction import (
+        Predictor,
+        check_alone,
+        describe,
+        mask_files,
+        model_file,
+    )
 
     masks = mask_files(options.scans, options.output, options.overwrite)
     stride = tuple(options.stride) if options.stride else None
@@ -170,6 +176,7 @@ def predict(options: argparse.Namespace) -> int:
     for number, (scan, path) in enumerate(zip(options.scans, masks, strict=True), start=1):
         name = f"{number}/{len(masks)} {scan.name}"
         try:
+            check_alone(path, options.scans, masks)
             image = read_scan(scan)
             with progress_bar(name) as bar, logging_redirect_tqdm():
                 mask = predictor.predict(image, lambda more: grow(bar, more), bar.update)

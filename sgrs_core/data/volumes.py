@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from sgrs_core.data.formats.geometry import IDENTITY_DIRECTION, PlacedImage, placed
+from sgrs_core.data.formats.geometry import IDENTITY_DIRECTION, PlacedImage, on_grid
 from sgrs_core.data.formats.values import check_image
 from sgrs_core.files import atomic
 
@@ -52,12 +52,13 @@ def read_volume(
         raise FileNotFoundError(f"{path}: scan not found; is its name in the split list right?")
     try:
         with h5py.File(path, "r") as file, np.errstate(over="ignore"):  # infinite then, and refused
+            check_own(file)
             if file["image"].dtype.kind == "c":
                 raise TypeError("its values are complex")
             image = np.asarray(file["image"], dtype=np.float32)
             label = np.asarray(file["label"])
             attributes = dict(file.attrs)
-    except (OSError, KeyError, RuntimeError, TypeError) as error:
+    except (OSError, KeyError, RuntimeError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{path}: not a readable h5 file with datasets 'image' and 'label' ({error}); "
             "it may be cut off: delete it and prepare or download it again"
@@ -75,6 +76,16 @@ def read_volume(
     )
 
 
+def check_own(file: h5py.File) -> None:
+    """Raise TypeError where a dataset's values lie elsewhere than in the file itself."""
+    for name in ("image", "label"):
+        link = file.get(name, getlink=True)
+        if link is not None and not isinstance(link, h5py.HardLink):
+            raise TypeError(f"{name!r} is a link, which may lead to another file")
+        if file[name].external or file[name].is_virtual:
+            raise TypeError(f"the values of {name!r} lie in another file")
+
+
 def read_geometry(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Spacing (mm) and direction of a scan that `write_volume` wrote, without its arrays."""
     with h5py.File(path, "r") as file:
@@ -84,11 +95,16 @@ def read_geometry(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return spacing, direction
 
 
+def read_provenance(path: Path) -> dict[str, str]:
+    """What a prepared scan's file says of how it was made; nothing in files that others wrote."""
+    with h5py.File(path, "r") as file:
+        return json.loads(file.attrs.get("provenance", "{}"))
+
+
 def write_volume(path: Path, volume: Volume) -> None:
     """Check and write one prepared scan; the file appears whole or not at all."""
     check_arrays(volume.image, volume.label, str(path))
-    image = PlacedImage(volume.image, volume.spacing, volume.origin, volume.direction)
-    placed(image.array, image.affine(), path, "the volume")
+    check_place(path, volume)
     with atomic(path) as temporary, h5py.File(temporary, "w") as file:
         for name, array in (("image", volume.image), ("label", volume.label)):
             file.create_dataset(name, data=array, compression="gzip", compression_opts=1)
@@ -96,6 +112,12 @@ def write_volume(path: Path, volume: Volume) -> None:
         file.attrs["origin"] = volume.origin
         file.attrs["direction"] = volume.direction
         file.attrs["provenance"] = json.dumps(dict(volume.provenance), sort_keys=True)
+
+
+def check_place(path: Path, volume: Volume) -> None:
+    """Raise ValueError, naming the file, where a volume's numbers place it on no grid."""
+    image = PlacedImage(volume.image, volume.spacing, volume.origin, volume.direction)
+    on_grid(image, path, "the prepared scan")
 
 
 def check_arrays(image: NDArray[np.floating], label: NDArray[np.generic], name: str) -> None:

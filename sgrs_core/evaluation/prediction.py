@@ -58,8 +58,9 @@ def model_file(path: Path, selection: str) -> Path:
 def mask_files(scans: Sequence[Path], output: Path, overwrite: bool) -> list[Path]:
     """Where each scan's mask goes: `output` for one scan, or files in it named as the scans are.
 
-    Raises FileExistsError for a mask that is there already, and ValueError where two scans would
-    share one file, a mask would replace a scan, or the file's suffix is none that is written.
+    Raises FileExistsError for a mask that is there already, and ValueError where a mask would
+    replace a scan, or the file's suffix is none that is written. Two scans may share one: see
+    `check_alone`.
     """
     named = suffix_of(output, OTHERS) or (len(scans) == 1 and output.suffix)
     is_file = not output.is_dir() and bool(output.is_file() or named)
@@ -69,14 +70,21 @@ def mask_files(scans: Sequence[Path], output: Path, overwrite: bool) -> list[Pat
         raise ValueError(f"{output}: allowed are a folder, and files {', '.join(WRITERS)}")
     masks = [output if is_file else output / f"{stem_of(scan)}.nii.gz" for scan in scans]
     inputs = {scan.resolve() for scan in scans}
-    for mask, scan in zip(masks, scans, strict=True):
+    for mask in masks:
         if mask.resolve() in inputs:
             raise ValueError(f"{mask}: the mask would replace a scan; choose another place")
-        if masks.count(mask) > 1:
-            raise ValueError(f"{scan}: another scan has this name too; predict it on its own")
         if mask.exists() and not overwrite:
             raise FileExistsError(f"{mask}: there already; --overwrite replaces it")
     return masks
+
+
+def check_alone(mask: Path, scans: Sequence[Path], masks: Sequence[Path]) -> None:
+    """Raise ValueError, naming the scans, where the masks of several would be one file."""
+    sharing = [str(scan) for scan, other in zip(scans, masks, strict=True) if other == mask]
+    if len(sharing) > 1:
+        raise ValueError(
+            f"{' and '.join(sharing)} have one name, so one mask, {mask}; predict each on its own"
+        )
 
 
 @dataclass

@@ -227,6 +227,11 @@ class Dataset(Strict):
                 raise ValueError("source = phantom: allowed for format = nifti are raw and local")
             if self.nifti is None:
                 raise ValueError("nifti = None: format = nifti needs this key ({} for defaults)")
+        if self.source == "phantom" and self.label_files != "nifti":
+            raise ValueError(
+                f"label_files = {self.label_files}: allowed for source = phantom is nifti, which "
+                "is what its labels are"
+            )
         if self.source == "phantom" and self.phantom is not None:
             spacing, free = self.phantom.spacing, self.format == "pancreas"
             if free is (spacing is None):

@@ -174,7 +174,7 @@ def check_stride(name: str, stride: Triple, patch: Triple) -> None:
 
 @dataclass(frozen=True, config=CONFIG)
 class NiftiSettings:
-    """A data set of one's own, in NIfTI files, and how its scans are prepared.
+    """A data set of one's own, in image files of any format that is read, and how it is prepared.
 
     The z-score of what is left comes last.
     """

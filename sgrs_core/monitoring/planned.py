@@ -38,12 +38,16 @@ def planned_runs(plan: Plan, layout: Layout) -> list[dict[str, Any]]:
     folder: below the results folder, so that a copy of the results or another machine's view of
     them can be read likewise.
     """
-    titles = {point: plan.title(row) for point, row in plan.rows.items()}
+    # A table of ablations may call the plain method by what it is a case of there.
+    titles = {
+        point: plan.methods[row.method].title if point.variant == row.method else plan.title(row)
+        for point, row in plan.rows.items()
+    }
     named = Counter((*point[:2], point.seed, title) for point, title in titles.items())
     runs = []
     for point, row in plan.rows.items():
         title = titles[point]
-        # Rows of several tables may share one; the plain method keeps it.
+        # Rows of several tables may share a title; the plain method keeps it.
         if named[*point[:2], point.seed, title] > 1 and point.variant != row.method:
             title = f"{title} ({point.variant})"
         dataset = short(plan.dataset(point.dataset).title)

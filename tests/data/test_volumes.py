@@ -163,6 +163,29 @@ def test_a_dataset_that_is_no_array_of_numbers_is_named(tmp_path: Path) -> None:
         read_volume(tmp_path / "scan.h5")
 
 
+@pytest.mark.parametrize("way", ["link", "soft link", "storage", "virtual"])
+def test_values_in_another_file_are_not_fetched(way: str, tmp_path: Path) -> None:
+    write_mirror(tmp_path / "other.h5", image=np.ones(SHAPE), label=np.ones(SHAPE))
+    (tmp_path / "raw").write_bytes(np.random.default_rng(0).bytes(4 * np.prod(SHAPE)))
+    with h5py.File(tmp_path / "scan.h5", "w") as file:
+        file["label"] = np.ones(SHAPE)
+        if way == "link":
+            file["image"] = h5py.ExternalLink("other.h5", "image")
+        elif way == "soft link":
+            file["apart"] = h5py.ExternalLink("other.h5", "/")
+            file["image"] = h5py.SoftLink("/apart/image")
+        elif way == "storage":
+            place = [(str(tmp_path / "raw"), 0, h5py.h5f.UNLIMITED)]
+            file.create_dataset("image", SHAPE, np.float32, external=place)
+        else:
+            layout = h5py.VirtualLayout(SHAPE, np.float32)
+            layout[:] = h5py.VirtualSource(tmp_path / "other.h5", "image", SHAPE)
+            file.create_virtual_dataset("image", layout)
+
+    with pytest.raises(ValueError, match=r"scan\.h5: .*'image'.* (another file|lie in)"):
+        read_volume(tmp_path / "scan.h5")
+
+
 # Values no training should see
 
 

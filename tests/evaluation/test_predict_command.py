@@ -74,6 +74,18 @@ def test_a_missing_or_unfit_scan_costs_the_others_nothing(capfd):
     assert lines[-1].startswith("sgrs: 5 of 6 scans have no mask: dangling.nii, ")
 
 
+def test_two_scans_of_one_name_are_refused_and_the_others_predicted(capsys):
+    Path("other").mkdir()
+    for name in ("a.nii", "b.nii", "other/a.nii.gz"):
+        write_nifti(Path(name), ARRAY, AFFINE)
+    assert predict("a.nii", "b.nii", "other/a.nii.gz") == 1
+    assert [path.name for path in Path("masks").iterdir()] == ["b.nii.gz"]
+    first, second, last = capsys.readouterr().err.splitlines()
+    for line in (first, second):
+        assert "a.nii and other/a.nii.gz have one name, so one mask" in line
+    assert last == "sgrs: 2 of 3 scans have no mask: a.nii, other/a.nii.gz"
+
+
 @pytest.mark.parametrize("output", ["MASK.NII.GZ", "Mask.Nii", "mask.NRRD"])
 @pytest.mark.parametrize("scan", ["X.NII.GZ", "x.NRRD", "x.MHA", "series"])
 def test_suffixes_are_known_in_any_case_and_masks_lie_where_scans_do(output, scan):

@@ -356,7 +356,7 @@ def test_a_scan_of_another_modality_is_refused():
 def test_scans_of_two_or_four_dimensions_are_refused_by_name(name, shape, tmp_path):
     image = SimpleITK.GetImageFromArray(np.zeros(shape, np.int16), isVector=False)
     SimpleITK.WriteImage(image, str(tmp_path / name))
-    with pytest.raises(ValueError, match=rf"{name}: .* is not a 3D image of one channel"):
+    with pytest.raises(ValueError, match=rf"{name}: .*(is not a 3D image|no stack of slices)"):
         read_scan(tmp_path / name)
 
 
@@ -429,11 +429,10 @@ def test_a_mask_that_is_there_is_replaced_only_when_asked(scans, tmp_path):
 
 
 def test_places_that_cannot_hold_the_masks_are_refused(scans, tmp_path):
-    a, b, twin = scans("a.nii.gz", "b.nii.gz", "other/a.nrrd")
+    a, b = scans("a.nii.gz", "b.nii.gz")
     for inputs, output, message in (
         ([a, b], tmp_path / "mask.nii.gz", "2 scans need a folder"),
         ([a, b], b, "2 scans need a folder"),
-        ([a, twin], tmp_path / "masks", "another scan has this name too"),
         ([a], tmp_path / "mask.mha", "allowed are a folder, and files .nii"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -82,6 +82,19 @@ def test_a_download_needs_to_know_where_its_labels_are(label_files, key):
         dataset(**keys)
 
 
+def test_phantoms_have_no_dicom_labels():
+    phantom = {
+        "train_scans": 2,
+        "test_scans": 1,
+        "seed": 0,
+        "shape": (40, 36, 20),
+        "spacing": (1, 1, 1),
+    }
+    keys = {"source": "phantom", "phantom": phantom, "label_files": "dicom_seg"}
+    with pytest.raises(ValueError, match="label_files = dicom_seg: allowed for source = phantom"):
+        dataset(**keys)
+
+
 def test_a_mirror_has_what_its_list_has(tmp_path):
     names = [f"image{number:04d}_norm.h5" for number in (1, 2, 25, 70)]
     (tmp_path / "digests").write_text("".join(f"{'0' * 40}  {name}\n" for name in names[:3]))

@@ -8,7 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from sgrs_core.data.formats.image_files import read_label, read_scan
-from sgrs_core.data.formats.images import check_grids, in_orientation, oriented_as, to_array
+from sgrs_core.data.formats.images import (
+    check_grids,
+    in_orientation,
+    modality_of,
+    oriented_as,
+    to_array,
+)
 from sgrs_core.data.preprocessing.common import prepare_custom
 from sgrs_core.data.preprocessing.modality import check_modality
 from sgrs_core.data.preprocessing.reading import provenance, to_volume, with_name
@@ -25,7 +31,8 @@ def prepare(root: Path, scan: str, settings: NiftiSettings) -> Volume:
     file, a label on another grid, a label without foreground, or a constant image.
     """
     files = settings.files(root, scan)
-    stored = in_orientation(read_scan(files[0]), ORIENTATION)
+    scanned = read_scan(files[0])
+    stored = in_orientation(scanned, ORIENTATION)
     image, label = to_array(stored), to_array(oriented_as(read_label(files[1]), stored))
     check_grids(image, label, scan, (str(files[0]), str(files[1])))
     mask = np.isin(label.array, settings.foreground)
@@ -35,7 +42,7 @@ def prepare(root: Path, scan: str, settings: NiftiSettings) -> Volume:
             f"foreground = {list(settings.foreground)}; correct that setting, or leave the scan out"
         )
     with with_name(scan):
-        check_modality(image.array, "nifti", settings.window)
+        check_modality(image.array, "nifti", settings.window, modality_of(scanned))
         prepared = prepare_custom(image.array, mask, image.spacing, settings)
     source = provenance(
         files,
@@ -44,5 +51,6 @@ def prepare(root: Path, scan: str, settings: NiftiSettings) -> Volume:
         window=settings.window,
         margin=settings.margin,
         foreground=" ".join(map(str, settings.foreground)),
+        least_intensity=f"{image.array.min():.9g}",
     )
     return to_volume(prepared, image, source, settings.voxel)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sgrs_core.data.components import largest_component
 from sgrs_core.data.formats.geometry import PlacedImage
-from sgrs_core.data.formats.images import in_orientation, to_array, voxel_position
+from sgrs_core.data.formats.images import in_orientation, modality_of, to_array, voxel_position
 from sgrs_core.data.formats.values import check_image
 from sgrs_core.data.masks import Mask
 from sgrs_core.data.preprocessing.common import (
@@ -62,7 +62,9 @@ class NewScan:
         self.oriented = in_orientation(image, spec.orientation)
         placed = to_array(self.oriented)
         check_image(placed.array, "the scan")
-        check_modality(placed.array, spec.format, spec.window)
+        check_modality(
+            placed.array, spec.format, spec.window, modality_of(image), spec.least_intensity
+        )
         self.image = regridded(placed, spec)
         if spec.window:
             self.image = self.image._replace(array=to_window(self.image.array, spec.window))

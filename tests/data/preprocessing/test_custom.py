@@ -11,6 +11,7 @@ import SimpleITK
 from sgrs_core.data.formats.image_files import read_scan
 from sgrs_core.data.preprocessing.custom import prepare
 from sgrs_core.data.preprocessing.input_spec import InputSpec
+from sgrs_core.data.preprocessing.modality import check_modality
 from sgrs_core.data.preprocessing.new_scan import NewScan
 from sgrs_core.experiment.settings import NiftiSettings
 from tests.data.formats.writing import affine_of, write_dicom, write_itk, write_nifti
@@ -183,6 +184,40 @@ def test_what_preparation_refuses_prediction_refuses_too(what, scan, tmp_path):
     spec = InputSpec("nifti", "LPS", True, None, nifti=vars(settings))
     with pytest.raises(ValueError, match=r"bad|intensities"):
         NewScan(read_scan(file), spec)
+
+
+@pytest.mark.parametrize("padding", [-32768, -2000])
+def test_padding_far_below_all_else_is_refused_where_no_window_clips_it(padding, scan, tmp_path):
+    image, label = scan
+    image[:2] = padding
+    write(tmp_path, "padded", image, label)
+    with pytest.raises(ValueError, match=rf"padded: 160 of its voxels are {padding}, .*padding"):
+        prepare(tmp_path, "padded", WHOLE)
+    prepare(tmp_path, "padded", replace(WHOLE, window=(0.0, 200.0)))
+    with pytest.raises(ValueError, match="padding"):
+        check_modality(image, "nifti")
+
+
+def test_air_around_a_body_in_hu_is_no_padding(scan):
+    image, _ = scan
+    image[:2] = -1024
+    check_modality(image, "nifti")
+
+
+def test_a_scan_that_begins_far_below_the_trainings_is_refused(scan):
+    mri = np.abs(scan[0])
+    ct = np.concatenate([mri, mri - 1000])
+    for training, other in ((mri, -mri), (mri, ct), (ct, np.concatenate([ct, 0 * mri - 1500]))):
+        least = float(training.min())
+        check_modality(training, "nifti", least=least)
+        check_modality(other, "nifti")
+        with pytest.raises(ValueError, match=f"but training's begin at {least:g}; is it padding"):
+            check_modality(other, "nifti", least=least)
+
+
+def test_a_prepared_scan_says_what_its_intensities_began_at(scan, tmp_path):
+    told = prepare(tmp_path, "scan é 1", WHOLE).provenance["least_intensity"]
+    assert float(told) == pytest.approx(scan[0].min())
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from sgrs_core.experiment.own_methods import title_of
 from sgrs_core.experiment.schema import (
     Dataset,
     Experiment,
@@ -186,8 +185,7 @@ class Plan:
 
     def title(self, row: Row) -> str:
         """What tables and figures call a row."""
-        method = self.methods[row.method]
-        return row.title or method.title or title_of(method.method)
+        return row.title or self.methods[row.method].called
 
     def published_selection(self, dataset: str, row: Row) -> Selection | None:
         """How the published number that a row stands beside was chosen; None: there is none.

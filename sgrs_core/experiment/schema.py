@@ -21,6 +21,7 @@ from sgrs_core.experiment.originals import (
     LabelPlacement,
     pancreas_files,
 )
+from sgrs_core.experiment.own_methods import title_of
 from sgrs_core.experiment.settings import (
     SCAN,
     Count,
@@ -374,6 +375,11 @@ class MethodFile(Strict):
     official: dict[Name, Recipe] = {}
     """its authors' recipes, by the name of the data set; on a data set without one, `recipe:
     official` falls back to `shared`"""
+
+    @property
+    def called(self) -> str:
+        """What people call it."""
+        return self.title or title_of(self.method)
 
 
 class Experiment(Strict):

@@ -18,6 +18,7 @@ from sgrs_core.experiment.planning import load_files
 from sgrs_core.experiment.run import Run
 from sgrs_core.methods import is_changed, method_class, new_method
 from sgrs_core.methods.check import check_methods
+from sgrs_core.monitoring.planned import planned_runs
 from tests.docs.pages import blocks_of
 from tests.places import CONFIG
 
@@ -92,7 +93,9 @@ def test_its_row_stands_beside_the_others_under_the_classs_name(folder):
     plan = planned(
         folder, "vnet", ROW["method"], {**ROW, "variant": "heavy", "settings": {"weight": 0.5}}
     )
-    lines = Layout(plan).lines_of_table("mine")
+    layout = Layout(plan)
+    lines = layout.lines_of_table("mine")
+    assert planned_runs(plan, layout)[1]["label"] == "Mean Teacher, LA, 4 labelled, seed 0"
     assert [line["title"] for line in lines] == [
         "V-Net",
         "Mean Teacher (mean_teacher)",

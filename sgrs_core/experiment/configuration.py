@@ -256,9 +256,14 @@ def _texts(values: Any, place: Key = ()) -> Iterator[tuple[Key, str]]:
 
 
 def _holds(values: Any, place: Key) -> bool:
-    """Whether nested mappings have something at a place."""
+    """Whether nested mappings have something at a place; JSON made texts of keys that were none."""
     for step in place:
-        if not isinstance(values, Mapping) or step not in values:
+        values = (
+            {str(key): value for key, value in values.items()}
+            if isinstance(values, Mapping)
+            else {}
+        )
+        if step not in values:
             return False
         values = values[step]
     return True

@@ -48,7 +48,7 @@ def source_of(method: str, folders: Iterable[Path]) -> Path:
     except ImportError:  # of the package that it should be in
         spec = None
     except Exception as error:  # whatever running that package raises
-        raise ValueError(in_one_line("cannot be imported", error)) from None
+        raise ValueError(with_its_kind("cannot be imported", error)) from None
     if spec is None or spec.origin is None or not spec.has_location:
         places = ", ".join(dict.fromkeys(str(folder.absolute()) for folder in folders))
         raise ValueError(
@@ -58,7 +58,7 @@ def source_of(method: str, folders: Iterable[Path]) -> Path:
     return Path(spec.origin)
 
 
-def in_one_line(what: str, error: BaseException) -> str:
+def with_its_kind(what: str, error: BaseException) -> str:
     """What went wrong, with the error's kind, because its text may be empty."""
     return " ".join(f"{what} ({type(error).__name__}: {error})".split())
 

@@ -25,14 +25,17 @@ from sgrs_core.experiment.own_methods import title_of
 from sgrs_core.experiment.settings import (
     SCAN,
     Count,
+    Few,
+    FileOfScan,
     InferenceSettings,
     Margins,
     Natural,
     NiftiSettings,
     PlainPath,
     Positive,
-    ScanPath,
+    Seed,
     Selection,
+    Title,
     TrainingSettings,
     check_strides,
     refused,
@@ -108,17 +111,17 @@ class Labels(Strict):
 class Phantom(Strict):
     """Synthetic scans in the data set's original format."""
 
-    train_scans: Count
+    train_scans: Few
     """how many"""
-    test_scans: Count
+    test_scans: Few
     """how many"""
-    validation_scans: Natural = 0
+    validation_scans: Annotated[int, Field(ge=0, le=1024)] = 0
     """how many"""
-    shape: tuple[Count, Count, Count]
+    shape: tuple[Few, Few, Few]
     """voxels along x, y, z"""
     spacing: Spacing | None = None
     """mm per voxel, where the format's is not fixed"""
-    seed: Natural
+    seed: Seed
     """everything follows from it and the scan's name"""
 
 
@@ -147,7 +150,7 @@ class Withdrawn(Strict):
 class Dataset(Strict):
     """One data set: where its scans come from, how they are prepared and trained on."""
 
-    title: str
+    title: Title
     """as tables and figures call it"""
     note: str = ""
     """printed with its tables"""
@@ -173,8 +176,8 @@ class Dataset(Strict):
     """what `source: phantom` needs to know"""
     nifti: NiftiSettings | None = None
     """what `format: nifti` needs to know"""
-    prepared_file: ScanPath = "{scan}.h5"
-    """where `local` and `mirror` have a scan"""
+    prepared_file: FileOfScan = "{scan}.h5"
+    """where `local` and `mirror` have a scan; {scan} is its name"""
     prepared_axes: Literal["xyz", "zyx"] = "xyz"
     """the order in which they store its axes"""
     label_files: LabelFiles = "nifti"
@@ -368,7 +371,7 @@ class MethodFile(Strict):
     method: str
     """its id in sgrs_core/methods/__init__.py, or `package.module:Class`, one in a file of one's
     own"""
-    title: str | None = None
+    title: Title | None = None
     """in tables and figures; null: the class's name in words"""
     settings: Settings = {}
     """those that differ from the method's own defaults"""
@@ -391,7 +394,7 @@ class Experiment(Strict):
     """printed with every table and figure (say what is not the paper's setting)"""
     data_folder: PlainPath = "data"
     """for downloads and raw scans, shared between experiments"""
-    training_threads: Count = 1
+    training_threads: Few = 1
     """CPU threads of one training run; the last bits of its weights depend on it"""
     runs_per_gpu: Count = Field(
         default=1, validation_alias=AliasChoices("runs_per_gpu", "runs_per_card")
@@ -403,7 +406,7 @@ class Experiment(Strict):
     """`shared` trains all methods in one loop, with the data set's `training`; `official` as its
     authors ran it, each method on each data set for which they say how, and as `shared` elsewhere;
     what an experiment's file writes goes over both"""
-    seeds: Annotated[list[Natural], Once] = Field(min_length=1)
+    seeds: Annotated[list[Seed], Once] = Field(min_length=1)
     """of the runs, one run each"""
     selections: Annotated[list[Selection], Once] = Field(min_length=1)
     """ways of choosing a checkpoint, each evaluated: the `last`, or the best by its Dice on the
@@ -418,7 +421,7 @@ class Experiment(Strict):
     a new one, and null leaves it out"""
     figures: dict[Name, FigureFilter] = {}
     """likewise, of config/figures/<name>.yaml"""
-    headline: list[str] = []
+    headline: Annotated[list[str], Once] = []
     """the tables and figures that the target `headline` makes"""
 
 
@@ -427,7 +430,7 @@ class Row(Strict):
 
     variant: str
     """its name; left out: its method"""
-    title: str | None = None
+    title: Title | None = None
     """as tables and figures call it; null: as the method's file does"""
     published: str | None = None
     """the name in config/published.csv of the row that it stands beside; null: its variant"""
@@ -452,7 +455,7 @@ class Row(Strict):
 class Sheet(Strict):
     """What tables and figures have in common."""
 
-    title: str
+    title: Title
     """its heading"""
     note: str = ""
     """printed with it"""

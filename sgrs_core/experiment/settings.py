@@ -19,13 +19,17 @@ CONFIG = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 Count = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every generator of random numbers takes
+Few = Annotated[int, Field(ge=1, le=1024)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Factor = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Decay = Annotated[float, Field(gt=0, le=1)]  # what a learning rate is multiplied by
 # In float32, sharpening and its gradient are finite from 0.01.
 Temperature = Annotated[float, Field(ge=0.01, le=1)]
-Side = Annotated[int, Field(ge=16, multiple_of=16)]  # the V-Net halves each side four times
+Side = Annotated[
+    int, Field(ge=16, le=1024, multiple_of=16)
+]  # the V-Net halves each side four times
 Stride = tuple[Count, Count, Count]
 
 PUBLISHED_TAU = 0.296  # SGRS-Net's entropy threshold, in base 10
@@ -64,6 +68,7 @@ def is_path_of_scan(text: str) -> bool:
     return is_path(text.replace(SCAN, "scan"))
 
 
+Title = Annotated[str, only("one line of text", lambda text: bool(text.strip()) and is_plain(text))]
 PlainPath = Annotated[str, only("paths without { } and control characters", is_path)]
 ScanPath = Annotated[
     str, only(f"paths without {{ }} (but for {SCAN}) and control characters", is_path_of_scan)
@@ -84,7 +89,7 @@ Window = Annotated[
 class TrainingSettings:
     """One training run, whatever its method. Defaults: as published for LA."""
 
-    iterations: Count = 15_000
+    iterations: Annotated[int, Field(ge=1, le=10**9)] = 15_000
     """optimiser steps"""
     patch: tuple[Side, Side, Side] = (112, 112, 80)
     """voxels along x, y, z; the V-Net halves each side four times"""
@@ -92,7 +97,7 @@ class TrainingSettings:
     """per step"""
     unlabelled_patches: Natural = 2
     """per step"""
-    base_filters: Count = 16
+    base_filters: Few = 16
     """of the V-Net"""
     dropout: Share = 0.5
     """of the V-Net"""

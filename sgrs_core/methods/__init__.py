@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sgrs_core.experiment.own_methods import in_one_line, is_own
+from sgrs_core.experiment.own_methods import is_own, with_its_kind
 from sgrs_core.experiment.run import Run
 from sgrs_core.files import sha256_of
 from sgrs_core.methods.base import Method, MethodSettings
@@ -51,7 +51,7 @@ def method_class(method: str) -> type[Method]:
         loaded = import_module(module)
     except (Exception, SystemExit) as error:  # whatever someone's file raises
         raise ValueError(
-            in_one_line("cannot be imported", error)
+            with_its_kind("cannot be imported", error)
             + f": the folder of {module.replace('.', '/')}.py must be in PYTHONPATH"
             * isinstance(error, ModuleNotFoundError)
         ) from None

@@ -238,7 +238,7 @@ def events_are_there(copy: Path) -> None:
 
 
 def masks_are_there(copy: Path) -> None:
-    assert (copy / "mask.nii.gz").is_file()
+    assert (copy / "predicted.nii.gz").is_file()
 
 
 AFTERWARDS: dict[str, Callable[[Path], None]] = {

@@ -89,5 +89,6 @@ def write_itk(file: Path, array: np.ndarray, affine: np.ndarray) -> Path:
     image.SetSpacing(spacing.tolist())
     image.SetOrigin(affine[:3, 3].tolist())
     image.SetDirection((affine[:3, :3] / spacing).ravel().tolist())
+    file.parent.mkdir(parents=True, exist_ok=True)
     SimpleITK.WriteImage(image, str(file))
     return file

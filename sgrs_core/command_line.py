@@ -1,6 +1,6 @@
 """`sgrs predict` and `sgrs evaluate`: a trained model on scans of one's own.
 
-`sgrs check` and `sgrs status`: an experiment before and while it runs.
+`sgrs check` and `sgrs status`: an experiment before and while it runs. `sgrs compare`: two runs.
 
 python -m sgrs_core.command_line does the same. Every failure is one line on standard error.
 """
@@ -50,6 +50,12 @@ STATUS = """\
 Every run of an experiment: its state, how far it is, how long it still takes; what failed and which
 log says why; how long all of it still takes. Files are only read: ask while Snakemake works, after
 it was killed, or on another machine that sees the folder. More: docs/monitoring.md"""
+
+COMPARE = """\
+The paired differences, A minus B, of two runs' scores on the same test scans, with intervals and p
+of no difference. A and B: a method's folder with its seeds' folders, a seed's folder, or a
+scores.csv. Where both have several seeds, methods are compared, by the tables' bootstrap over seeds
+and scans; else two networks, by a paired t test over scans. More: docs/tables.md"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -138,6 +144,24 @@ def parser() -> argparse.ArgumentParser:
     three.add_argument(
         "--watch", nargs="?", type=float, const=5.0, metavar="SECONDS",
         help="show it again every so many seconds (5), until Ctrl-C",
+    )  # fmt: skip
+
+    five = commands.add_parser(
+        "compare", help="two runs' scores", description=COMPARE, formatter_class=layout
+    )
+    five.set_defaults(command=compare)
+    five.add_argument("runs", nargs=2, type=Path, metavar=("RUN_A", "RUN_B"))
+    five.add_argument(
+        "-o", "--output", type=Path, metavar="CSV",
+        help="write means and every scan's differences there",
+    )  # fmt: skip
+    five.add_argument(
+        "--selection", choices=get_args(Selection), default="last",
+        help="which checkpoint's scores in a folder (default: last)",
+    )  # fmt: skip
+    five.add_argument(
+        "--scoring", choices=("published", "strict"), default="strict",
+        help="how an empty prediction's distances count (default: strict, the image's diagonal)",
     )  # fmt: skip
     return top
 
@@ -249,6 +273,18 @@ def status(options: argparse.Namespace) -> int:
     from sgrs_core.monitoring.status import watch
 
     watch(options.results, options.watch)
+    return 0
+
+
+def compare(options: argparse.Namespace) -> int:
+    """Print the means of two runs and their differences."""
+    from sgrs_core.reporting.comparison import compare_runs, in_words, write_comparison
+
+    one, other = options.runs
+    comparison = compare_runs(one, other, options.selection, options.scoring)
+    if options.output:
+        write_comparison(options.output, comparison)
+    print(in_words(comparison))
     return 0
 
 

@@ -21,6 +21,7 @@ from sgrs_core.evaluation.model import load_model
 from sgrs_core.evaluation.scoring import ignore_progress, mask_of, predict_score
 from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.settings import Triple, check_stride
+from sgrs_core.methods import is_changed
 from sgrs_core.methods.base import Method
 from sgrs_core.methods.precision import choose_device, place
 
@@ -29,6 +30,7 @@ Watch = Callable[[int], object]  # told how many more windows there will be, or 
 
 CENTRED = "trained on crops around the label, predicts whole scans: look at the masks"
 UNKNOWN_ORIENTATION = "the axes of its training's scans are not known, %s is assumed"
+CHANGED = "the file of %s has changed since the training"
 
 
 def model_file(path: Path, selection: str) -> Path:
@@ -127,6 +129,8 @@ class Predictor:
             texts.append(CENTRED)
         if not self.input_spec.orientation_known:
             texts.append(UNKNOWN_ORIENTATION % self.input_spec.orientation)
+        if is_changed(self.run):
+            texts.append(CHANGED % self.run.method)
         return "; ".join(texts)
 
     def predict(

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from sgrs_core.experiment import nnunet
+from sgrs_core.experiment.own_methods import is_own, name_of
 from sgrs_core.experiment.schema import Experiment, Figure, MethodFile, Sheet, Splits
 from sgrs_core.experiment.settings import is_plain
 from sgrs_core.experiment.words import NAME, allowed_at, keys_at
@@ -24,6 +25,7 @@ Model = TypeVar("Model")
 AnySheet = TypeVar("AnySheet", bound=Sheet)
 Key = tuple[Any, ...]
 Values = Mapping[str, Any]
+Place = tuple[Path | str, Key]  # a file, and the keys that lead to a place in it
 
 GROUPS = ("datasets", "tables", "figures")  # what an experiment has by name
 TEMPLATE = "__use_yte__"  # makes Snakemake's reader, which comes first, run what stands in a file
@@ -43,14 +45,22 @@ def check_known(place: str, value: object, known: Collection[object], further: s
         raise ConfigError(f"{place} = {value!r}: allowed are {allowed}{further}")
 
 
+def method_at(place: Place) -> str:
+    """The key `method` at a place, as errors name it."""
+    return f"{place[0]}: {'.'.join((*place[1], 'method'))}"
+
+
 class Files:
     """An experiment's own files, of which the last one wins, and those in `root` that they name.
 
-    root: the config folder.
+    root: the config folder. methods: those that no file there holds, by name, each with the place
+    where it is written.
     """
 
     def __init__(self, own: Sequence[Path], root: Path) -> None:
         self.root, self.last = root, own[-1]
+        self.folders = [*(file.parent for file in reversed(own)), Path()]  # of methods of one's own
+        self.methods: dict[str, tuple[MethodFile, Place]] = {}
         self._own = [(file, read(file)) for file in own]
         self._defaults: list[tuple[Path, Values]] = []  # of data sets; any other file wins
 
@@ -102,6 +112,24 @@ class Files:
         base = read(file)
         self._defaults.append((file, {"datasets": {name: base}}))
         return merged(base, over)
+
+    def add_method(self, name: str, method: MethodFile, place: Place) -> None:
+        """Take note of a method that no file in `root` holds; its name must be its own."""
+        known, _ = self.methods.setdefault(name, (method, place))
+        if known != method or (self.root / "methods" / f"{name}.yaml").is_file():
+            raise ConfigError(
+                f"{method_at(place)} = {method.method!r}: another method is called {name!r}; give "
+                "this one another name under the experiment's `methods`, and write that in rows"
+            )
+
+    def method_of_row(self, method: Any, file: Path) -> Any:
+        """The name of a row's method, which may be written as `package.module:Class`."""
+        if not isinstance(method, str) or not is_own(method):
+            return method  # the schema will say so if it is no name
+        place: Place = (file, ("rows",))
+        name = name_of(method)
+        self.add_method(name, MethodFile(method=method), place)
+        return name
 
     def _names(self, folder: str) -> list[str]:
         return sorted(file.stem for file in (self.root / folder).glob("*.yaml"))
@@ -176,10 +204,15 @@ def load_sheet(
     return checked(kind, _with_rows(kind, values, files, file), file), str(file)
 
 
-def load_method(name: str, files: Files, asked: str) -> MethodFile:
-    """Read root/methods/<name>.yaml. asked: by which file and key."""
+def load_method(name: str, files: Files, asked: str) -> tuple[MethodFile, Place]:
+    """A method and its place: one of `files.methods`, or root/methods/<name>.yaml.
+
+    asked: by which file and key.
+    """
+    if name in files.methods:
+        return files.methods[name]
     file, values = files.named("methods", name, asked)
-    return checked(MethodFile, values, file)
+    return checked(MethodFile, values, file), (file, ())
 
 
 def published_splits(name: str, root: Path) -> Splits | None:
@@ -212,7 +245,7 @@ def _with_rows(kind: type[Sheet], values: Values, files: Files, file: Path) -> d
     own = values.get("rows", [])
     if not isinstance(own, list):
         return dict(values)  # the schema will say what is wrong with it
-    taken, own = ([_in_full(row, labelled) for row in rows] for rows in (taken, own))
+    taken, own = ([_in_full(row, labelled, files, file) for row in rows] for rows in (taken, own))
     if isinstance(values.get("only"), list):
         named = {row["variant"]: row for row in taken if isinstance(row, Mapping)}
         for variant in values["only"]:
@@ -225,15 +258,16 @@ def _without(row: Any, key: str) -> Any:
     return {k: v for k, v in row.items() if k != key} if isinstance(row, Mapping) else row
 
 
-def _in_full(row: Any, labelled: Any) -> Any:
+def _in_full(row: Any, labelled: Any, files: Files, file: Path) -> Any:
     """A row that is a method's name, or leaves out what follows from its table."""
     if isinstance(row, str):
         row = {"method": row}
     if not isinstance(row, Mapping):
         return row
-    defaults = {"variant": row["method"]} if "method" in row else {}
-    if labelled is not None:
-        defaults["labelled"] = labelled
+    defaults = {} if labelled is None else {"labelled": labelled}
+    if "method" in row:
+        row = {**row, "method": files.method_of_row(row["method"], file)}
+        defaults["variant"] = row["method"]
     return {**defaults, **row}
 
 

@@ -59,6 +59,10 @@ class Plan:
     experiment: Experiment
     splits: Mapping[str, SplitLists]  # of data sets, and of their folds
     methods: Mapping[str, MethodFile]
+    # Where each is written: its file, and the keys that lead to it there.
+    method_places: Mapping[str, tuple[Path | str, tuple[str, ...]]]
+    # The SHA-256 of the files of those that are in files of one's own.
+    sources: Mapping[str, str]
     tables: Mapping[str, Table]
     figures: Mapping[str, Figure]
     # Data sets whose scans, lists and resolution are those of the published numbers.
@@ -219,7 +223,7 @@ class Plan:
 
     def title(self, row: Row) -> str:
         """What tables and figures call a row."""
-        return row.title or self.methods[row.method].title
+        return row.title or self.methods[row.method].called
 
     def published_selection(self, dataset: str, row: Row) -> Selection | None:
         """How the published number that a row stands beside was chosen; None: there is none.
@@ -310,6 +314,7 @@ class Plan:
             "labelled": labelled,
             "unlabelled": lists.unlabelled(point.labelled),
             "absent": lists.absent,
+            "source_sha256": self.sources.get(row.method),
             "selection_scans": {name: judges[name] for name in selections},
         }
 

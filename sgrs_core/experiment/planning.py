@@ -11,15 +11,18 @@ from sgrs_core.experiment.configuration import (
     AnySheet,
     ConfigError,
     Files,
+    Place,
     check_known,
     checked,
     load_experiment,
     load_method,
     load_sheet,
     merged,
+    method_at,
     published_splits,
     read,
 )
+from sgrs_core.experiment.own_methods import is_own, source_of
 from sgrs_core.experiment.plan import COST, SELECTION_GAIN, Entry, Plan
 from sgrs_core.experiment.presence import absent_scans, check_presence
 from sgrs_core.experiment.schema import (
@@ -35,6 +38,7 @@ from sgrs_core.experiment.schema import (
 from sgrs_core.experiment.settings import InferenceSettings, TrainingSettings, check_strides
 from sgrs_core.experiment.slices import MEDIAN
 from sgrs_core.experiment.splits import SplitLists, base_of, fold_lists, read_splits
+from sgrs_core.files import sha256_of
 
 MOST_CURVES = 5  # in one panel of a figure: as many as colours that all readers tell apart
 
@@ -58,6 +62,9 @@ def load_plan(values: Mapping[str, Any], own: Sequence[Path], root: Path) -> Pla
         for number, lists in enumerate(_folds(name, dataset, splits[name], files))
     }
     places: dict[str, str] = {}
+    for name, one in experiment.methods.items():
+        at = ("methods", name)
+        files.add_method(name, one, (files.writer(at), at))
 
     def load(kind: type[AnySheet], group: str, wanted: Mapping[str, Filter]) -> dict[str, AnySheet]:
         sheets = {}
@@ -81,11 +88,20 @@ def load_plan(values: Mapping[str, Any], own: Sequence[Path], root: Path) -> Pla
             place = ("datasets", name, "methods", method)
             places[".".join(place)] = str(files.writer(place))
             asking.setdefault(method, f"{files.writer(place)}: datasets.{name}.methods")
+    for name in experiment.methods:
+        asking.setdefault(name, "")
+    methods = {name: load_method(name, files, asked) for name, asked in asking.items()}
     plan = Plan(
         root=root,
         experiment=experiment,
         splits=splits,
-        methods={name: load_method(name, files, asked) for name, asked in asking.items()},
+        methods={name: method for name, (method, _) in methods.items()},
+        method_places={name: place for name, (_, place) in methods.items()},
+        sources={
+            name: _source_digest(method.method, place, files)
+            for name, (method, place) in methods.items()
+            if is_own(method.method)
+        },
         tables=tables,
         figures=figures,
         comparable=frozenset(
@@ -104,6 +120,14 @@ def load_plan(values: Mapping[str, Any], own: Sequence[Path], root: Path) -> Pla
     _check_recipes(plan)
     _check_thresholds(plan, files.last)
     return plan
+
+
+def _source_digest(method: str, place: Place, files: Files) -> str:
+    """The SHA-256 of the file of a method of one's own."""
+    try:
+        return sha256_of(source_of(method, files.folders))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{method_at(place)} = {method!r}: {error}") from None
 
 
 def load_files(own: Sequence[Path], root: Path) -> Plan:

@@ -21,6 +21,7 @@ from sgrs_core.experiment.originals import (
     LabelPlacement,
     pancreas_files,
 )
+from sgrs_core.experiment.own_methods import title_of
 from sgrs_core.experiment.settings import (
     SCAN,
     Count,
@@ -221,8 +222,8 @@ class Dataset(Strict):
     inference: InferenceSettings = InferenceSettings()
     """how they predict"""
     methods: dict[Name, Settings] = {}
-    """settings of methods here, by the name of a file in config/methods; over that file's, under a
-    row's"""
+    """settings of methods here, by the name of a file in config/methods or of one of the
+    experiment's `methods`; over what stands there, under a row's"""
 
     @model_validator(mode="after")
     def source_is_described(self) -> Self:
@@ -372,6 +373,47 @@ class FigureFilter(Filter):
     """as in a figure written out"""
 
 
+class Recipe(Strict):
+    """How a method's authors ran it on a data set, where that differs from the data set's keys."""
+
+    source: str
+    """where it can be read, with the commit"""
+    selection: Selection
+    """how the published checkpoint was chosen"""
+    training: Settings = {}
+    """over the data set's keys"""
+    inference: Settings = {}
+    """over the data set's keys"""
+    settings: Settings = {}
+    """over the method's"""
+    settings_with: dict[int, Settings] = {}
+    """by the number of labelled scans, over `settings`"""
+
+    def settings_for(self, labelled: int) -> Settings:
+        """The method's settings with so many labelled scans."""
+        return {**self.settings, **self.settings_with.get(labelled, {})}
+
+
+class MethodFile(Strict):
+    """A named way of running a method."""
+
+    method: str
+    """its id in sgrs_core/methods/__init__.py, or `package.module:Class`, one in a file of one's
+    own"""
+    title: Title | None = None
+    """in tables and figures; null: the class's name in words"""
+    settings: Settings = {}
+    """those that differ from the method's own defaults"""
+    official: dict[Name, Recipe] = {}
+    """its authors' recipes, by the name of the data set; on a data set without one, `recipe:
+    official` falls back to `shared`"""
+
+    @property
+    def called(self) -> str:
+        """What people call it."""
+        return self.title or title_of(self.method)
+
+
 class Experiment(Strict):
     """One results folder: data sets, seeds, and the tables and figures wanted."""
 
@@ -403,6 +445,8 @@ class Experiment(Strict):
     datasets: dict[Name, Dataset]
     """by name; what is given here goes over config/datasets/<name>.yaml, and null leaves the set
     out"""
+    methods: dict[Name, MethodFile] = {}
+    """further ones by name, as config/methods/<name>.yaml would hold them"""
     tables: dict[Name, TableFilter] = {}
     """by name; {} is all of config/tables/<name>.yaml, a filter is a part of it, one with `rows` is
     a new one, and null leaves it out"""
@@ -415,41 +459,6 @@ class Experiment(Strict):
     """the tables and figures that the target `headline` makes"""
 
 
-class Recipe(Strict):
-    """How a method's authors ran it on a data set, where that differs from the data set's keys."""
-
-    source: str
-    """where it can be read, with the commit"""
-    selection: Selection
-    """how the published checkpoint was chosen"""
-    training: Settings = {}
-    """over the data set's keys"""
-    inference: Settings = {}
-    """over the data set's keys"""
-    settings: Settings = {}
-    """over the method's"""
-    settings_with: dict[int, Settings] = {}
-    """by the number of labelled scans, over `settings`"""
-
-    def settings_for(self, labelled: int) -> Settings:
-        """The method's settings with so many labelled scans."""
-        return {**self.settings, **self.settings_with.get(labelled, {})}
-
-
-class MethodFile(Strict):
-    """A named way of running a method."""
-
-    method: str
-    """its id in sgrs_core/methods/__init__.py"""
-    title: Title
-    """in tables and figures"""
-    settings: Settings = {}
-    """those that differ from the method's own defaults"""
-    official: dict[Name, Recipe] = {}
-    """its authors' recipes, by the name of the data set; on a data set without one, `recipe:
-    official` falls back to `shared`"""
-
-
 class Row(Strict):
     """A row: its name in the published table, and what we run for it."""
 
@@ -460,7 +469,9 @@ class Row(Strict):
     published: str | None = None
     """the name in config/published.csv of the row that it stands beside; null: its variant"""
     method: Name
-    """a file of config/methods, and a part of its runs' folder"""
+    """a file of config/methods, or one of the experiment's `methods`, and a part of its runs'
+    folder; or `package.module:Class`, a method in a file of one's own, whose class's name is that
+    part"""
     recipe: RecipeName | None = None
     """in place of the experiment's; part of the folder's name, too, as are the next three"""
     settings: Settings = {}

@@ -54,7 +54,7 @@ def planned_runs(plan: Plan, layout: Layout) -> list[dict[str, Any]]:
     """
     # A table of ablations may call the plain method by what it is a case of there.
     titles = {
-        point: plan.methods[row.method].title if point.variant == row.method else plan.title(row)
+        point: plan.methods[row.method].called if point.variant == row.method else plan.title(row)
         for point, row in plan.rows.items()
     }
     named = Counter((*point[:2], point.seed, title) for point, title in titles.items())

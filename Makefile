@@ -30,13 +30,13 @@ env: .venv/complete ## the environment alone, in .venv
 	$(INSTALL) --no-deps --no-build-isolation --editable .
 	touch $@
 
-demo: env ## the main job on phantom data: Table 2 and Figure 2
-	$(BIN)/snakemake --cores $(CORES) headline
+demo: env ## what the method is for, on phantom scans: table, figures, report
+	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml -- all report
 	@$(BIN)/python workflow_scripts/show.py results/demo
 
-demo-full: env ## all three data sets: Tables 2 to 7, Figures 2 to 4
+demo-full: env ## all three data sets on phantom scans: Tables 2 to 7, Figures 2 to 4
 	$(BIN)/snakemake --cores $(CORES)
-	@$(BIN)/python workflow_scripts/show.py results/demo
+	@$(BIN)/python workflow_scripts/show.py results/demo_full
 
 test: env ## all tests
 	$(TEST)

@@ -1,6 +1,6 @@
 # From raw scans to the paper's tables and figures.
 #
-#   snakemake --cores 2                                     everything of config/config.yaml (the demo)
+#   snakemake --cores 2                                     everything of config/config.yaml, on phantom scans
 #   snakemake --cores 2 headline                            its headline tables and figures only
 #   snakemake --cores 2 report                              all of it, and one HTML file that shows it
 #   snakemake --cores 2 --configfile config/paper.yaml      another experiment

@@ -75,7 +75,7 @@ STAND_INS = [
         "15,000 iterations: tests/workflow/test_sources.py runs this very file with fewer",
     ),
     StandIn(
-        r"\.venv/bin/snakemake( --cores 2 (?:report|results/demo/tables/table\{5,6,7\}\.md .*))",
+        r"\.venv/bin/snakemake( --cores 2 (?:report|results/demo_full/tables/table\{5,6,7\}\.md .*))",
         DRY,
         "dozens of trainings: CI makes all tables and the report with tests/workflow/quick.yaml",
     ),
@@ -174,10 +174,10 @@ def run_the_demo(copy: Path) -> None:
     """Copy the project, make its demo shorter, and run that."""
     copy_project(copy)
     (copy / ".venv").symlink_to(sys.prefix)
-    config = copy / "config/config.yaml"
-    shorter = yaml.safe_load(config.read_text(encoding="utf-8"))
-    update_config(shorter, SHORTER)
-    config.write_text(in_full(shorter), encoding="utf-8")
+    for config in (copy / "config/demo.yaml", copy / "config/config.yaml"):
+        shorter = yaml.safe_load(config.read_text(encoding="utf-8"))
+        update_config(shorter, SHORTER)
+        config.write_text(in_full(shorter), encoding="utf-8")
     for number in range(1, 8):
         for kind in ("images", "labels"):  # of docs/own-data.md
             file = copy / f"scans/{kind}/scan_{number:02d}.nii.gz"

@@ -328,10 +328,12 @@ class Layout:
         return [f"{self.figure.format(figure=name)}.slices.json" for name in names[:1]]
 
     def runs(self) -> list[dict[str, Any]]:
-        """Each run once: what it is, its record, its log, and its score file by selection."""
+        """Each run once: what it is and is called, its record, log, and score file by selection."""
         return [
             {
                 **point._asdict(),
+                "title": self.plan.titles[point],
+                "label": self.plan.label(point),
                 "record": self._of(self.record, point),
                 "log": self._of(self.training_log, point),
                 "scores": {

@@ -1,8 +1,6 @@
 """`runs.json`: which runs an experiment is made of, for those who see only its results folder."""
 
 import json
-import re
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -38,29 +36,14 @@ def planned_runs(plan: Plan, layout: Layout) -> list[dict[str, Any]]:
     folder: below the results folder, so that a copy of the results or another machine's view of
     them can be read likewise.
     """
-    titles = {point: plan.title(row) for point, row in plan.rows.items()}
-    named = Counter((*point[:2], point.seed, title) for point, title in titles.items())
-    runs = []
-    for point, row in plan.rows.items():
-        title = titles[point]
-        # Rows of several tables may share one; the plain method keeps it.
-        if named[*point[:2], point.seed, title] > 1 and point.variant != row.method:
-            title = f"{title} ({point.variant})"
-        dataset = short(plan.dataset(point.dataset).title)
-        runs.append(
-            {
-                **point._asdict(),
-                "title": title,
-                "label": f"{title}, {dataset}, {point.labelled} labelled, seed {point.seed}",
-                "iterations": plan.layered("training", point.dataset, row)["iterations"],
-                "selections": list(plan.selections(point.dataset)),
-                "folder": layout.run.format(**point._asdict()).removeprefix(f"{layout.results}/"),
-            }
-        )
-    return runs
-
-
-def short(title: str) -> str:
-    """The abbreviation in a data set's title, `LA` in `Left atrium (LA)`; else the title."""
-    found = re.search(r"\(([A-Z0-9]{2,})\)$", title)
-    return found[1] if found else title
+    return [
+        {
+            **point._asdict(),
+            "title": plan.titles[point],
+            "label": plan.label(point),
+            "iterations": plan.layered("training", point.dataset, row)["iterations"],
+            "selections": list(plan.selections(point.dataset)),
+            "folder": layout.run.format(**point._asdict()).removeprefix(f"{layout.results}/"),
+        }
+        for point, row in plan.rows.items()
+    ]

@@ -27,7 +27,7 @@ rule report:
         "../workflow_scripts/report.py"
 
 
-# The slices of one case that a reader can leaf through.
+# One case: slices that a reader can leaf through, and surfaces to turn.
 
 
 rule case_slices:
@@ -45,5 +45,6 @@ rule case_slices:
     params:
         lines=lambda wildcards: LAYOUT.lines_of_figure(wildcards.figure),
         case=lambda wildcards: LAYOUT.case_of_figure(wildcards.figure),
+        surfaces=PLAN.experiment.report_3d,
     script:
         "../workflow_scripts/case_slices.py"

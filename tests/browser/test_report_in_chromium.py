@@ -31,7 +31,9 @@ def browser() -> Iterator:
     playwright = pytest.importorskip("playwright.sync_api", reason="no playwright here")
     with playwright.sync_playwright() as started:
         # As root, in a container, Chromium cannot build its own sandbox; the page is our own.
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        # Without a graphics card WebGL is drawn by its software.
+        drawn = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *drawn])
         yield browser
         browser.close()
 
@@ -231,6 +233,39 @@ def test_the_slider_stays_in_sight_beside_the_last_image(page):
     page.evaluate("document.querySelector('#case figcaption').scrollIntoView({block: 'end'})")
     slider = page.locator("#case-slice").bounding_box()
     assert 0 <= slider["y"] < 60
+
+
+def picture(page) -> bytes:
+    return page.locator("#surfaces canvas").screenshot()
+
+
+def test_surfaces_are_drawn_turned_and_chosen(page):
+    page.locator("#surfaces").scroll_into_view_if_needed()
+    page.locator("#surfaces[data-drawn] canvas").wait_for()
+    assert page.locator("#surfaces .missing").is_hidden()
+    both = picture(page)
+    page.locator("#surfaces canvas").focus()
+    page.keyboard.press("ArrowLeft")
+    turned = picture(page)
+    assert turned != both
+    page.locator("#surfaces input").uncheck()
+    alone = picture(page)
+    assert alone != turned
+    page.locator("#surfaces select").select_option("2")  # an empty prediction
+    assert picture(page) != alone
+    names = page.locator("#surfaces option").all_text_contents()
+    assert names == ["Moved, Dice 78.8%", "Nothing, empty prediction"]
+
+
+def test_without_webgl_a_sentence_stands_there(browser, report):
+    context = browser.new_context()
+    page = context.new_page()
+    page.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
+    page.goto(report.as_uri())
+    page.locator("#surfaces").scroll_into_view_if_needed()
+    assert page.locator("#surfaces .missing").is_visible()
+    assert page.locator("#surfaces canvas").is_hidden()
+    context.close()
 
 
 def test_on_paper_all_parts_are_there(page):

@@ -35,7 +35,7 @@ from sgrs_core.reporting.html.runs import (
     overview_of,
     read_run,
 )
-from sgrs_core.reporting.scores import HEADINGS
+from sgrs_core.reporting.scores import HEADINGS, METRICS, NAMES
 from sgrs_core.reporting.selection_gain import TITLE as SELECTION_GAIN
 from sgrs_core.reporting.tables import Rules, read_table
 from sgrs_core.reporting.templating import TEMPLATES, render
@@ -53,7 +53,7 @@ def build_report(
 
     contents: as `contents_of` makes it; the files that it names are read. pages: of docs/. gain:
     the CSV of `build_selection_gain`. cost: a CSV of costs, shown in place of the hours that the
-    runs' records hold. case: the JSON file of `slices_of`.
+    runs' records hold. case: a JSON file of `slices_of` with `surfaces`, of `surfaces_of` or none.
     """
     runs = [read_run(run) for run in contents["runs"]]
     titles = {one["name"]: one["title"] for one in contents["datasets"]}
@@ -64,12 +64,16 @@ def build_report(
               for count in sortable.verdicts(frame)]  # fmt: skip
     gains = _gains(gain, runs, titles) if gain else None
     datasets = DataFrame(contents["datasets"]).drop(columns="name", errors="ignore")
-    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    shown = json.loads(case.read_text(encoding="utf-8")) if case else None
+    scripts = [(TEMPLATES / "report.js").read_text(encoding="utf-8")]
+    if shown and any(shown["surfaces"]):
+        names = ("vendored/niivue.js", "surfaces.js")
+        scripts += [(TEMPLATES / name).read_text(encoding="utf-8") for name in names]
     values = {
         "contents": contents,
         "version": __version__,
-        "script": Markup(script),
-        "script_digest": _digest(script),
+        "scripts": [Markup(script) for script in scripts],
+        "script_digests": " ".join(map(_digest, scripts)),
         "setting": setting_of(contents, frames),
         "findings": [
             *(finding for table, frame in tables for finding in findings_of(table, frame)),
@@ -80,10 +84,10 @@ def build_report(
         "datasets": sortable.of_frame(datasets, "Data sets"),
         "verdicts": sortable.of_frame(DataFrame(counts), "Published values beside ours"),
         "tables": [_table(table, frame) for table, frame in tables],
-        "metrics": HEADINGS,
+        "metrics": {NAMES[metric]: HEADINGS[metric] for metric in METRICS},
         "gain": sortable.of_gain(gains, SELECTION_GAIN) if gains is not None else None,
         "figures": [{**one, "data": _address_of(one["file"])} for one in contents["figures"]],
-        "case": json.loads(case.read_text(encoding="utf-8")) if case else None,
+        "case": shown,
         "colours": {"truth": GROUND_TRUTH, "prediction": PREDICTION},
         "overview": sortable.of_frame(overview.drop(columns="device"), "All runs"),
         "runs": [_run(run) for run in runs],
@@ -103,7 +107,7 @@ def build_report(
 
 def _digest(script: str) -> str:
     """What the page's policy must name for the browser to run the script, and no other."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
 def _summary(contents: Mapping[str, Any], runs: Sequence[Finished]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The report: one file, complete, that fetches nothing."""
 
+import hashlib
 import re
 from collections import Counter
 from html.parser import HTMLParser
@@ -20,6 +21,7 @@ from sgrs_core.reporting.html.page import build_report
 from sgrs_core.reporting.html.slices import path_of, slices_of
 from sgrs_core.reporting.scores import METRICS
 from sgrs_core.reporting.tables import read_table
+from sgrs_core.reporting.templating import TEMPLATES
 from tests.synthetic_results import (
     LONG_NAME,
     PROJECT,
@@ -29,6 +31,10 @@ from tests.synthetic_results import (
     write_record,
 )
 
+NIIVUE, LICENCES = (
+    (TEMPLATES / "vendored" / name).read_text(encoding="utf-8")
+    for name in ("niivue.js", "LICENSE.txt")
+)
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 FETCHING = ("src", "href", "srcset", "data", "action", "poster")
 
@@ -83,13 +89,17 @@ def test_nothing_in_the_page_is_fetched(html, page):
     addresses = [address for name in FETCHING for address in page.values(name)]
     assert len(addresses) > 10
     assert [a[:60] for a in addresses if not a.startswith(("data:", "#"))] == []
-    assert not re.search(r"url\(|@import|https?://", html)
+    ours = html.replace(NIIVUE, "").replace(LICENCES, "")
+    assert len(html) - len(ours) > 2_000_000
+    assert not re.search(r"url\(|@import|https?://", ours)
 
 
 def test_the_policy_forbids_the_network_and_names_the_pages_script(html):
+    assert html.count("<script>") == 3
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]+)"', html)
     assert policy.startswith("default-src 'none'; img-src data:")
-    assert "script-src &#39;sha256-" in policy or "script-src 'sha256-" in policy
+    assert policy.count("'sha256-") == 3
+    assert "unsafe-eval" not in policy
     assert "http" not in policy
 
 
@@ -264,3 +274,21 @@ def test_an_outline_lies_around_its_voxels():
     points = np.array(numbers, dtype=float).reshape(-1, 2)
     assert points.min(axis=0).tolist() == [2, 2]  # voxels 2 and 3 of 1 mm, voxel 1 of 2 mm
     assert points.max(axis=0).tolist() == [4, 4]
+
+
+def test_without_surfaces_the_report_is_small(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shown = make_report(with_surfaces=False)
+    assert 'id="surfaces"' not in shown
+    assert 'id="case"' in shown
+    assert len(shown) < 2_000_000
+
+
+def test_the_report_stays_below_twelve_megabytes(html):
+    assert len(html.encode()) < 12e6
+
+
+def test_the_code_of_others_is_as_its_page_says_it_was_published():
+    folder = TEMPLATES / "vendored"
+    digest = hashlib.sha256((folder / "niivue.js").read_bytes()).hexdigest()
+    assert f"`{digest}`" in (folder / "README.md").read_text()

@@ -16,6 +16,7 @@ rule report:
             caption="../captions/report.rst",
             category="The whole experiment",
         ),
+        findings=LAYOUT.findings,
     log:
         f"{LAYOUT.logs}/report.log",
     localrule: True
@@ -27,7 +28,7 @@ rule report:
         "../workflow_scripts/report.py"
 
 
-# The slices of one case that a reader can leaf through.
+# One case: slices that a reader can leaf through, and surfaces to turn.
 
 
 rule case_slices:
@@ -45,5 +46,6 @@ rule case_slices:
     params:
         lines=lambda wildcards: LAYOUT.lines_of_figure(wildcards.figure),
         case=lambda wildcards: LAYOUT.case_of_figure(wildcards.figure),
+        surfaces=PLAN.experiment.report_3d,
     script:
         "../workflow_scripts/case_slices.py"

@@ -14,6 +14,7 @@ from sgrs_core.reporting.figures.style import new_figure, save
 from sgrs_core.reporting.html.contents import contents_of, pages_of
 from sgrs_core.reporting.html.page import build_report
 from sgrs_core.reporting.html.slices import slices_of
+from sgrs_core.reporting.html.surfaces import surfaces_of
 from sgrs_core.reporting.scores import METRICS
 from sgrs_core.reporting.selection_gain import build_selection_gain
 from sgrs_core.reporting.tables import build_table
@@ -38,15 +39,17 @@ def plan_of_quick():
     return load_plan(values, [QUICK], PROJECT / "config")
 
 
-def make_report() -> str:
+def make_report(with_surfaces: bool = True) -> str:
     """Write all results of that experiment below the working folder, and give the report's HTML."""
     plan = plan_of_quick()
     layout = Layout(plan)
     gain = write_results(plan, layout)
     case = Path("case.json")
-    case.write_text(json.dumps(slices_of(synthetic_case())))
+    shown = synthetic_case()
+    surfaces = surfaces_of(shown) if with_surfaces else []
+    case.write_text(json.dumps({**slices_of(shown), "surfaces": surfaces}))
     pages = pages_of(plan, PROJECT / "docs")
-    return build_report(contents_of(plan, layout), pages, gain=gain, case=case)
+    return build_report(contents_of(plan, layout), pages, gain=gain, case=case).html
 
 
 def synthetic_case() -> Case:
@@ -79,7 +82,7 @@ def write_results(plan, layout) -> Path:
     figure = new_figure(3, 2)
     figure.subplots().plot([1, 2, 3])
     image = Path(layout.figure.format(figure="figure2") + ".png")
-    image.parent.mkdir(parents=True)
+    image.parent.mkdir(parents=True, exist_ok=True)
     save(figure, [image])
     return gain
 

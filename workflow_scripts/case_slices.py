@@ -1,4 +1,4 @@
-"""Cut the figure's first case into slices, for the report."""
+"""Cut the figure's first case into slices, for the report, and make meshes of its surfaces."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,7 @@ from sgrs_core.files import write_text
 from sgrs_core.log import log_to
 from sgrs_core.reporting.figures.cases import read_cases
 from sgrs_core.reporting.html.slices import slices_of
+from sgrs_core.reporting.html.surfaces import surfaces_of
 
 if TYPE_CHECKING:
     from snakemake.script import Snakemake
@@ -19,7 +20,9 @@ def main(snakemake: "Snakemake") -> None:
     lines = [line for line in snakemake.params.lines if line["labelled"] == labelled]
     volumes = [Path(file) for file in snakemake.input.volumes]
     (case,) = read_cases(lines, volumes, **snakemake.params.case)
-    write_text(Path(snakemake.output.json), json.dumps(slices_of(case)))
+    surfaces = surfaces_of(case) if snakemake.params.surfaces else []
+    shown = {**slices_of(case), "surfaces": surfaces}
+    write_text(Path(snakemake.output.json), json.dumps(shown))
 
 
 if "snakemake" in globals():

@@ -1,4 +1,4 @@
-"""Write the experiment's report: one HTML file that needs nothing else."""
+"""Write the experiment's report, one HTML file that needs nothing else, and its findings apart."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +13,15 @@ if TYPE_CHECKING:
 
 def main(snakemake: "Snakemake") -> None:
     log_to(snakemake.log[0])
-    page = build_report(
+    report = build_report(
         snakemake.params.contents,
         [Path(file) for file in snakemake.input.pages],
         first(snakemake.input.get("gain")),
         first(snakemake.input.get("cost")),
         first(snakemake.input.get("cases")),
     )
-    write_text(Path(snakemake.output.html), page)
+    write_text(Path(snakemake.output.findings), report.findings)
+    write_text(Path(snakemake.output.html), report.html)
 
 
 def first(files: Any) -> Path | None:

@@ -56,6 +56,7 @@ class Layout:
         self.selection_gain = f"{self.results}/tables/{SELECTION_GAIN}"
         self.figure = f"{self.results}/figures/{{figure}}"
         self.report = f"{self.results}/report.html"
+        self.findings = f"{self.results}/findings.md"
 
     def outputs(self, name: str) -> list[str]:
         """The files of one table or figure."""
@@ -328,10 +329,12 @@ class Layout:
         return [f"{self.figure.format(figure=name)}.slices.json" for name in names[:1]]
 
     def runs(self) -> list[dict[str, Any]]:
-        """Each run once: what it is, its record, its log, and its score file by selection."""
+        """Each run once: what it is and is called, its record, log, and score file by selection."""
         return [
             {
                 **point._asdict(),
+                "title": self.plan.titles[point],
+                "label": self.plan.label(point),
                 "record": self._of(self.record, point),
                 "log": self._of(self.training_log, point),
                 "scores": {

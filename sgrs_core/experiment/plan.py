@@ -4,6 +4,8 @@ A run is a point: data set, number of labelled scans, method with settings, seed
 and two tables that need the same point share one run.
 """
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -225,6 +227,34 @@ class Plan:
         """What tables and figures call a row."""
         return row.title or self.methods[row.method].called
 
+    @cached_property
+    def titles(self) -> dict[Point, str]:
+        """What people call the row of each run.
+
+        A table of ablations may call the plain method by what it is a case of there; it keeps its
+        own. Where rows of several tables share a title, the others have their variant behind it.
+        """
+        titles = {
+            point: self.methods[row.method].called
+            if point.variant == row.method
+            else self.title(row)
+            for point, row in self.rows.items()
+        }
+        named = Counter((*point[:2], point.seed, title) for point, title in titles.items())
+        return {
+            point: f"{title} ({point.variant})"
+            if named[*point[:2], point.seed, title] > 1 and point.variant != self.rows[point].method
+            else title
+            for point, title in titles.items()
+        }
+
+    def label(self, point: Point) -> str:
+        """What people call a run."""
+        dataset = short(self.dataset(point.dataset).title)
+        if fold := point.dataset.removeprefix(base_of(point.dataset)):
+            dataset += f", {fold.strip('/').replace('-', ' ')}"
+        return f"{self.titles[point]}, {dataset}, {point.labelled} labelled, seed {point.seed}"
+
     def published_selection(self, dataset: str, row: Row) -> Selection | None:
         """How the published number that a row stands beside was chosen; None: there is none.
 
@@ -348,3 +378,9 @@ def variant_of(row: Row) -> str:
 
 def _short(value: Any) -> str:
     return "x".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def short(title: str) -> str:
+    """The abbreviation in a data set's title, `LA` in `Left atrium (LA)`; else the title."""
+    found = re.search(r"\(([A-Z0-9]{2,})\)$", title)
+    return found[1] if found else title

@@ -433,6 +433,9 @@ class Experiment(Strict):
     """how many jobs may share a graphics card"""
     tensorboard: bool = False
     """each run writes its log's rows as TensorBoard's event files, too; trains nothing anew"""
+    report_3d: bool = True
+    """the report shows one case's surfaces to turn, by niivue, which makes its file 3 to 6 MB
+    larger"""
     recipe: RecipeName = "shared"
     """`shared` trains all methods in one loop, with the data set's `training`; `official` as its
     authors ran it, each method on each data set for which they say how, and as `shared` elsewhere;

@@ -1,15 +1,12 @@
 """`runs.json`: which runs an experiment is made of, for those who see only its results folder."""
 
 import json
-import re
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from sgrs_core.experiment.layout import Layout
 from sgrs_core.experiment.plan import Plan, Point
-from sgrs_core.experiment.splits import base_of
 from sgrs_core.files import write_text
 
 NAME = "runs.json"
@@ -52,35 +49,14 @@ def planned_runs(plan: Plan, layout: Layout) -> list[dict[str, Any]]:
     folder: below the results folder, so that a copy of the results or another machine's view of
     them can be read likewise.
     """
-    # A table of ablations may call the plain method by what it is a case of there.
-    titles = {
-        point: plan.methods[row.method].called if point.variant == row.method else plan.title(row)
+    return [
+        {
+            **point._asdict(),
+            "title": plan.titles[point],
+            "label": plan.label(point),
+            "iterations": plan.layered("training", point.dataset, row)["iterations"],
+            "selections": list(plan.selections(point.dataset)),
+            "folder": layout.run.format(**point._asdict()).removeprefix(f"{layout.results}/"),
+        }
         for point, row in plan.rows.items()
-    }
-    named = Counter((*point[:2], point.seed, title) for point, title in titles.items())
-    runs = []
-    for point, row in plan.rows.items():
-        title = titles[point]
-        # Rows of several tables may share a title; the plain method keeps it.
-        if named[*point[:2], point.seed, title] > 1 and point.variant != row.method:
-            title = f"{title} ({point.variant})"
-        dataset = short(plan.dataset(point.dataset).title)
-        if fold := point.dataset.removeprefix(base_of(point.dataset)):
-            dataset += f", {fold.strip('/').replace('-', ' ')}"
-        runs.append(
-            {
-                **point._asdict(),
-                "title": title,
-                "label": f"{title}, {dataset}, {point.labelled} labelled, seed {point.seed}",
-                "iterations": plan.layered("training", point.dataset, row)["iterations"],
-                "selections": list(plan.selections(point.dataset)),
-                "folder": layout.run.format(**point._asdict()).removeprefix(f"{layout.results}/"),
-            }
-        )
-    return runs
-
-
-def short(title: str) -> str:
-    """The abbreviation in a data set's title, `LA` in `Left atrium (LA)`; else the title."""
-    found = re.search(r"\(([A-Z0-9]{2,})\)$", title)
-    return found[1] if found else title
+    ]

@@ -19,7 +19,7 @@ PERCENT = ("dice", "jaccard")  # fractions in the score files, per cent in the t
 FACTORS = {metric: 100 if metric in PERCENT else 1 for metric in METRICS}  # to a table's units
 UNITS = {metric: "%" if metric in PERCENT else "voxels" for metric in METRICS}
 HEADINGS = {metric: f"{NAMES[metric]} ({UNITS[metric]})" for metric in METRICS}
-SCORINGS = ("published", "strict")
+SCORINGS = ("strict", "published")
 
 
 class Scores(NamedTuple):

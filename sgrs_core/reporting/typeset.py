@@ -104,6 +104,17 @@ def meaning_of_marks(rules: Rules, reference: str) -> dict[str, str]:
     }
 
 
+def meanings_in(table: DataFrame, rules: Rules) -> Iterator[str]:
+    """What the marks say that stand in a table."""
+    used = "".join(
+        score_of(row, metric, rules.confidence).marks
+        for row in table.to_dict("records")
+        for metric in METRICS
+    )
+    meanings = meaning_of_marks(rules, reference_of(table))
+    yield from (meaning for mark, meaning in meanings.items() if mark in used)
+
+
 def parts_of(table: DataFrame) -> Iterator[tuple[str, str, DataFrame]]:
     """Each selection and scoring of a table, and its rows.
 
@@ -163,7 +174,7 @@ def _part(selection: str, scoring: str, part: DataFrame, rules: Rules) -> dict[s
     last = [heading for heading, is_shown in more.items() if is_shown]
     groups = [
         {
-            "name": _scans(group["labelled"].iloc[0]),
+            "name": scans(group["labelled"].iloc[0]),
             "best": _best(group),
             "rows": [
                 {
@@ -180,7 +191,7 @@ def _part(selection: str, scoring: str, part: DataFrame, rules: Rules) -> dict[s
         "selection": selection,
         "scoring": scoring,
         "caption": list(_caption(part, run, rules)),
-        "beneath": list(_beneath(part, rules)),
+        "beneath": list(about_upper_bound(part, rules)),
         "has_published": has_published(part),
         "more": last,
         "groups": groups,
@@ -191,8 +202,9 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else number(value, ".0f")
 
 
-def _scans(labelled: int) -> str:
-    return f"{labelled} labelled scan{'s' if labelled > 1 else ''}"
+def scans(count: int, kind: str = "labelled") -> str:
+    """So many scans of a kind."""
+    return f"{count} {kind} scan{'s' if count > 1 else ''}"
 
 
 def _best(group: DataFrame) -> dict[str, str]:
@@ -214,7 +226,7 @@ def _caption(part: DataFrame, run: DataFrame, rules: Rules) -> Iterator[str]:
     recipes = part["recipe"].unique()
     yield f"Recipe{'s' if len(recipes) > 1 else ''}: {', '.join(recipes)}."
     if part["labelled"].nunique() == 1:
-        yield f"{_scans(part['labelled'].iloc[0])}."
+        yield f"{scans(part['labelled'].iloc[0])}."
     seeds = sorted(set(run["seeds"]))
     counts = " to ".join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))
     folds = f" in {run['folds'].max():.0f} folds" if "folds" in run else ""
@@ -226,13 +238,7 @@ def _caption(part: DataFrame, run: DataFrame, rules: Rules) -> Iterator[str]:
     yield f"Means over {', '.join(map(str, sorted(set(run['scans']))))} test scans{ending}."
     if run["labelled"].duplicated().any():
         yield "Bold: the best of those with as many labelled scans."
-    used = "".join(
-        score_of(row, metric, rules.confidence).marks
-        for row in part.to_dict("records")
-        for metric in METRICS
-    )
-    meanings = meaning_of_marks(rules, reference_of(part))
-    yield from (meaning for mark, meaning in meanings.items() if mark in used)
+    yield from meanings_in(part, rules)
     yield _about_empty_predictions(part, run)
 
 
@@ -252,8 +258,11 @@ def _about_empty_predictions(part: DataFrame, run: DataFrame) -> str:
     return f"Empty: predictions without a voxel, counted as {counted}."
 
 
-def _beneath(part: DataFrame, rules: Rules) -> Iterator[str]:
-    """A sentence for each reference that should come close to the upper bound."""
+def about_upper_bound(part: DataFrame, rules: Rules, labelled: int | None = None) -> Iterator[str]:
+    """A sentence for each reference that should come close to the upper bound.
+
+    labelled: of those with so many labelled scans alone.
+    """
     margin = f"{rules.margin[PRIMARY]:g} point{'s' if rules.margin[PRIMARY] != 1 else ''}"
     words = {
         WITHIN: f"within {margin}, or better",
@@ -262,13 +271,15 @@ def _beneath(part: DataFrame, rules: Rules) -> Iterator[str]:
     }
     titles = part.set_index(["method", "labelled"])["title"]
     for row in part[part["upper_bound"] != ""].to_dict("records"):
-        labelled = int(row["upper_bound_labelled"])
-        bound = titles[row["upper_bound"], labelled]
+        if labelled not in (None, row["labelled"]):
+            continue
+        most = int(row["upper_bound_labelled"])
+        bound = titles[row["upper_bound"], most]
         low, high = row["upper_bound_low"], row["upper_bound_high"]
         ends = f" (one-sided {rules.confidence:.0%} bounds {low:+.2f} and {high:+.2f})"
         yield (
-            f"{row['title']} with {_scans(row['labelled'])} against {bound} with "
-            f"{_scans(labelled)}: {number(row['upper_bound_difference'], '+.2f')} points "
+            f"{row['title']} with {scans(row['labelled'])} against {bound} with "
+            f"{scans(most)}: {number(row['upper_bound_difference'], '+.2f')} points "
             f"of {NAMES[PRIMARY]}{'' if math.isnan(low) else ends}: "
             f"{words[row['upper_bound_verdict']]}."
         )

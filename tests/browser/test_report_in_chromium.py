@@ -31,7 +31,9 @@ def browser() -> Iterator:
     playwright = pytest.importorskip("playwright.sync_api", reason="no playwright here")
     with playwright.sync_playwright() as started:
         # As root, in a container, Chromium cannot build its own sandbox; the page is our own.
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        # Without a graphics card WebGL is drawn by its software.
+        drawn = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *drawn])
         yield browser
         browser.close()
 
@@ -77,8 +79,12 @@ def column(page, table: str, place: int) -> list[str]:
 
 def published_part(page) -> str:
     """Show the part of Table 2 in which published numbers stand, and name its table."""
-    page.locator("#table-table2 [role=tab]").nth(2).click()
-    return "#table-table2-3 table"
+    page.locator("#table-table2 [role=tab]").nth(3).click()
+    return "#table-table2-4 table"
+
+
+def choose(page, metric: str) -> None:
+    page.locator(f"#metric input[value='{metric}']").check()
 
 
 def test_a_click_sorts_and_a_second_one_turns_the_order(page):
@@ -101,6 +107,7 @@ def test_a_click_sorts_and_a_second_one_turns_the_order(page):
 
 def test_numbers_are_sorted_as_numbers_from_the_keyboard(page):
     table = published_part(page)
+    choose(page, "95HD (voxels)")
     distance = page.locator(f"{table} .columns th").nth(8)  # the published 95HD: 47.05, 6.68, …
     distance.locator("button").focus()
     page.keyboard.press("Enter")
@@ -133,6 +140,55 @@ def test_tabs_show_one_part_at_a_time(page):
     tabs.nth(3).click()
     assert page.locator("#table-table2-4").is_visible()
     assert page.locator("#table-table2 .panel:visible").count() == 1
+
+
+def test_the_worst_counting_of_empty_predictions_is_shown_first(page):
+    chosen = page.locator("#table-table2 [role=tab][aria-selected=true]")
+    assert chosen.text_content() == "last checkpoint, strict"
+
+
+def shown_heads(page, table: str) -> list[str]:
+    heads = page.locator(f"{table} [scope=colgroup]:visible").all_text_contents()
+    columns = page.locator(f"{table} .columns th:visible").all_text_contents()
+    cells = page.locator(f"{table} tbody tr").first.locator("th:visible, td:visible")
+    assert cells.count() == len(columns)
+    return [*heads, *columns]
+
+
+def test_one_metric_is_shown_at_a_time_or_all(page):
+    table = published_part(page)
+    around = ["method", "labelled"], ["seeds", "empty"]
+    each = ["published", "ours", "difference"]
+    assert shown_heads(page, table) == ["Dice (%)", *around[0], *each, *around[1]]
+    choose(page, "ASD (voxels)")
+    assert shown_heads(page, table) == ["ASD (voxels)", *around[0], *each, *around[1]]
+    assert page.locator("#selection-gain [scope=colgroup]:visible").count() == 1
+    choose(page, "")
+    assert len(shown_heads(page, table)) == 4 + 2 + 12 + 2
+
+
+def test_a_table_with_one_metric_fits_the_window(page):
+    for table in ("#table-table2-1", "#table-table2-4"):
+        page.locator("#table-table2 [role=tab]").nth(int(table[-1]) - 1).click()
+        widths = page.locator(f"{table} .box").evaluate(
+            "(box) => [box.scrollWidth, box.clientWidth]"
+        )
+        assert widths[0] <= widths[1], table
+
+
+def test_the_page_begins_with_what_was_found(page):
+    first = page.locator("#findings li").first
+    assert first.is_visible()
+    assert first.text_content().startswith("Comparison on LA, 4 labelled scans: ")
+    assert first.bounding_box()["y"] < 800
+
+
+def test_no_figure_glares_in_the_dark(page):
+    is_dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    filters = page.evaluate(
+        "Array.from(document.images, (image) => getComputedStyle(image).filter !== 'none')"
+    )
+    assert set(filters) == {is_dark}
 
 
 def test_the_slider_changes_slice_and_outlines(page):
@@ -179,9 +235,43 @@ def test_the_slider_stays_in_sight_beside_the_last_image(page):
     assert 0 <= slider["y"] < 60
 
 
+def picture(page) -> bytes:
+    return page.locator("#surfaces canvas").screenshot()
+
+
+def test_surfaces_are_drawn_turned_and_chosen(page):
+    page.locator("#surfaces").scroll_into_view_if_needed()
+    page.locator("#surfaces[data-drawn] canvas").wait_for()
+    assert page.locator("#surfaces .missing").is_hidden()
+    both = picture(page)
+    page.locator("#surfaces canvas").focus()
+    page.keyboard.press("ArrowLeft")
+    turned = picture(page)
+    assert turned != both
+    page.locator("#surfaces input").uncheck()
+    alone = picture(page)
+    assert alone != turned
+    page.locator("#surfaces select").select_option("2")  # an empty prediction
+    assert picture(page) != alone
+    names = page.locator("#surfaces option").all_text_contents()
+    assert names == ["Moved, Dice 78.8%", "Nothing, empty prediction"]
+
+
+def test_without_webgl_a_sentence_stands_there(browser, report):
+    context = browser.new_context()
+    page = context.new_page()
+    page.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
+    page.goto(report.as_uri())
+    page.locator("#surfaces").scroll_into_view_if_needed()
+    assert page.locator("#surfaces .missing").is_visible()
+    assert page.locator("#surfaces canvas").is_hidden()
+    context.close()
+
+
 def test_on_paper_all_parts_are_there(page):
     page.emulate_media(media="print")
     assert page.locator("#table-table2 .panel:visible").count() == 4
+    assert page.locator("#table-table2-4 [scope=colgroup]:visible").count() == 4
 
 
 def test_without_scripts_nothing_is_hidden(browser, report):

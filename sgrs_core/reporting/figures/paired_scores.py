@@ -10,6 +10,9 @@ from pandas import DataFrame
 from sgrs_core.reporting.figures.style import FULL_WIDTH, LETTER, LINES, new_figure, styled
 from sgrs_core.reporting.statistics import mean_interval
 
+NUMBER_WIDTH = 0.42  # inches that a mean needs beside its neighbours
+PAD, PAD_UPRIGHT = 14, 28  # points between the axes and the title, over the means
+
 
 @styled
 def draw_paired_scores(scores: Mapping[int, DataFrame]) -> Figure:
@@ -22,9 +25,22 @@ def draw_paired_scores(scores: Mapping[int, DataFrame]) -> Figure:
     methods = max(len(table.columns) for table in scores.values())
     figure = new_figure(FULL_WIDTH, 3.2 if methods <= 5 else 4.0)
     panels = figure.subplots(1, len(scores), sharey=True, squeeze=False)[0]
+    width = FULL_WIDTH / len(scores)
+    upright = width / methods < NUMBER_WIDTH
     for axes, (labelled, table) in zip(panels, scores.items(), strict=True):
-        draw_scans(axes, table, FULL_WIDTH / len(scores))
-        axes.set_title(f"{labelled} labelled scans")
+        draw_scans(axes, table, width)
+        for place, mean in enumerate(table.mean()):
+            axes.annotate(  # above the axes, where no scan's line can lie
+                f"{mean:.1f}",
+                (place, 1),
+                xycoords=axes.get_xaxis_transform(),
+                xytext=(0, 2),
+                textcoords="offset points",
+                ha="center",
+                rotation=90 if upright else 0,
+                color=LINES[0],
+            )
+        axes.set_title(f"{labelled} labelled scans", pad=PAD_UPRIGHT if upright else PAD)
     panels[0].set_ylabel("Dice (%)")
     return figure
 
@@ -40,10 +56,6 @@ def draw_scans(axes: Axes, table: DataFrame, width: float) -> None:
     axes.errorbar(
         places, means, yerr=reach, color=LINES[0], linestyle="", marker="o", capsize=3, zorder=3
     )
-    for point in enumerate(means):
-        axes.annotate(
-            f"{point[1]:.1f}", point, xytext=(6, 3), textcoords="offset points", color=LINES[0]
-        )
     longest = max(map(len, table.columns)) * LETTER
     steep = len(places) > 3 or len(places) * longest > width
     axes.set_xticks(

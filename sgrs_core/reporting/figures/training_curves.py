@@ -12,10 +12,11 @@ from matplotlib.lines import Line2D
 from matplotlib.rcsetup import cycler
 from pandas import DataFrame, Series
 
-from sgrs_core.reporting.figures.style import FULL_WIDTH, LINES, new_figure, settle, styled
+from sgrs_core.reporting.figures.style import FULL_WIDTH, LETTER, LINES, new_figure, settle, styled
 
 SMOOTHED_SHARE = 0.05  # of the run: what one point of a smoothed line averages
 DASHES: tuple[Literal["-", "--", ":"], ...] = ("-", "--", ":")
+HANDLE_WIDTH = 0.55  # inches of a legend's line, and between its entries
 REPORT_HEIGHT = 3.4  # inches, with the legends
 REPORT_POINTS = 100  # of a line, at most
 SHARES = "weight|pseudo_label_dice|.*_fraction"  # of what is logged: between 0 and 1
@@ -59,7 +60,9 @@ def draw_training_curves(logs: Mapping[str, DataFrame]) -> Figure:
         _draw_panel(axes, panel, logs, colours)
     panels[-1].set_xlabel("iteration")
     handles = [Line2D([], [], color=colour, label=title) for title, colour in colours.items()]
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    longest = max(map(len, logs)) * LETTER + HANDLE_WIDTH
+    columns = min(len(handles), int(FULL_WIDTH / longest))
+    figure.legend(handles=handles, loc="outside upper center", ncols=columns)
     return figure
 
 
@@ -134,4 +137,5 @@ def _draw_panel(
             Line2D([], [], color="0.3", linestyle=dashes[name], label=meaning)
             for name, meaning in panel.names.items()
         ]
-        axes.legend(handles=handles, loc="center right")
+        # Above the axes, where no line can lie.
+        axes.legend(handles=handles, loc="lower right", bbox_to_anchor=(1, 1), ncols=len(handles))

@@ -1,12 +1,19 @@
 """One HTML file that shows an experiment: it needs no network and opens from disk.
 
-contents.py: what goes in, as a plan says; runs.py: what the runs left; sortable.py: its tables;
+contents.py: what goes in, as a plan says; runs.py: what the runs left; findings.py: what was found,
+in sentences; sortable.py: its tables; slices.py, surfaces.py: one case to look at;
 documents.py: pages of docs/; page.py: the page itself, from templates/.
 """
 
 import base64
 
-GENERAL_PAGES = ("tables.md", "reproducibility.md", "paper.md")  # of docs/, in every report
+# Of docs/, in every report.
+GENERAL_PAGES = ("tables.md", "glossary.md", "reproducibility.md", "paper.md")
+SELECTIONS = {
+    "last": "last checkpoint",
+    "best_on_test": "chosen on test scans",
+    "best_on_validation": "chosen on validation scans",
+}
 IMAGE_TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 
 

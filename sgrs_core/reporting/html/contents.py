@@ -7,7 +7,8 @@ from typing import Any
 
 from sgrs_core.experiment.layout import Layout
 from sgrs_core.experiment.plan import Plan
-from sgrs_core.reporting.html import GENERAL_PAGES
+from sgrs_core.experiment.schema import SHOWING_SCANS
+from sgrs_core.reporting.html import GENERAL_PAGES, SELECTIONS
 
 OF_PAPER = ("reproducibility.md", "paper.md")
 
@@ -30,10 +31,18 @@ def contents_of(plan: Plan, layout: Layout) -> dict[str, Any]:
                 "confidence": table.confidence,
                 "margin": asdict(table.margin),
                 "file": layout.outputs(name)[0],
+                "lines": layout.lines_of_table(name),
             }
             for name, table in plan.tables.items()
         ],
-        "figures": [{**sheets[name], "file": layout.picture(name)} for name in plan.figures],
+        "figures": [
+            {
+                **sheets[name],
+                "file": layout.picture(name),
+                "shows scans": figure.kind in SHOWING_SCANS,
+            }
+            for name, figure in plan.figures.items()
+        ],
         "runs": layout.runs(),
     }
 
@@ -59,11 +68,12 @@ def pages_of(plan: Plan, docs: Path) -> list[Path]:
 def _dataset(plan: Plan, layout: Layout, name: str) -> dict[str, Any]:
     dataset, lists = plan.dataset(name), plan.splits[name]
     return {
+        "name": name,
         "title": dataset.title,
         "source": dataset.source,
         "training scans": len(lists.present(lists.train)),
         "test scans": sum(len(layout.test_volumes(fold)) for fold in plan.folds(name)),
         "absent scans": len(lists.absent),
-        "selections": ", ".join(plan.selections(name)),
+        "checkpoints": ", ".join(SELECTIONS[one] for one in plan.selections(name)),
         "iterations": dataset.training.iterations,
     }

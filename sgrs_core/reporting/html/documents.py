@@ -47,6 +47,16 @@ def read_page(path: Path, linked: Sequence[str] = (), only: re.Pattern[str] | No
     )  # of our own pages, HTML in them escaped
 
 
+def glossary_of(path: Path) -> dict[str, str]:
+    """The words that a page explains in a list, `- **word**: what it means.`, as plain texts."""
+    _, *entries = path.read_text(encoding="utf-8").split("\n- **")
+    words = (entry.split("\n\n")[0].partition("**: ") for entry in entries)
+    return {
+        word: Markup(MarkdownIt("commonmark").renderInline(text)).striptags()
+        for word, _, text in words
+    }
+
+
 def id_of(name: str) -> str:
     """The place of a page in the report."""
     return "page-" + Path(name).stem

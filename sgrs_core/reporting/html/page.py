@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas
 from markupsafe import Markup
@@ -15,8 +15,19 @@ from pandas import DataFrame
 from sgrs_core import __version__
 from sgrs_core.reporting.figures.style import GROUND_TRUTH, PREDICTION
 from sgrs_core.reporting.figures.training_curves import draw_run, to_svg
-from sgrs_core.reporting.html import GENERAL_PAGES, as_address, sortable
-from sgrs_core.reporting.html.documents import ABOUT_DIFFERENCES, Page, read_page
+from sgrs_core.reporting.html import GENERAL_PAGES, SELECTIONS, as_address, sortable
+from sgrs_core.reporting.html.documents import (
+    ABOUT_DIFFERENCES,
+    Page,
+    glossary_of,
+    read_page,
+)
+from sgrs_core.reporting.html.findings import (
+    findings_of,
+    missing_of,
+    selection_worth,
+    setting_of,
+)
 from sgrs_core.reporting.html.runs import (
     Finished,
     cost_of,
@@ -24,10 +35,18 @@ from sgrs_core.reporting.html.runs import (
     overview_of,
     read_run,
 )
+from sgrs_core.reporting.scores import HEADINGS, METRICS, NAMES
 from sgrs_core.reporting.selection_gain import TITLE as SELECTION_GAIN
 from sgrs_core.reporting.tables import Rules, read_table
 from sgrs_core.reporting.templating import TEMPLATES, render
-from sgrs_core.reporting.typeset import meaning_of_marks, reference_of
+from sgrs_core.reporting.typeset import meanings_in
+
+
+class Report(NamedTuple):
+    """The page as HTML, and what it begins with as Markdown."""
+
+    html: str
+    findings: str
 
 
 def build_report(
@@ -36,57 +55,101 @@ def build_report(
     gain: Path | None = None,
     cost: Path | None = None,
     case: Path | None = None,
-) -> str:
-    """The page as HTML.
+) -> Report:
+    """The page as HTML, and its findings.
 
     contents: as `contents_of` makes it; the files that it names are read. pages: of docs/. gain:
     the CSV of `build_selection_gain`. cost: a CSV of costs, shown in place of the hours that the
-    runs' records hold. case: the JSON file of `slices_of`.
+    runs' records hold. case: a JSON file of `slices_of` with `surfaces`, of `surfaces_of` or none.
     """
     runs = [read_run(run) for run in contents["runs"]]
-    overview = overview_of(runs)
+    titles = {one["name"]: one["title"] for one in contents["datasets"]}
+    overview = overview_of(runs).replace({"data set": titles})
     tables = [(table, read_table(table["file"])) for table in contents["tables"]]
+    frames = [frame for _, frame in tables]
     counts = [{"table": table["title"], **count} for table, frame in tables
               for count in sortable.verdicts(frame)]  # fmt: skip
-    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    gains = _gains(gain, runs, titles) if gain else None
+    datasets = DataFrame(contents["datasets"]).drop(columns="name", errors="ignore")
+    shown = json.loads(case.read_text(encoding="utf-8")) if case else None
+    scripts = [(TEMPLATES / "report.js").read_text(encoding="utf-8")]
+    if shown and any(shown["surfaces"]):
+        names = ("vendored/niivue.js", "surfaces.js")
+        scripts += [(TEMPLATES / name).read_text(encoding="utf-8") for name in names]
+    findings = [
+        *(finding for table, frame in tables for finding in findings_of(table, frame)),
+        selection_worth(gains),
+        missing_of(contents, frames),
+    ]
     values = {
         "contents": contents,
         "version": __version__,
-        "script": Markup(script),
-        "script_digest": _digest(script),
+        "scripts": [Markup(script) for script in scripts],
+        "script_digests": " ".join(map(_digest, scripts)),
+        "setting": setting_of(contents, frames),
+        "findings": findings,
         "facts": _summary(contents, runs),
-        "datasets": sortable.of_frame(DataFrame(contents["datasets"]), "Data sets"),
+        "datasets": sortable.of_frame(datasets, "Data sets"),
         "verdicts": sortable.of_frame(DataFrame(counts), "Published values beside ours"),
         "tables": [_table(table, frame) for table, frame in tables],
-        "gain": sortable.of_gain(pandas.read_csv(gain), SELECTION_GAIN) if gain else None,
+        "metrics": {NAMES[metric]: HEADINGS[metric] for metric in METRICS},
+        "gain": sortable.of_gain(gains, SELECTION_GAIN) if gains is not None else None,
         "figures": [{**one, "data": _address_of(one["file"])} for one in contents["figures"]],
-        "case": json.loads(case.read_text(encoding="utf-8")) if case else None,
+        "case": shown,
         "colours": {"truth": GROUND_TRUTH, "prediction": PREDICTION},
         "overview": sortable.of_frame(overview.drop(columns="device"), "All runs"),
         "runs": [_run(run) for run in runs],
-        "cost": sortable.of_frame(pandas.read_csv(cost) if cost else cost_of(overview), "Cost"),
+        "cost": sortable.of_frame(_cost(cost, contents) if cost else cost_of(overview), "Cost"),
         "hours": overview["hours"].sum(),
         "environment": sortable.of_frame(environment_of(runs), "Software and machines"),
         "pages": {page.id: page for page in _pages(pages)},
+        "glossary": {
+            word: meaning
+            for page in pages
+            if page.name == "glossary.md"
+            for word, meaning in glossary_of(page).items()
+        },
     }
-    return render("report.html.j2", values, autoescape=True)
+    page = render("report.html.j2", values, autoescape=True)
+    text = "\n\n".join(f"**{one.about}**: {one.text}" for one in findings)
+    return Report(page, f"{text}\n\n{values['setting']}\n")
 
 
 def _digest(script: str) -> str:
     """What the page's policy must name for the browser to run the script, and no other."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
 def _summary(contents: Mapping[str, Any], runs: Sequence[Finished]) -> dict[str, str]:
+    seeds = contents["seeds"]
     days = sorted(str(run.record["finished"])[:10] for run in runs)
     return {
         "Experiment": contents["experiment"],
         "Runs": str(len(runs)),
-        "Seeds": ", ".join(map(str, contents["seeds"])),
+        "Seeds": f"{len(seeds)} (number{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))})",
         "Finished": " to ".join(dict.fromkeys((days[0], days[-1]))),
         "Commits of the runs": ", ".join(dict.fromkeys(run.commit for run in runs)),
         "Hours of training": f"{sum(run.hours for run in runs):.2f}",
     }
+
+
+def _gains(file: Path, runs: Sequence[Finished], datasets: Mapping[str, str]) -> DataFrame:
+    """What choosing on test scans adds, with titles."""
+    gains, keys = pandas.read_csv(file), ["dataset", "labelled", "method"]
+    titles = {(run.dataset, run.labelled, run.variant): run.title for run in runs}
+    gains["method"] = [titles[key] for key in gains[keys].itertuples(index=False, name=None)]
+    return gains.replace({"dataset": datasets})
+
+
+def _cost(file: Path, contents: Mapping[str, Any]) -> DataFrame:
+    """What the tables' rows cost, with titles."""
+    cost = pandas.read_csv(file)
+    for table in contents["tables"]:
+        here = cost["table"] == table["name"]
+        titles = {line["variant"]: line["title"] for line in table["lines"]}
+        cost.loc[here, "method"] = cost.loc[here, "method"].replace(titles)
+        cost.loc[here, "table"] = table["title"]
+    return cost
 
 
 def _table(table: Mapping[str, Any], frame: DataFrame) -> dict[str, Any]:
@@ -94,7 +157,7 @@ def _table(table: Mapping[str, Any], frame: DataFrame) -> dict[str, Any]:
     rules = Rules(table["margin"], table["confidence"])
     return {
         **table,
-        "marks": list(meaning_of_marks(rules, reference_of(frame)).values()),
+        "marks": list(meanings_in(frame, rules)),
         "parts": dict(sortable.of_table(frame, rules.confidence)),
     }
 
@@ -110,7 +173,7 @@ def _run(run: Finished) -> dict[str, Any]:
     settings = ", ".join(f"{key}={value}" for key, value in record["run"]["settings"].items())
     read_test_scans = record["training"].get("read_test_scans_in_training")
     return {
-        "title": run.name,
+        "title": run.label,
         "facts": {
             "settings": settings or "the method's own",
             "finished": record["finished"],
@@ -122,7 +185,7 @@ def _run(run: Finished) -> dict[str, Any]:
         },
         "curves": as_address(to_svg(draw_run(run.log)), ".svg"),
         "scores": [
-            sortable.of_scores(table, f"Scores of the test scans, selection {selection}")
+            sortable.of_scores(table, f"Scores of the test scans, {SELECTIONS[selection]}")
             for selection, table in run.scores.items()
         ],
     }

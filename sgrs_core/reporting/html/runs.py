@@ -10,6 +10,7 @@ import pandas
 from pandas import DataFrame
 
 from sgrs_core.reporting.costs import SECONDS_PER_HOUR
+from sgrs_core.reporting.html import SELECTIONS
 
 DIRTY = "+changes"  # ends a commit from which the files differed
 OF_TRAINING = ("device", "threads")  # what a record's training says about the machine
@@ -19,20 +20,17 @@ COST_KEYS = ["method", "labelled", "data set", "device"]
 
 @dataclass(frozen=True)
 class Finished:
-    """A run and what it left. scores: by selection."""
+    """A run and what it left. title: of its row; label: its name in words; scores: by selection."""
 
     dataset: str
     labelled: int
     variant: str
     seed: int
+    title: str
+    label: str
     record: Mapping[str, Any]
     log: DataFrame
     scores: Mapping[str, DataFrame]
-
-    @property
-    def name(self) -> str:
-        """The run in words."""
-        return f"{self.dataset}, {self.labelled} labelled, {self.variant}, seed {self.seed}"
 
     @property
     def hours(self) -> float:
@@ -61,13 +59,16 @@ def overview_of(runs: Sequence[Finished]) -> DataFrame:
     """All runs with their device, their hours and their mean Dice under each selection."""
     return DataFrame(
         {
-            "method": run.variant,
+            "method": run.title,
             "labelled": run.labelled,
             "data set": run.dataset,
             "seed": run.seed,
             "device": str(run.record["training"].get("device", "unknown")),
             "hours": run.hours,
-            **{f"Dice % ({name})": 100 * one["dice"].mean() for name, one in run.scores.items()},
+            **{
+                f"Dice (%), {SELECTIONS[name]}": 100 * one["dice"].mean()
+                for name, one in run.scores.items()
+            },
         }
         for run in runs
     )

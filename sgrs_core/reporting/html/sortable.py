@@ -8,11 +8,13 @@ import pandas
 from pandas import DataFrame
 
 from sgrs_core.reporting import typeset
+from sgrs_core.reporting.html import SELECTIONS
 from sgrs_core.reporting.scores import HEADINGS, METRICS, in_units
 from sgrs_core.reporting.selection_gain import PARTS as GAIN_PARTS
 from sgrs_core.reporting.selection_gain import gain_of
 from sgrs_core.reporting.statistics import DIFFERENT, EQUIVALENT, INCONCLUSIVE
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
 BESIDE_PUBLISHED = ("published", "ours", "difference")
 
 
@@ -26,9 +28,10 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class SortableTable:
-    """A table. groups: names over several columns, each with how many; may be empty.
+    """A table. groups: metrics over several columns, each with how many; may be empty.
 
-    faint: indices of rows that stand back, such as those that the experiment does not run.
+    A reader picks one of the metrics; columns of the group "" are always shown. faint: indices of
+    rows that stand back, such as those that the experiment does not run.
     """
 
     caption: str
@@ -36,6 +39,11 @@ class SortableTable:
     rows: Sequence[Sequence[Cell]]
     groups: Sequence[tuple[str, int]] = ()
     faint: frozenset[int] = frozenset()
+
+    @property
+    def metrics(self) -> list[str]:
+        """Of each column its group."""
+        return [metric for metric, width in self.groups for _ in range(width)]
 
 
 def words(value: Any) -> Cell:
@@ -55,11 +63,12 @@ def of_table(table: DataFrame, confidence: float) -> Iterator[tuple[str, Sortabl
     """
     for selection, scoring, part in typeset.parts_of(table):
         each = BESIDE_PUBLISHED if typeset.has_published(part) else ("ours",)
-        columns = ["method", "labelled", *each * len(METRICS), "seeds", "empty"]
-        rows = [_row(row, each, confidence) for row in part.to_dict("records")]
+        more = ["seeds", *(["empty"] if part["empty"].sum() else [])]
+        columns = ["method", "labelled", *each * len(METRICS), *more]
+        rows = [_row(row, each, more, confidence) for row in part.to_dict("records")]
         faint = frozenset(place for place, seeds in enumerate(part["seeds"]) if not seeds)
-        name = f"selection {selection}" + (f", scoring {scoring}" if scoring else "")
-        yield name, SortableTable(name, columns, rows, _groups(2, len(each), 2), faint)
+        name = ", ".join(filter(None, (SELECTIONS[selection], scoring)))
+        yield name, SortableTable(name, columns, rows, _groups(2, len(each), len(more)), faint)
 
 
 def of_gain(gain: DataFrame, caption: str) -> SortableTable:
@@ -71,7 +80,8 @@ def of_gain(gain: DataFrame, caption: str) -> SortableTable:
             last, best, added, interval = gain_of(row, metric)
             cells += [Cell(last), Cell(best), Cell(added, interval)]
         rows.append([*cells, number(row["seeds"])])
-    columns = ["method", "labelled", "data set", *GAIN_PARTS * len(METRICS), "seeds"]
+    parts = [SELECTIONS.get(part, part) for part in GAIN_PARTS]
+    columns = ["method", "labelled", "data set", *parts * len(METRICS), "seeds"]
     return SortableTable(caption, columns, rows, _groups(3, len(GAIN_PARTS), 1))
 
 
@@ -97,17 +107,22 @@ def verdicts(table: DataFrame) -> list[dict[str, Any]]:
         said = part[[f"{metric}_verdict" for metric in METRICS]].to_numpy().ravel().tolist()
         count = {word: said.count(word) for word in (EQUIVALENT, DIFFERENT, INCONCLUSIVE)}
         if any(count.values()):
-            counts.append({"selection": selection, "scoring": scoring, **count})
+            counts.append({"checkpoint": SELECTIONS[selection], "scoring": scoring, **count})
     return counts
 
 
-def _row(row: Mapping[Any, Any], each: Sequence[str], confidence: float) -> list[Cell]:
+def _row(
+    row: Mapping[Any, Any], each: Sequence[str], more: Sequence[str], confidence: float
+) -> list[Cell]:
     cells = [words(row["title"]), number(row["labelled"])]
     for metric in METRICS:
         score = typeset.score_of(row, metric, confidence)
-        behind = " ".join(filter(None, (score.interval, score.spread, score.marks)))
+        # A narrow window breaks between the parts, not within one.
+        parts = [score.interval, " ".join(filter(None, (score.spread, score.marks)))]
+        behind = " ".join(part.replace(" ", NO_BREAK) for part in parts if part)
         cells += [Cell(getattr(score, part), behind if part == "ours" else "") for part in each]
-    return [*cells, number(row["seeds"]), number(row["empty"])]
+    # Of a row that is not run there are none of either.
+    return [*cells, *(number(row[name] if row["seeds"] else None) for name in more)]
 
 
 def _column(values: "pandas.Series[Any]") -> list[Cell]:
@@ -120,5 +135,5 @@ def _column(values: "pandas.Series[Any]") -> list[Cell]:
 
 
 def _groups(before: int, each: int, after: int) -> list[tuple[str, int]]:
-    """A heading for each metric's columns; none for those before and after."""
+    """A group for each metric's columns; none for those before and after."""
     return [("", before), *((heading, each) for heading in HEADINGS.values()), ("", after)]

@@ -31,6 +31,32 @@ for (const table of document.querySelectorAll("table.sortable")) {
   }
 }
 
+// Of several metrics a reader sees one, or all; paper shows all.
+function showMetric(chosen) {
+  for (const table of document.querySelectorAll("table.sortable")) {
+    if (!table.querySelector("[data-metric]")) continue;
+    const [groups, columns] = table.tHead.rows;
+    const isOther = Array.from(columns.cells, (head) => {
+      return chosen !== "" && "metric" in head.dataset && head.dataset.metric !== chosen;
+    });
+    for (const row of [columns, ...table.tBodies[0].rows]) {
+      isOther.forEach((other, place) => row.cells[place].classList.toggle("other", other));
+    }
+    for (const group of groups.cells) {
+      const other = chosen !== "" && "metric" in group.dataset && group.dataset.metric !== chosen;
+      group.classList.toggle("other", other);
+    }
+  }
+}
+
+function makePicker(picker) {
+  picker.addEventListener("change", (event) => showMetric(event.target.value));
+  picker.hidden = false;
+  showMetric(picker.querySelector(":checked").value);
+}
+
+document.querySelectorAll("#metric").forEach(makePicker);
+
 // Panels become tabs. Without this script, and on paper, they stand below each other.
 function select(tabs, panels, chosen) {
   tabs.forEach((tab, place) => {

@@ -34,8 +34,8 @@ demo: env ## what the method is for, on phantom scans: table, figures, report
 	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml -- all report
 	@$(BIN)/python workflow_scripts/show.py results/demo
 
-demo-full: env ## all three data sets on phantom scans: Tables 2 to 7, Figures 2 to 4
-	$(BIN)/snakemake --cores $(CORES)
+demo-full: env ## everything on phantom scans: three data sets, Tables 2 to 7, Figures 2 to 4
+	$(BIN)/snakemake --cores $(CORES) -- all report
 	@$(BIN)/python workflow_scripts/show.py results/demo_full
 
 test: env ## all tests

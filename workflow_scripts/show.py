@@ -1,4 +1,4 @@
-"""Print what we ran of an experiment's tables, and where everything lies.
+"""Say what an experiment found, and where everything lies.
 
 python workflow_scripts/show.py results/<experiment>
 """
@@ -8,21 +8,26 @@ from pathlib import Path
 
 import pandas
 
+COLUMNS = ["labelled", "title", "seeds", "dice_ours", "dice_published", "hd95_ours"]
+
 
 def main(folder: str) -> None:
-    columns = ["labelled", "title", "dice_published", "dice_ours", "hd95_published", "hd95_ours"]
-    for file in sorted(Path(folder).glob("tables/*.csv")):
+    results = Path(folder)
+    for file in sorted(results.glob("tables/*.csv")):
         table = pandas.read_csv(file)
         if "scoring" not in table:
-            continue  # not a table of methods beside published ones
-        ours = table[table["seeds"] > 0]
-        for (selection, scoring), part in ours.groupby(["selection", "scoring"], sort=False):
-            shown = part[columns].dropna(axis="columns", how="all")
-            if scoring != "strict" and "dice_published" not in shown:
-                continue  # says no more than the strict one
-            print(f"\n{file.stem}, selection {selection}, scoring {scoring}; all of it: {file}")
+            continue  # not a table of methods
+        ours = table[(table["seeds"] > 0) & (table["scoring"] == "strict")]
+        for selection, part in ours.groupby("selection", sort=False):
+            shown = part[COLUMNS].dropna(axis="columns", how="all")
+            print(f"\n{file.stem}, checkpoint {selection}:")
             print(shown.to_string(index=False, float_format="%.2f", na_rep="-"))
-    print("\nFigures:", *sorted(map(str, Path(folder).glob("figures/*.p*"))))
+    findings = results / "findings.md"
+    if findings.is_file():
+        print(f"\n{findings.read_text(encoding='utf-8').replace('**', '')}")
+    for what, pattern in (("tables", "tables/*.md"), ("figures", "figures/*.png")):
+        print(f"{what}:", *sorted(map(str, results.glob(pattern))))
+    print("report:", results / "report.html")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ from sgrs_core.experiment.schema import FigureKind
 from sgrs_core.experiment.settings import Selection
 from sgrs_core.experiment.splits import PARTS
 from sgrs_core.files import exclusive_lock
-from sgrs_core.monitoring.planned import planned_runs, write_planned
+from sgrs_core.log import ANNOUNCED
+from sgrs_core.monitoring.planned import planned_runs, write_folds, write_planned
 from sgrs_core.reporting.html.contents import contents_of, files_of_runs, pages_of
 from sgrs_core.training.gpu import visible_gpus
 
@@ -101,6 +102,7 @@ if QUIET and workflow.is_main_process and not workflow.dryrun:
     from sgrs_core.monitoring.announcer import Announcer
 
     ANNOUNCER = Announcer(PLANNED, Path(RESULTS))
+    os.environ[ANNOUNCED] = "1"
     for terminal in logger.handlers:
         terminal.addFilter(ANNOUNCER.leaves)
     logger.addHandler(ANNOUNCER)
@@ -137,6 +139,7 @@ onstart:
     work_alone()
     bring_back([Path(RESULTS), Path(PLAN.experiment.data_folder)])
     write_planned(Path(RESULTS), PLANNED, asked_runs(), trainings_at_once())
+    write_folds(Path(RESULTS), PLAN)
 
 
 onsuccess:
@@ -148,7 +151,7 @@ onerror:
 
 
 wildcard_constraints:
-    dataset=any_of(PLAN.experiment.datasets),
+    dataset=any_of(PLAN.splits),
     scan="[^/]+",
     variant="[^/]+",
     part=any_of(PARTS),

@@ -73,6 +73,9 @@ rule prepare:
     params:
         folder=lambda wildcards: LAYOUT.source_folder(wildcards.dataset),
         how=lambda wildcards: PLAN.preparation(wildcards.dataset),
+        # With `threads`, because it changes no prepared scan that can serve.
+        label_is_used=lambda wildcards, threads: wildcards.scan
+        in PLAN.used_labels(wildcards.dataset),
     script:
         "../workflow_scripts/prepare.py"
 

@@ -1,6 +1,6 @@
 """`sgrs predict` and `sgrs evaluate`: a trained model on scans of one's own.
 
-`sgrs check` and `sgrs status`: an experiment before and while it runs.
+`sgrs check` and `sgrs status`: an experiment before and while it runs. `sgrs compare`: two runs.
 
 python -m sgrs_core.command_line does the same. Every failure is one line on standard error.
 """
@@ -8,15 +8,16 @@ python -m sgrs_core.command_line does the same. Every failure is one line on sta
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Never, get_args
+from typing import get_args
 
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from sgrs_core import __version__
 from sgrs_core.experiment.settings import Selection
+from sgrs_core.log import in_one_line
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,8 @@ More: docs/predict.md"""
 EVALUATE = """\
 Dice, Jaccard, 95 % Hausdorff distance and average surface distance (mean from the mask's surface to
 the label's) of a mask against a label on the same voxels; their axes may be stored differently.
-Distances are in voxels, as published."""
+Distances are in voxels, as published. Of two folders: of each mask against the label of its name (a
+mask may have nnU-Net's _0000 after it), and the means."""
 
 
 CHECK = """\
@@ -48,6 +50,12 @@ STATUS = """\
 Every run of an experiment: its state, how far it is, how long it still takes; what failed and which
 log says why; how long all of it still takes. Files are only read: ask while Snakemake works, after
 it was killed, or on another machine that sees the folder. More: docs/monitoring.md"""
+
+COMPARE = """\
+The paired differences, A minus B, of two runs' scores on the same test scans, with intervals and p
+of no difference. A and B: a method's folder with its seeds' folders, a seed's folder, or a
+scores.csv. Where both have several seeds, methods are compared, by the tables' bootstrap over seeds
+and scans; else two networks, by a paired t test over scans. More: docs/tables.md"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,7 +86,8 @@ def parser() -> argparse.ArgumentParser:
     one.set_defaults(command=predict)
     one.add_argument(
         "scans", nargs="+", type=Path, metavar="SCAN",
-        help=".nii, .nii.gz, .nrrd, .nhdr, .mha, .mhd, or the folder of a DICOM series",
+        help=".nii, .nii.gz, .nrrd, .nhdr, .mha, .mhd, a prepared .h5, the folder of a DICOM "
+        "series, or a folder of such files and folders",
     )  # fmt: skip
     one.add_argument(
         "--model", required=True, type=Path, metavar="RUN",
@@ -100,17 +109,26 @@ def parser() -> argparse.ArgumentParser:
         help="voxels between windows (default: the run's own); wider is faster and rougher",
     )  # fmt: skip
     one.add_argument("--overwrite", action="store_true", help="replace masks that are there")
+    one.add_argument(
+        "--jobs", type=positive, metavar="N",
+        help="scans at a time, at most one on each GPU (default: one on each GPU, or one)",
+    )  # fmt: skip
 
     two = commands.add_parser(
-        "evaluate", help="a mask against a label", description=EVALUATE, formatter_class=layout
+        "evaluate", help="masks against labels", description=EVALUATE, formatter_class=layout
     )
     two.set_defaults(command=evaluate)
     two.add_argument("mask", type=Path, metavar="MASK", help="all but 0 is foreground")
-    two.add_argument("label", type=Path, metavar="LABEL", help="the ground truth")
+    two.add_argument(
+        "label", type=Path, metavar="LABEL", help="the ground truth, or a prepared .h5"
+    )
     two.add_argument(
         "--foreground", nargs="+", type=int, default=(), metavar="VALUE",
         help="the label's values that count (default: all but 0)",
     )  # fmt: skip
+    two.add_argument(
+        "-o", "--output", type=Path, metavar="CSV", help="write the scores, as the workflow does"
+    )
 
     four = commands.add_parser(
         "check", help="an experiment's files", description=CHECK, formatter_class=layout
@@ -127,53 +145,112 @@ def parser() -> argparse.ArgumentParser:
         "--watch", nargs="?", type=float, const=5.0, metavar="SECONDS",
         help="show it again every so many seconds (5), until Ctrl-C",
     )  # fmt: skip
+
+    five = commands.add_parser(
+        "compare", help="two runs' scores", description=COMPARE, formatter_class=layout
+    )
+    five.set_defaults(command=compare)
+    five.add_argument("runs", nargs=2, type=Path, metavar=("RUN_A", "RUN_B"))
+    five.add_argument(
+        "-o", "--output", type=Path, metavar="CSV",
+        help="write means and every scan's differences there",
+    )  # fmt: skip
+    five.add_argument(
+        "--selection", choices=get_args(Selection), default="last",
+        help="which checkpoint's scores in a folder (default: last)",
+    )  # fmt: skip
+    five.add_argument(
+        "--scoring", choices=("published", "strict"), default="strict",
+        help="how an empty prediction's distances count (default: strict, the image's diagonal)",
+    )  # fmt: skip
     return top
 
 
-def predict(options: argparse.Namespace) -> int:
-    """Predict scans one after the other; one that fails does not keep the others from it."""
-    # Here, so that --help need not wait for torch and SimpleITK.
-    from sgrs_core.data.formats.image_files import read_scan, write_image
-    from sgrs_core.evaluation.prediction import Predictor, describe, mask_files, model_file
+def positive(text: str) -> int:
+    """A whole number above 0."""
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
 
-    masks = mask_files(options.scans, options.output, options.overwrite)
+
+def predict(options: argparse.Namespace) -> int:
+    """Predict scans; one that fails does not keep the others from it."""
+    # Here, so that --help need not wait for torch and SimpleITK.
+    from sgrs_core.evaluation.folders import scans_of
+    from sgrs_core.evaluation.many_scans import make_masks
+    from sgrs_core.evaluation.mask_maker import ModelFile
+    from sgrs_core.evaluation.prediction import mask_files, model_file, shared_names
+
+    scans = [scan for path in options.scans for scan in scans_of(path)]
+    masks = mask_files(scans, options.output)
+    shared = shared_names(scans, masks)
+    pairs = [pair for pair in zip(scans, masks, strict=True) if pair[1] not in shared]
     stride = tuple(options.stride) if options.stride else None
     file = model_file(options.model, options.selection)
-    predictor = Predictor.from_file(file, options.device, stride, options.selection)
-    for text in predictor.warnings():
-        logger.warning("%s", text)
-    failed: list[Path] = []
-    for number, (scan, path) in enumerate(zip(options.scans, masks, strict=True), start=1):
-        name = f"{number}/{len(masks)} {scan.name}"
-        try:
-            image = read_scan(scan)
-            with progress_bar(name) as bar, logging_redirect_tqdm():
-                mask = predictor.predict(image, lambda more: grow(bar, more), bar.update)
-            write_image(path, mask)
-        except Exception as error:  # whatever one scan raises, the others are predicted
-            fail(error, scan, path)
-            failed.append(scan)
-            continue
-        print(f"{path}: {describe(mask)}")
-    if failed and len(masks) > 1:
-        names = ", ".join(map(str, failed))
-        print(f"sgrs: {len(failed)} of {len(masks)} scans have no mask: {names}", file=sys.stderr)
+    model = ModelFile(file, options.device, stride, options.selection)
+    done, total = [], len(scans)
+    failed: list[str] = []
+    for sharing in (list(map(str, several)) for several in shared.values()):
+        failed += sharing
+        fail(f"{' and '.join(sharing)} have one name, so one mask; predict each on its own")
+    with logging_redirect_tqdm():
+        for outcome in make_masks(model, pairs, options.overwrite, options.jobs):
+            if outcome.is_error:
+                failed.append(str(outcome.scan))
+                fail(outcome.text)
+                continue
+            done.append(outcome)
+            count = f" [{len(done) + len(failed)}/{total}]" if total > 1 else ""
+            tqdm.write(f"{outcome.mask}: {outcome.text}{count}")
+            sys.stdout.flush()
+    if total > 1:
+        new = sum(outcome.is_new for outcome in done)
+        print(f"sgrs: {new} masks written, {len(done) - new} there before", file=sys.stderr)
+    if failed and total > 1:
+        names = ", ".join(failed)
+        print(f"sgrs: {len(failed)} of {total} scans have no mask: {names}", file=sys.stderr)
     return 1 if failed else 0
 
 
 def evaluate(options: argparse.Namespace) -> int:
-    """Print the four metrics."""
-    from sgrs_core.evaluation.prediction import score_files
+    """Print the four metrics of one mask, or the table of a folder of masks."""
+    from sgrs_core.evaluation.comparison import check_foreground, score_files, table
+    from sgrs_core.evaluation.folders import pairs_of
+    from sgrs_core.evaluation.scoring import write_scores
 
-    scores, spacing = score_files(options.mask, options.label, options.foreground)
-    if not scores["dice"] and scores["hd95"] != scores["hd95"]:
-        logger.warning("%s: empty, so distances are not defined", options.mask)
+    check_foreground(options.foreground)
+    if options.output and options.output.suffix != ".csv":
+        raise ValueError(f"{options.output}: allowed are names that end in .csv")
+    pairs, faults = pairs_of(options.mask, options.label)
+    lines: dict[str, dict[str, float | bool]] = {}
+    spacing: tuple[float, ...] = ()
+    for name, pair in tqdm(pairs.items(), disable=not sys.stderr.isatty(), leave=False):
+        try:
+            lines[name], spacing = score_files(*pair, options.foreground)
+        except Exception as error:  # whatever one pair raises, the others are scored
+            faults.append(in_one_line(error, *pair))
+    if lines and options.mask.is_dir():
+        print(*table(lines), sep="\n")
+    elif lines:
+        (line,) = lines.values()
+        print_metrics(options.mask, line, spacing)
+    if lines and options.output:
+        write_scores(options.output, lines)
+    for fault in faults:
+        fail(fault)
+    return 1 if faults else 0
+
+
+def print_metrics(mask: Path, scores: Mapping[str, float], spacing: Sequence[float]) -> None:
+    """One mask's scores; distances in voxels, whose sides are given in mm."""
+    if scores["empty"]:
+        logger.warning("%s: empty, so distances are not defined", mask)
     voxel = " x ".join(f"{side:.4g}" for side in spacing)
     for name in ("dice", "jaccard"):
         print(f"{name:8}{100 * scores[name]:8.2f} %")
     for name in ("hd95", "asd"):
         print(f"{name:8}{scores[name]:8.2f} voxels of {voxel} mm")
-    return 0
 
 
 def check(options: argparse.Namespace) -> int:
@@ -199,29 +276,21 @@ def status(options: argparse.Namespace) -> int:
     return 0
 
 
-def progress_bar(name: str) -> "tqdm[Never]":
-    """Windows done of one scan, where standard error is a terminal."""
-    hidden = not sys.stderr.isatty()
-    return tqdm(total=0, desc=name, unit="window", disable=hidden, dynamic_ncols=True)
+def compare(options: argparse.Namespace) -> int:
+    """Print the means of two runs and their differences."""
+    from sgrs_core.reporting.comparison import compare_runs, in_words, write_comparison
+
+    one, other = options.runs
+    comparison = compare_runs(one, other, options.selection, options.scoring)
+    if options.output:
+        write_comparison(options.output, comparison)
+    print(in_words(comparison))
+    return 0
 
 
-def grow(bar: "tqdm[Never]", more: int) -> None:
-    """There are more windows to do."""
-    bar.total = (bar.total or 0) + more
-    bar.refresh()
-
-
-def fail(error: Exception | str, *named: Path) -> int:
-    """Say in one line what is wrong, and with the first file unless one is named; the exit code.
-
-    An error that is not raised on purpose is told with its kind, because its text may be empty.
-    """
-    text = str(error)
-    if not isinstance(error, str | OSError | ValueError | RuntimeError):
-        text = f"{type(error).__name__}: {text}"
-    if named and not any(str(path) in text for path in named):
-        text = f"{named[0]}: {text}"
-    print("sgrs: error:", " ".join(text.split()), file=sys.stderr)
+def fail(error: Exception | str) -> int:
+    """Say in one line what is wrong; the exit code."""
+    tqdm.write(f"sgrs: error: {in_one_line(error)}", file=sys.stderr)
     return 1
 
 

@@ -1,6 +1,7 @@
 """Where a job's messages go, and how long work shows how far it is."""
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from tqdm import tqdm
 from sgrs_core.clock import in_words
 
 logger = logging.getLogger(__name__)
+ANNOUNCED = "SGRS_ANNOUNCED"  # set in jobs whose Snakemake says itself why they failed
 SECONDS_BETWEEN_LINES = 30.0
 SECONDS_BETWEEN_DRAWINGS = 1.0  # of bars; several trainings may share a terminal
 
@@ -29,13 +31,28 @@ def log_to(file: str | Path) -> None:
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(message)s",
     )
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # tells of each font of each figure
     sys.excepthook = _log_and_print
 
 
 def _log_and_print(kind: type[BaseException], error: BaseException, traceback: object) -> None:
     """An uncaught error: the whole story to the log, one readable line to the terminal."""
     logging.critical("%s", error, exc_info=(kind, error, traceback))  # type: ignore[arg-type]
-    print(f"{kind.__name__}: {error}", file=sys.stderr)
+    if ANNOUNCED not in os.environ:
+        print(f"{kind.__name__}: {error}", file=sys.stderr)
+
+
+def in_one_line(error: Exception | str, *named: Path) -> str:
+    """What is wrong, without line breaks, and with the first file unless one is named.
+
+    An error that is not raised on purpose is told with its kind, because its text may be empty.
+    """
+    text = str(error)
+    if not isinstance(error, str | OSError | ValueError | RuntimeError):
+        text = f"{type(error).__name__}: {text}"
+    if named and not any(str(path) in text for path in named):
+        text = f"{named[0]}: {text}"
+    return " ".join(text.split())
 
 
 def follow(done: int, total: int, summary: Callable[[], str], label: str = "") -> Iterator[int]:

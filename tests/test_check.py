@@ -19,6 +19,7 @@ def test_check_says_what_an_experiments_files_plan(capsys):
         (b"seeds: [0]\nseeds: [1]\n", ", line 2: not readable as YAML: the key 'seeds'"),
         ("note: ä\n".encode("latin-1"), ": not UTF-8"),
         (b"a: &a [1]\nb: [*a, *a]\n", ", line 1: not readable as YAML: anchors"),
+        (b"3: 4\n", ": 3 = 4: unknown key"),
         (b"seeds: [-1]\n", ": seeds.0 = -1: allowed are whole numbers from 0"),
         (b"datasets: {la: {methods: {sgrs: {taw: 1}}}}\n", ": datasets.la.methods.sgrs.taw = 1"),
     ],

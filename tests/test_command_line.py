@@ -52,7 +52,7 @@ def test_several_scans_of_all_kinds_get_the_same_mask_in_space(folder):
     scans = ["scans/a.nii.gz", "scans/b.nrrd", "scans/c"]
     run = sgrs("predict", *scans, "--model", "run", "-o", "masks", folder=folder)
     assert run.returncode == 0, run.stderr
-    assert "crops centred on the label" in run.stderr
+    assert "crops around the label" in run.stderr
     masks = [f"masks/{name}.nii.gz" for name in "abc"]
     assert [line.split(":")[0] for line in run.stdout.splitlines()] == masks
     pictures = []
@@ -105,8 +105,8 @@ def test_a_ct_for_an_mri_model_is_refused_by_name_and_leaves_no_mask(folder, tmp
         (["scans/a.nii.gz", "--model", "lost", "-o", "m.nii"], "lost: no such file or folder"),
         (["scans/a.nii.gz", "--model", "scans/b.nrrd", "-o", "m.nii"], "b.nrrd: not a model"),
         (["scans/a.nii.gz", "--model", "run", "-o", "scans/a.nii.gz"], "would replace a scan"),
-        (["one.h5", "--model", "run", "-o", "m.nii"], "one.h5: allowed are files .nii"),
-        (["raw", "--model", "run", "-o", "m.nii"], "raw: no DICOM file"),
+        (["one.txt", "--model", "run", "-o", "m.nii"], "one.txt: no such file"),
+        (["raw", "--model", "run", "-o", "m.nii"], "raw: no scan in this folder"),
         (["scans/a.nii.gz", "--model", "run", "-o", "m.nii", "--stride", "8", "0", "8"], "stride"),
         (["scans/a.nii.gz", "--model", "run", "-o", "m", "--selection", "best_on_test"], "last"),
     ],

@@ -53,6 +53,21 @@ def test_an_error_is_one_line_on_the_terminal_and_its_whole_story_in_the_log(log
     assert "Traceback" in log.read_text(encoding="utf-8")
 
 
+def test_where_snakemake_says_why_a_job_failed_the_job_does_not(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(log_module.ANNOUNCED, "1")
+    assert "damaged" not in printed(log, "fail")
+    assert "ValueError: image0002: damaged" in log.read_text(encoding="utf-8")
+
+
+def test_libraries_that_tell_of_each_step_are_quiet_in_the_log(log: Path) -> None:
+    said = 'logging.getLogger("fontTools.subset").info("glyf pruned")\n'
+    program = PROGRAM.replace("if len", said + "if len")
+    subprocess.run([sys.executable, "-c", program, str(log)], cwd=PROJECT, check=True)
+    assert "pruned" not in log.read_text(encoding="utf-8")
+
+
 def test_a_second_attempt_adds_to_the_log(log: Path) -> None:
     printed(log)
     printed(log)

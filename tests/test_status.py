@@ -10,11 +10,16 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from sgrs_core.command_line import main
+from sgrs_core.experiment.layout import Layout
+from sgrs_core.experiment.planning import load_plan
+from sgrs_core.monitoring.planned import planned_runs
 from sgrs_core.monitoring.status import Known, remaining, status
 from sgrs_core.monitoring.traces import Trace, last_row, process_works, read_trace
 from tests.places import PROJECT
+from tests.synthetic_results import QUICK
 
 # A training as workflow_scripts/train.py does it: the run's folder, iterations, learning rate.
 PROGRAM = """
@@ -234,3 +239,11 @@ def test_a_process_that_nobody_waited_for_works_no_more():
     wait_for(lambda: not process_works(process.pid))  # a zombie, until it is waited for
     process.communicate()
     assert not process_works(process.pid)
+
+
+def test_a_run_is_called_after_its_method_whatever_an_ablation_calls_it():
+    values = yaml.safe_load(QUICK.read_text(encoding="utf-8"))
+    values |= {"figures": {}, "headline": []}
+    plan = load_plan(values, [QUICK], PROJECT / "config")
+    titles = {run["variant"]: run["title"] for run in planned_runs(plan, Layout(plan))}
+    assert (titles["sgrs"], titles["vnet"]) == ("SGRS-Net", "V-Net")

@@ -19,7 +19,15 @@ def main(snakemake: "Snakemake") -> None:
     scan, output = snakemake.wildcards.scan, Path(snakemake.output.volume)
     folder, how = Path(snakemake.params.folder), snakemake.params.how
     if "format" in how:
-        prepare_original(how["format"], folder, scan, how["options"], how["downsample"], output)
+        prepare_original(
+            how["format"],
+            folder,
+            scan,
+            how["options"],
+            how["downsample"],
+            output,
+            snakemake.params.label_is_used,
+        )
     else:
         file = folder / how["prepared_file"].replace(SCAN, scan)
         copy_prepared(file, how["spacing"], how["axes"], how["downsample"], output)

@@ -17,6 +17,7 @@ from sgrs_core.evaluation.model import save_model
 from sgrs_core.experiment.run import Run
 from sgrs_core.files import exclusive_lock, sha256_of_all
 from sgrs_core.log import log_to
+from sgrs_core.methods import is_changed
 from sgrs_core.training.gpu import gpu_for
 from sgrs_core.training.log_file import write_log
 from sgrs_core.training.loop import train
@@ -47,6 +48,10 @@ def main(snakemake: "Snakemake") -> None:
             )
             return
         check_unchanged(files, digests)
+        if is_changed(run):
+            raise ValueError(
+                f"the file of {run.method} was changed after this run was planned: start again"
+            )
         gpu = gpu_for(run.training.device, snakemake.config)
         events = tensorboard_for(snakemake.config, record.with_name("tensorboard"))
         with events as on_row, gpu, defer_signals() as asked_to_stop:

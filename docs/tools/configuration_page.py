@@ -11,6 +11,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sgrs_core.experiment.own_methods import PATTERN as OWN_METHOD
 from sgrs_core.experiment.schema import (
     Dataset,
     Experiment,
@@ -79,7 +80,7 @@ SECTIONS: list[tuple[str, type]] = [
     ("`figures.<name>` written out, `config/figures/<name>.yaml`", Figure),
     ("`slices` of a figure", Slices),
     ("`rows` of both", Row),
-    ("`config/methods/<name>.yaml`", MethodFile),
+    ("`methods.<name>`, `config/methods/<name>.yaml`", MethodFile),
     ("`official.<data set>` in it", Recipe),
 ]
 SETTINGS = """\
@@ -191,7 +192,9 @@ def _let_rows_be_short(schema: dict[str, Any]) -> None:
             sheet["required"] = [key for key in sheet.get("required", ()) if key != "rows"]
             rows = sheet["properties"]["rows"]
             rows["items"] = {"anyOf": [rows["items"], {"type": "string"}]}
-    schema["$defs"]["Row"]["required"] = ["method"]
+    row = schema["$defs"]["Row"]
+    row["required"] = ["method"]
+    row["properties"]["method"]["pattern"] += f"|{OWN_METHOD}"
 
 
 def _allow(group: dict[str, Any], *more: dict[str, Any]) -> None:
@@ -203,7 +206,7 @@ def _allow(group: dict[str, Any], *more: dict[str, Any]) -> None:
 
 def _tell_settings_of_methods(schema: dict[str, Any]) -> None:
     """The settings of a method's file are those of its method."""
-    schema["properties"]["method"]["enum"] = list(METHODS)
+    schema["properties"]["method"]["anyOf"] = [{"enum": list(METHODS)}, {"pattern": OWN_METHOD}]
     schema["allOf"] = [
         {
             "if": {"properties": {"method": {"const": name}}},

@@ -7,6 +7,7 @@ the results' own page hold the table between two marks. All values are means ove
 """
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results/reference/la_half_ten_methods"
 FINDINGS, FIGURE = ROOT / "docs/findings.md", RESULTS / "figures/dice.png"
 TEMPLATE = Path(__file__).with_suffix(".md.j2")
-WITH_TABLE = (ROOT / "README.md", RESULTS / "README.md")
+README = ROOT / "README.md"
 BEGIN, END = "<!-- made by docs/tools/findings.py -->", "<!-- end -->"
 BETWEEN = re.compile(f"{BEGIN}.*?{END}", re.DOTALL)
 REFERENCE = "sgrs"
@@ -34,6 +35,7 @@ COLUMNS = (
     "SGRS-Net is better by", "Dice, chosen on test scans", "95HD (voxels), last",
     "published Dice, at full size",
 )  # fmt: skip
+FEW = [column for column in COLUMNS if column not in ("of each seed", "95HD (voxels), last")]
 
 
 class Row(NamedTuple):
@@ -107,9 +109,9 @@ def spread(values: np.ndarray) -> str:
     return mean if len(values) < 2 else f"{mean} ± {values.std(ddof=1):.1f}"
 
 
-def table() -> str:
+def table(columns: Sequence[str] = COLUMNS) -> str:
     """Every method, as Markdown."""
-    lines = [f"| {' | '.join(COLUMNS)} |", "| --- " * len(COLUMNS) + "|"]
+    lines = [f"| {' | '.join(columns)} |", "| --- " * len(columns) + "|"]
     for one in rows():
         compared = one.labelled == 4 and one.method != REFERENCE
         cells = (
@@ -120,7 +122,8 @@ def table() -> str:
             "–" if np.isnan(distance := one.last.of("hd95").mean()) else f"{distance:.1f}",
             published(one.method, one.labelled),
         )  # fmt: skip
-        lines.append(f"| {' | '.join(map(str, cells))} |")
+        shown = dict(zip(COLUMNS, map(str, cells), strict=True))
+        lines.append(f"| {' | '.join(shown[column] for column in columns)} |")
     return "\n".join(lines)
 
 
@@ -133,9 +136,9 @@ def pages() -> dict[Path, str]:
     }
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     found = {FINDINGS: template.render(values)}
-    for path in WITH_TABLE:
-        text = path.read_text(encoding="utf-8")
-        found[path] = BETWEEN.sub(lambda _: f"{BEGIN}\n\n{table()}\n\n{END}", text)
+    for path, columns in {README: FEW, RESULTS / "README.md": COLUMNS}.items():
+        before, after = BETWEEN.split(path.read_text(encoding="utf-8"))
+        found[path] = f"{before}{BEGIN}\n\n{table(columns)}\n\n{END}{after}"
     return found
 
 

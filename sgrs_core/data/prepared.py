@@ -3,13 +3,9 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from sgrs_core.data.volumes import Volume, read_volume
+from sgrs_core.data.volumes import Volume, check_place, read_volume
 from sgrs_core.digests import list_files, read_digests
 from sgrs_core.files import sha256_of
-
-ROUNDING = 1e-3  # of direction cosines in files that others wrote
 
 
 def list_prepared(path: Path, files: Sequence[Path], labelled: Collection[str]) -> None:
@@ -21,7 +17,9 @@ def list_prepared(path: Path, files: Sequence[Path], labelled: Collection[str]) 
     faults = []
     for file in files:
         try:
-            check_serves(read_volume(file), file.stem in labelled)
+            volume = read_volume(file)
+            check_serves(volume, file.stem in labelled)
+            check_place(file, volume)
         except ValueError as error:
             reason = str(error)
             faults.append(reason if str(file) in reason else f"{file}: {reason}")
@@ -38,16 +36,9 @@ def check_serves(volume: Volume, label_is_used: bool) -> None:
     """Raise ValueError for a scan that nothing can be learnt from or tested on."""
     if volume.image.min() == volume.image.max():
         raise ValueError(f"all its voxels are {volume.image.flat[0]:g}: the image is empty")
-    if label_is_used and not volume.label.any():
-        raise ValueError("its label is empty, and it is a labelled or a test scan")
-    spacing, direction = np.array(volume.spacing), np.array(volume.direction)
-    if spacing.shape != (3,) or not (np.isfinite(spacing) & (spacing > 0)).all():
-        raise ValueError(f"spacing = {list(volume.spacing)}: allowed are three lengths in mm")
-    if not np.isfinite(volume.origin).all():
-        raise ValueError(f"origin = {list(volume.origin)}: allowed are three numbers")
-    axes = direction.reshape(3, 3) if direction.shape == (9,) else np.full((3, 3), np.nan)
-    if not np.allclose(axes @ axes.T, np.eye(3), atol=ROUNDING):
-        raise ValueError(f"direction = {list(volume.direction)}: allowed are three unit vectors")
+    if label_is_used and (volume.label is None or not volume.label.any()):
+        fault = "it has no label" if volume.label is None else "its label is empty"
+        raise ValueError(f"{fault}, and it is a labelled or a test scan")
 
 
 def lists_among(files: Iterable[str]) -> list[Path]:

@@ -7,7 +7,7 @@ step never holds a scan twice, unless the stream has fewer scans than a step has
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import NamedTuple
 
@@ -29,10 +29,13 @@ Window = tuple[slice, ...]  # along x, y, z
 
 
 class Sample(NamedTuple):
-    """A method's batch, and what it may not see: labels_u (U, X, Y, Z) uint8, for diagnostics."""
+    """A method's batch, and what it may not see: labels_u (U, X, Y, Z) uint8, for diagnostics.
+
+    None where an unlabelled scan has no label, as scans that nobody labelled.
+    """
 
     batch: Batch
-    labels_u: Tensor
+    labels_u: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,11 @@ class Scan:
 
     voxels: (X, Y, Z), the image in float32; or, where `values` is given, each voxel's number in it,
     uint8: intensities that were whole numbers from 0 to 255 take a byte then, and lose nothing.
-    label: (X, Y, Z) uint8. values: (n,) float32.
+    label: (X, Y, Z) uint8; None where the scan has none. values: (n,) float32.
     """
 
     voxels: Tensor
-    label: Tensor
+    label: Tensor | None
     values: Tensor | None = None
 
     def write_image(self, cut: Cut, place: Tensor) -> None:
@@ -71,6 +74,8 @@ class TwoStreamSampler:
         self.run, self.seed = run, seed
         self.labelled = [load(volume, run.patch, device) for volume in labelled]
         self.unlabelled = [load(volume, run.patch, device) for volume in unlabelled]
+        if any(scan.label is None for scan in self.unlabelled):
+            self.unlabelled = [replace(scan, label=None) for scan in self.unlabelled]
         self.device = device
 
     def draw(self, iteration: int) -> Sample:
@@ -84,6 +89,7 @@ class TwoStreamSampler:
         images_l, labels_l = self.patches([self.labelled[i] for i in indices_l], generator)
         scans_u = [self.unlabelled[i] for i in indices_u]
         images_u, labels_u = self.patches(scans_u, generator, torch.uint8)
+        assert labels_l is not None  # the list of prepared scans was not written without them
         return Sample(Batch(images_l, labels_l, images_u, indices_l), labels_u)
 
     def indices(self, stream: int, scans: int, per_step: int, iteration: int) -> list[int]:
@@ -108,16 +114,20 @@ class TwoStreamSampler:
         scans: Sequence[Scan],
         generator: np.random.Generator,
         label_type: torch.dtype = torch.int64,
-    ) -> tuple[Tensor, Tensor]:
-        """A random patch of each: images (B, 1, X, Y, Z) float32, labels (B, X, Y, Z)."""
+    ) -> tuple[Tensor, Tensor | None]:
+        """A random patch of each: images (B, 1, X, Y, Z) float32, labels (B, X, Y, Z).
+
+        None in place of labels where a scan has none.
+        """
         size = (len(scans), *self.run.patch)
         images = torch.empty(size, device=self.device)
         labels = torch.empty(size, dtype=label_type, device=self.device)
         for scan, image, label in zip(scans, images, labels, strict=True):
-            cut = self.random_cut(scan.label.shape, generator)
+            cut = self.random_cut(scan.voxels.shape, generator)
             scan.write_image(cut, image)
-            label.copy_(cut(scan.label))
-        return images.unsqueeze(1), labels
+            if scan.label is not None:
+                label.copy_(cut(scan.label))
+        return images.unsqueeze(1), None if any(scan.label is None for scan in scans) else labels
 
     def random_cut(self, shape: Sequence[int], generator: np.random.Generator) -> Cut:
         """A random crop of a scan of this shape, of a turned and flipped scan if the run says so.
@@ -179,7 +189,9 @@ def load(volume: Volume, patch: Triple, device: torch.device) -> Scan:
     longest = max(patch[0], patch[1])
     pads = padding(volume.image.shape, (longest, longest, patch[2]))
     image = functional.pad(torch.from_numpy(volume.image), pads)
-    label = functional.pad(torch.from_numpy(volume.label), pads).to(device)
+    label = None
+    if volume.label is not None:
+        label = functional.pad(torch.from_numpy(volume.label), pads).to(device)
     encoded = encode(image.numpy())
     if encoded is None:
         return Scan(image.to(device), label)

@@ -1,9 +1,10 @@
 """Prepared scans, one h5 file each: what training reads. Images of other formats: `formats`.
 
 The community's exchange format: datasets `image` (float32, z-scored) and `label` (uint8, 0 or 1),
-both (X, Y, Z) and compressed by gzip, as the public mirrors hold them. Files written here also
-carry their geometry and their provenance as attributes; files without them (a mirror's) are read
-with the geometry given.
+both (X, Y, Z) and compressed by gzip, as the public mirrors hold them. A scan that nobody labelled
+has no `label`; where one is needed, it is missed by name. Files written here also carry their
+geometry and their provenance as attributes; files without them (a mirror's) are read with the
+geometry given.
 """
 
 import json
@@ -16,7 +17,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from sgrs_core.data.formats.geometry import IDENTITY_DIRECTION, PlacedImage, placed
+from sgrs_core.data.formats.geometry import IDENTITY_DIRECTION, PlacedImage, on_grid
 from sgrs_core.data.formats.values import check_image
 from sgrs_core.files import atomic
 
@@ -27,16 +28,24 @@ Axes = Literal["xyz", "zyx"]
 class Volume:
     """A scan and its mask on one grid.
 
-    image: (X, Y, Z) float32. label: (X, Y, Z) uint8, 0 or 1. spacing: mm per voxel along x, y, z.
-    origin: mm, position of voxel (0, 0, 0). direction: 3x3 cosines, row-major, as in SimpleITK.
+    image: (X, Y, Z) float32. label: (X, Y, Z) uint8, 0 or 1; None where there is none. spacing: mm
+    per voxel along x, y, z. origin: mm, position of voxel (0, 0, 0). direction: 3x3 cosines,
+    row-major, as in SimpleITK.
     """
 
     image: NDArray[np.float32]
-    label: NDArray[np.uint8]
+    label: NDArray[np.uint8] | None
     spacing: tuple[float, ...] = (1.0, 1.0, 1.0)
     origin: tuple[float, ...] = (0.0, 0.0, 0.0)
     direction: tuple[float, ...] = IDENTITY_DIRECTION
     provenance: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """Where the label is foreground, (X, Y, Z). Raises ValueError where there is no label."""
+        if self.label is None:
+            raise ValueError("it has no label, and one is needed")
+        return self.label == 1
 
 
 def read_volume(
@@ -46,33 +55,47 @@ def read_volume(
 
     axes: the order in which a file that others prepared stores them; ours say nothing but xyz.
     Raises FileNotFoundError for a missing file and ValueError, naming the file and what to do,
-    for one that is not h5, is cut off, lacks a dataset, or holds values no training should see.
+    for one that is not h5, is cut off, lacks an image, or holds values no training should see.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: scan not found; is its name in the split list right?")
     try:
         with h5py.File(path, "r") as file, np.errstate(over="ignore"):  # infinite then, and refused
+            check_own(file)
             if file["image"].dtype.kind == "c":
                 raise TypeError("its values are complex")
             image = np.asarray(file["image"], dtype=np.float32)
-            label = np.asarray(file["label"])
+            label = np.asarray(file["label"]) if "label" in file else None
             attributes = dict(file.attrs)
-    except (OSError, KeyError, RuntimeError, TypeError) as error:
+    except (OSError, KeyError, RuntimeError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{path}: not a readable h5 file with datasets 'image' and 'label' ({error}); "
+            f"{path}: not a readable h5 file with a dataset 'image', and 'label' where it is "
+            f"labelled ({error}); "
             "it may be cut off: delete it and prepare or download it again"
         ) from error
     check_arrays(image, label, str(path))
     if axes == "zyx" and "spacing" not in attributes:
-        image, label = np.ascontiguousarray(image.T), label.T
+        image, label = np.ascontiguousarray(image.T), None if label is None else label.T
     return Volume(
         image=image,
-        label=label.astype(np.uint8, order="C"),
+        label=None if label is None else label.astype(np.uint8, order="C"),
         spacing=tuple(map(float, attributes.get("spacing", spacing))),
         origin=tuple(map(float, attributes.get("origin", (0.0, 0.0, 0.0)))),
         direction=tuple(map(float, attributes.get("direction", IDENTITY_DIRECTION))),
         provenance=json.loads(attributes.get("provenance", "{}")),
     )
+
+
+def check_own(file: h5py.File) -> None:
+    """Raise TypeError where a dataset's values lie elsewhere than in the file itself."""
+    for name in ("image", "label"):
+        link = file.get(name, getlink=True)
+        if link is None:
+            continue
+        if not isinstance(link, h5py.HardLink):
+            raise TypeError(f"{name!r} is a link, which may lead to another file")
+        if file[name].external or file[name].is_virtual:
+            raise TypeError(f"the values of {name!r} lie in another file")
 
 
 def read_geometry(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -84,29 +107,44 @@ def read_geometry(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return spacing, direction
 
 
+def read_provenance(path: Path) -> dict[str, str]:
+    """What a prepared scan's file says of how it was made; nothing in files that others wrote."""
+    with h5py.File(path, "r") as file:
+        return json.loads(file.attrs.get("provenance", "{}"))
+
+
 def write_volume(path: Path, volume: Volume) -> None:
     """Check and write one prepared scan; the file appears whole or not at all."""
     check_arrays(volume.image, volume.label, str(path))
-    image = PlacedImage(volume.image, volume.spacing, volume.origin, volume.direction)
-    placed(image.array, image.affine(), path, "the volume")
+    check_place(path, volume)
     with atomic(path) as temporary, h5py.File(temporary, "w") as file:
         for name, array in (("image", volume.image), ("label", volume.label)):
-            file.create_dataset(name, data=array, compression="gzip", compression_opts=1)
+            if array is not None:
+                file.create_dataset(name, data=array, compression="gzip", compression_opts=1)
         file.attrs["spacing"] = volume.spacing
         file.attrs["origin"] = volume.origin
         file.attrs["direction"] = volume.direction
         file.attrs["provenance"] = json.dumps(dict(volume.provenance), sort_keys=True)
 
 
-def check_arrays(image: NDArray[np.floating], label: NDArray[np.generic], name: str) -> None:
+def check_place(path: Path, volume: Volume) -> None:
+    """Raise ValueError, naming the file, where a volume's numbers place it on no grid."""
+    image = PlacedImage(volume.image, volume.spacing, volume.origin, volume.direction)
+    on_grid(image, path, "the prepared scan")
+
+
+def check_arrays(image: NDArray[np.floating], label: NDArray[np.generic] | None, name: str) -> None:
     """Raise ValueError, naming the scan, unless image and label can be trained on."""
-    if image.ndim != 3 or image.shape != label.shape:
+    shape = image.shape if label is None else label.shape
+    if image.ndim != 3 or image.shape != shape:
         raise ValueError(
-            f"{name}: image {image.shape} and label {label.shape} must be 3D and of one shape"
+            f"{name}: image {image.shape} and label {shape} must be 3D and of one shape"
         )
     if 0 in image.shape:
         raise ValueError(f"{name}: it has no voxels, its shape is {image.shape}")
     check_image(image, name)
+    if label is None:
+        return
     values = np.unique(label)
     if not np.isin(values, (0, 1)).all():
         raise ValueError(

@@ -11,7 +11,7 @@ import torch
 from sgrs_core.data.preprocessing.input_spec import InputSpec
 from sgrs_core.experiment.run import Run
 from sgrs_core.files import write_bytes
-from sgrs_core.methods import METHODS, new_method
+from sgrs_core.methods import new_method
 from sgrs_core.methods.base import Method, not_finite
 
 FORMAT = 1  # raised when a version writes what the ones before cannot read
@@ -60,8 +60,6 @@ def load_model(path: Path, selection: str = "last") -> Model:
     """
     state = _read(path)
     run = Run.from_description(state["run"])
-    if run.method not in METHODS:
-        raise ValueError(f"{path}: its method {run.method!r} is none of {', '.join(METHODS)}")
     weights = state["weights"]
     if all(isinstance(value, torch.Tensor) for value in weights.values()):
         weights = {selection: weights}
@@ -70,7 +68,10 @@ def load_model(path: Path, selection: str = "last") -> Model:
         raise ValueError(f"{path}: selection = {selection!r}: this run has the selections {there}")
     if name := not_finite(weights[selection]):
         raise ValueError(f"{path}: the weights {name!r} hold NaN or infinite values")
-    method = new_method(run)
+    try:
+        method = new_method(run)
+    except ValueError as error:
+        raise ValueError(f"{path}: its method {run.method!r}: {error}") from error
     try:
         method.load_state_dict(weights[selection])
     except RuntimeError as error:

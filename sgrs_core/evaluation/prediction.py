@@ -10,29 +10,27 @@ import SimpleITK
 import torch
 from numpy.typing import NDArray
 
-from sgrs_core.data.formats.image_files import READERS, WRITERS, read_label, stem_of, suffix_of
-from sgrs_core.data.formats.images import check_grids, oriented_as, to_array, to_image
-from sgrs_core.data.preprocessing.input_spec import InputSpec
-from sgrs_core.data.preprocessing.new_scan import Input, NewScan
+from sgrs_core.data.formats.image_files import READERS, WRITERS, suffix_of
+from sgrs_core.data.formats.images import oriented_as, to_array, to_image
+from sgrs_core.data.preprocessing.input_spec import SAME_SPACING, InputSpec
+from sgrs_core.data.preprocessing.new_scan import Input, NewScan, rounded
+from sgrs_core.data.volumes import Volume
+from sgrs_core.evaluation.folders import name_of
 from sgrs_core.evaluation.inference import segment, window_count
-from sgrs_core.evaluation.metrics import score
 from sgrs_core.evaluation.model import load_model
 from sgrs_core.evaluation.scoring import ignore_progress, mask_of, predict_score
 from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.settings import Triple, check_stride
+from sgrs_core.methods import is_changed
 from sgrs_core.methods.base import Method
 from sgrs_core.methods.precision import choose_device, place
 
 OTHERS = (*READERS, ".gz", ".img", ".hdr", ".dcm")  # names of files, not of folders
 Watch = Callable[[int], object]  # told how many more windows there will be, or are done
 
-CENTRED = (
-    "the model was trained on crops centred on the label, and scans are predicted whole: far from "
-    "what training showed it, the model may find what is not there"
-)
-UNKNOWN_ORIENTATION = (
-    "the scans that the model was trained on did not say which way their axes run; %s is assumed"
-)
+CENTRED = "trained on crops around the label, predicts whole scans: look at the masks"
+UNKNOWN_ORIENTATION = "the axes of its training's scans are not known, %s is assumed"
+CHANGED = "the file of %s has changed since the training"
 
 
 def model_file(path: Path, selection: str) -> Path:
@@ -53,11 +51,11 @@ def model_file(path: Path, selection: str) -> Path:
     return path
 
 
-def mask_files(scans: Sequence[Path], output: Path, overwrite: bool) -> list[Path]:
+def mask_files(scans: Sequence[Path], output: Path) -> list[Path]:
     """Where each scan's mask goes: `output` for one scan, or files in it named as the scans are.
 
-    Raises FileExistsError for a mask that is there already, and ValueError where two scans would
-    share one file, a mask would replace a scan, or the file's suffix is none that is written.
+    Raises ValueError where a mask would replace a scan, or the file's suffix is none that is
+    written. Two scans may share one: see `shared_names`.
     """
     named = suffix_of(output, OTHERS) or (len(scans) == 1 and output.suffix)
     is_file = not output.is_dir() and bool(output.is_file() or named)
@@ -65,27 +63,35 @@ def mask_files(scans: Sequence[Path], output: Path, overwrite: bool) -> list[Pat
         raise ValueError(f"{output}: a file, but {len(scans)} scans need a folder for their masks")
     if is_file and not suffix_of(output):
         raise ValueError(f"{output}: allowed are a folder, and files {', '.join(WRITERS)}")
-    masks = [output if is_file else output / f"{stem_of(scan)}.nii.gz" for scan in scans]
+    masks = [output if is_file else output / f"{name_of(scan)}.nii.gz" for scan in scans]
     inputs = {scan.resolve() for scan in scans}
-    for mask, scan in zip(masks, scans, strict=True):
+    for mask in masks:
         if mask.resolve() in inputs:
             raise ValueError(f"{mask}: the mask would replace a scan; choose another place")
-        if masks.count(mask) > 1:
-            raise ValueError(f"{scan}: another scan has this name too; predict it on its own")
-        if mask.exists() and not overwrite:
-            raise FileExistsError(f"{mask}: there already; --overwrite replaces it")
     return masks
+
+
+def shared_names(scans: Sequence[Path], masks: Sequence[Path]) -> dict[Path, list[Path]]:
+    """The scans of each mask that several would have to share."""
+    sharing: dict[Path, list[Path]] = {}
+    for scan, mask in zip(scans, masks, strict=True):
+        sharing.setdefault(mask, []).append(scan)
+    return {mask: several for mask, several in sharing.items() if len(several) > 1}
 
 
 @dataclass
 class Predictor:
-    """A model on its device, ready for scans. stride: voxels; None is the run's own."""
+    """A model on its device, ready for scans. stride: voxels; None is the run's own.
+
+    notes: what a user should know of the device.
+    """
 
     run: Run
     method: Method
     input_spec: InputSpec
     device: torch.device
     stride: Triple | None = None
+    notes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         place(self.method, self.device, self.run.training)
@@ -112,14 +118,20 @@ class Predictor:
                 f"{file}: lacks how its training scans were prepared, as older models do, so a new "
                 "scan cannot be prepared alike; train the run again"
             )
-        return cls(run, method, input_spec, choose_device(device or run.training.device), stride)
+        notes: list[str] = []
+        chosen = choose_device(device or run.training.device, notes.append)
+        return cls(run, method, input_spec, chosen, stride, notes)
 
-    def warnings(self) -> list[str]:
-        """What a user should know about every prediction of this model."""
-        texts = [CENTRED] if self.input_spec.is_around_the_label else []
+    def warning(self) -> str:
+        """What a user should know about its masks of new scans, if anything, in one line."""
+        texts = list(self.notes)
+        if self.input_spec.is_around_the_label:
+            texts.append(CENTRED)
         if not self.input_spec.orientation_known:
             texts.append(UNKNOWN_ORIENTATION % self.input_spec.orientation)
-        return texts
+        if is_changed(self.run):
+            texts.append(CHANGED % self.run.method)
+        return "; ".join(texts)
 
     def predict(
         self,
@@ -134,10 +146,10 @@ class Predictor:
         """
         scan = NewScan(image, self.input_spec)
         seen = scan.first_input()
-        probability = self._look(seen, to_do, on_windows)
+        probability = self._look(seen.image, to_do, on_windows)
         if scan.needs_a_second_look() and segment(probability).any():
             seen = scan.second_input(segment(probability))
-            probability = self._look(seen, to_do, on_windows)
+            probability = self._look(seen.image, to_do, on_windows)
         probability = on_grid_of(scan.oriented, seen, probability)
         mask = mask_of(self.run, probability).astype(np.uint8)
         result = to_image(mask)
@@ -146,11 +158,41 @@ class Predictor:
         result.CopyInformation(image)  # to the last bit
         return result
 
-    def _look(self, seen: Input, to_do: Watch, on_windows: Watch) -> NDArray[np.float32]:
+    def predict_prepared(
+        self,
+        volume: Volume,
+        to_do: Watch = ignore_progress,
+        on_windows: Watch = ignore_progress,
+    ) -> SimpleITK.Image:
+        """The mask that the workflow gives a prepared scan; arguments as in `predict`.
+
+        Raises ValueError where the scan was not prepared on the grid of the training's.
+        """
+        spec = self.input_spec
+        if volume.provenance.get("downsample", "1") != str(spec.downsample) or (
+            spec.spacing
+            and not np.allclose(volume.spacing, self.prepared_spacing, rtol=SAME_SPACING, atol=0)
+        ):
+            raise ValueError(
+                f"prepared with {rounded(volume.spacing)} mm, downsampled by "
+                f"{volume.provenance.get('downsample', 1)}; the training's scans have "
+                f"{rounded(self.prepared_spacing)} mm, downsampled by {spec.downsample}"
+            )
+        mask = mask_of(self.run, self._look(volume.image, to_do, on_windows)).astype(np.uint8)
+        return to_image(mask, volume.spacing, volume.origin, volume.direction)
+
+    @property
+    def prepared_spacing(self) -> tuple[float, ...]:
+        """mm between the voxels of the training's prepared scans; 1 where they differ."""
+        spec = self.input_spec
+        return tuple(step * spec.downsample for step in spec.spacing or (1.0, 1.0, 1.0))
+
+    def _look(
+        self, image: NDArray[np.float32], to_do: Watch, on_windows: Watch
+    ) -> NDArray[np.float32]:
         stride = self.stride or self.run.inference.stride
-        to_do(window_count(seen.image.shape, self.run.training.patch, stride))
-        predict = self.method.predict
-        return predict_score(self.run, predict, seen.image, stride, self.device, on_windows)
+        to_do(window_count(image.shape, self.run.training.patch, stride))
+        return predict_score(self.run, self.method.predict, image, stride, self.device, on_windows)
 
 
 def on_grid_of(
@@ -181,30 +223,3 @@ def describe(mask: SimpleITK.Image) -> str:
     voxels = int(np.count_nonzero(to_array(mask).array))
     millilitres = voxels * float(np.prod(mask.GetSpacing())) / 1000
     return f"{voxels} voxels, {millilitres:.1f} ml" if voxels else "nothing found"
-
-
-def score_files(
-    mask_file: Path, label_file: Path, foreground: Sequence[int] = ()
-) -> tuple[dict[str, float], tuple[float, ...]]:
-    """The four metrics of a mask against a label, and the voxel's size in mm.
-
-    foreground: the label values that count; none given: all but 0. The mask's are all but 0.
-    Raises FileNotFoundError and ValueError, naming the file, for files that cannot be compared.
-    """
-    if 0 in foreground:
-        raise ValueError(
-            f"foreground = {list(foreground)}: allowed are label values other than 0, which is "
-            "background"
-        )
-    label = read_label(label_file)
-    mask = oriented_as(read_label(mask_file), label)
-    predicted, labelled = to_array(mask), to_array(label)
-    check_grids(predicted, labelled, str(mask_file), ("the mask", "the label"))
-    values = labelled.array
-    truth = np.isin(values, foreground) if foreground else values != 0
-    if not truth.any():
-        raise ValueError(
-            f"{label_file}: no voxel is foreground, so no metric is defined; its values are "
-            f"{np.unique(values)[:8].tolist()}"
-        )
-    return score(predicted.array != 0, truth), labelled.spacing

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sgrs_core.data.components import largest_component
+from sgrs_core.data.masks import largest_component
 from sgrs_core.data.volumes import Volume
 from sgrs_core.evaluation.inference import Predict, foreground_score, segment
 from sgrs_core.evaluation.metrics import score
@@ -58,12 +58,16 @@ def evaluate(
         for name, volume in read_ahead(names, read):
             prediction = predict_mask(run, method, volume, run.inference.stride, device)
             try:
-                scores = score(prediction, volume.label == 1)
+                line = score_line(prediction, volume.mask)
             except ValueError as error:
                 raise ValueError(f"scan {name}: {error}") from error
-            empty, diagonal = not prediction.any(), float(np.linalg.norm(prediction.shape))
-            line = {**scores, "empty": empty, "diagonal": diagonal}
             yield Scored(name, volume, prediction, line)
+
+
+def score_line(prediction: NDArray[np.bool_], label: NDArray[np.bool_]) -> dict[str, float | bool]:
+    """SCORE_COLUMNS of two masks (X, Y, Z); raises ValueError where the label is empty."""
+    empty, diagonal = not prediction.any(), float(np.linalg.norm(prediction.shape))
+    return {**score(prediction, label), "empty": empty, "diagonal": diagonal}
 
 
 def read_ahead(names: Sequence[str], read: Callable[[str], Volume]) -> Iterator[tuple[str, Volume]]:

@@ -7,12 +7,15 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from decimal import Decimal
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from sgrs_core.experiment import nnunet
+from sgrs_core.experiment.own_methods import is_own, name_of
 from sgrs_core.experiment.schema import Experiment, Figure, MethodFile, Sheet, Splits
 from sgrs_core.experiment.settings import is_plain
 from sgrs_core.experiment.words import NAME, allowed_at, keys_at
@@ -22,6 +25,7 @@ Model = TypeVar("Model")
 AnySheet = TypeVar("AnySheet", bound=Sheet)
 Key = tuple[Any, ...]
 Values = Mapping[str, Any]
+Place = tuple[Path | str, Key]  # a file, and the keys that lead to a place in it
 
 GROUPS = ("datasets", "tables", "figures")  # what an experiment has by name
 TEMPLATE = "__use_yte__"  # makes Snakemake's reader, which comes first, run what stands in a file
@@ -41,14 +45,22 @@ def check_known(place: str, value: object, known: Collection[object], further: s
         raise ConfigError(f"{place} = {value!r}: allowed are {allowed}{further}")
 
 
+def method_at(place: Place) -> str:
+    """The key `method` at a place, as errors name it."""
+    return f"{place[0]}: {'.'.join((*place[1], 'method'))}"
+
+
 class Files:
     """An experiment's own files, of which the last one wins, and those in `root` that they name.
 
-    root: the config folder.
+    root: the config folder. methods: those that no file there holds, by name, each with the place
+    where it is written.
     """
 
     def __init__(self, own: Sequence[Path], root: Path) -> None:
         self.root, self.last = root, own[-1]
+        self.folders = [*(file.parent for file in reversed(own)), Path()]  # of methods of one's own
+        self.methods: dict[str, tuple[MethodFile, Place]] = {}
         self._own = [(file, read(file)) for file in own]
         self._defaults: list[tuple[Path, Values]] = []  # of data sets; any other file wins
 
@@ -68,6 +80,16 @@ class Files:
             check_known(asked, name, self._names(folder), f" (files in {file.parent})")
         return file, read(file)
 
+    def table(self, name: str, asked: str) -> Values:
+        """A table that an experiment's file writes out, or root/tables/<name>.yaml."""
+        for _, values in reversed(self._own):
+            given = (
+                values["tables"].get(name) if isinstance(values.get("tables"), Mapping) else None
+            )
+            if isinstance(given, Mapping) and "rows" in given:
+                return given
+        return self.named("tables", name, asked)[1]
+
     def with_defaults(self, name: str, over: Any) -> Any:
         """A data set: what its own file says, and over that what the experiment does.
 
@@ -75,6 +97,12 @@ class Files:
         """
         if not re.fullmatch(NAME, name) or not isinstance(over, Mapping):
             return over
+        if isinstance(over.get("nnunet"), str):
+            try:
+                return merged(nnunet.keys_of(Path(over["nnunet"]), over), over)
+            except ValueError as error:
+                place = ("datasets", name, str(error).split(" = ")[0])
+                raise ConfigError(f"{self.writer(place)}: datasets.{name}.{error}") from None
         file = self.root / "datasets" / f"{name}.yaml"
         if not file.is_file():
             if "format" not in over:  # else it is a data set of one's own
@@ -84,6 +112,24 @@ class Files:
         base = read(file)
         self._defaults.append((file, {"datasets": {name: base}}))
         return merged(base, over)
+
+    def add_method(self, name: str, method: MethodFile, place: Place) -> None:
+        """Take note of a method that no file in `root` holds; its name must be its own."""
+        known, _ = self.methods.setdefault(name, (method, place))
+        if known != method or (self.root / "methods" / f"{name}.yaml").is_file():
+            raise ConfigError(
+                f"{method_at(place)} = {method.method!r}: another method is called {name!r}; give "
+                "this one another name under the experiment's `methods`, and write that in rows"
+            )
+
+    def method_of_row(self, method: Any, file: Path) -> Any:
+        """The name of a row's method, which may be written as `package.module:Class`."""
+        if not isinstance(method, str) or not is_own(method):
+            return method  # the schema will say so if it is no name
+        place: Place = (file, ("rows",))
+        name = name_of(method)
+        self.add_method(name, MethodFile(method=method), place)
+        return name
 
     def _names(self, folder: str) -> list[str]:
         return sorted(file.stem for file in (self.root / folder).glob("*.yaml"))
@@ -96,7 +142,9 @@ def load_experiment(values: Values, files: Files) -> Experiment:
     """
     whole = dict(values)
     groups = {group: whole[group] for group in GROUPS if isinstance(whole.get(group), Mapping)}
-    left_out: set[str] = set()  # by a later file's null
+    left_out: set[str] = set()  # by `only`, or by a later file's null
+    if isinstance(whole.get("only"), list):
+        groups, left_out = _only(whole["only"], groups, files)
     for group, members in groups.items():
         left_out |= {name for name, over in members.items() if over is None}
         over_defaults = files.with_defaults if group == "datasets" else _filter
@@ -106,6 +154,28 @@ def load_experiment(values: Values, files: Files) -> Experiment:
     if isinstance(whole.get("headline"), list):
         whole["headline"] = [name for name in whole["headline"] if name not in left_out]
     return validated(Experiment, whole, files.writer)
+
+
+def _only(
+    wanted: list[Any], groups: dict[str, Values], files: Files
+) -> tuple[dict[str, Values], set[str]]:
+    """The groups with the tables and figures that are wanted, and their data sets; what is not."""
+    sheets = {
+        name: group for group in GROUPS[1:] for name, over in groups.get(group, {}).items()
+        if over is not None
+    }  # fmt: skip
+    kept = set()
+    for name in wanted:
+        check_known(f"{files.last}: only", name, sheets)
+        given = groups[sheets[name]][name]
+        if not is_written_out(given):
+            _, given = files.named(sheets[name], name, f"{files.last}: {sheets[name]}")
+        kept |= {name, given.get("dataset")}
+    every = {group: dict(members) for group, members in groups.items()}
+    return (
+        {g: {n: over for n, over in members.items() if n in kept} for g, members in every.items()},
+        sheets.keys() - kept,
+    )
 
 
 def _filter(_: str, over: Any) -> Any:
@@ -134,10 +204,15 @@ def load_sheet(
     return checked(kind, _with_rows(kind, values, files, file), file), str(file)
 
 
-def load_method(name: str, files: Files, asked: str) -> MethodFile:
-    """Read root/methods/<name>.yaml. asked: by which file and key."""
+def load_method(name: str, files: Files, asked: str) -> tuple[MethodFile, Place]:
+    """A method and its place: one of `files.methods`, or root/methods/<name>.yaml.
+
+    asked: by which file and key.
+    """
+    if name in files.methods:
+        return files.methods[name]
     file, values = files.named("methods", name, asked)
-    return checked(MethodFile, values, file)
+    return checked(MethodFile, values, file), (file, ())
 
 
 def published_splits(name: str, root: Path) -> Splits | None:
@@ -163,29 +238,36 @@ def _with_rows(kind: type[Sheet], values: Values, files: Files, file: Path) -> d
     taken: list[Any] = []
     labelled = values.get("labelled")
     if isinstance(values.get("rows_of"), str):
-        _, source = files.named("tables", values["rows_of"], f"{file}: rows_of")
-        taken, labelled = source["rows"], labelled or source.get("labelled")
+        source = files.table(values["rows_of"], f"{file}: rows_of")
+        taken, labelled = source.get("rows", []), labelled or source.get("labelled")
         if kind is Figure:
             taken = [_without(row, "all_labelled") for row in taken]
     own = values.get("rows", [])
     if not isinstance(own, list):
         return dict(values)  # the schema will say what is wrong with it
-    return {**values, "rows": [_in_full(row, labelled) for row in [*taken, *own]]}
+    taken, own = ([_in_full(row, labelled, files, file) for row in rows] for rows in (taken, own))
+    if isinstance(values.get("only"), list):
+        named = {row["variant"]: row for row in taken if isinstance(row, Mapping)}
+        for variant in values["only"]:
+            check_known(f"{file}: only", variant, named)
+        taken = [row for variant, row in named.items() if variant in values["only"]]
+    return {**values, "rows": [*taken, *own]}
 
 
 def _without(row: Any, key: str) -> Any:
     return {k: v for k, v in row.items() if k != key} if isinstance(row, Mapping) else row
 
 
-def _in_full(row: Any, labelled: Any) -> Any:
+def _in_full(row: Any, labelled: Any, files: Files, file: Path) -> Any:
     """A row that is a method's name, or leaves out what follows from its table."""
     if isinstance(row, str):
         row = {"method": row}
     if not isinstance(row, Mapping):
         return row
-    defaults = {"variant": row["method"]} if "method" in row else {}
-    if labelled is not None:
-        defaults["labelled"] = labelled
+    defaults = {} if labelled is None else {"labelled": labelled}
+    if "method" in row:
+        row = {**row, "method": files.method_of_row(row["method"], file)}
+        defaults["variant"] = row["method"]
     return {**defaults, **row}
 
 
@@ -221,9 +303,14 @@ def _texts(values: Any, place: Key = ()) -> Iterator[tuple[Key, str]]:
 
 
 def _holds(values: Any, place: Key) -> bool:
-    """Whether nested mappings have something at a place."""
+    """Whether nested mappings have something at a place; JSON made texts of keys that were none."""
     for step in place:
-        if not isinstance(values, Mapping) or step not in values:
+        values = (
+            {str(key): value for key, value in values.items()}
+            if isinstance(values, Mapping)
+            else {}
+        )
+        if step not in values:
             return False
         values = values[step]
     return True
@@ -276,4 +363,12 @@ def _line(kind: type, item: Values, file: Path | str, place: Key) -> str:
         said = item["msg"]
     else:
         said = allowed_at(kind, item["loc"])
+        said += _number_in_full(item["input"]) if "number" in said else ""
     return f"{file}: {key} = {value}: {said}"
+
+
+def _number_in_full(text: object) -> str:
+    """What to write for a number with an exponent, which YAML takes for a text without a point."""
+    if not isinstance(text, str) or not re.fullmatch(r"[-+]?\d+[eE][-+]?\d+", text):
+        return ""
+    return f"; YAML takes {text} for a text: write {Decimal(text):f}"

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sgrs_core.experiment.originals import patient_of
-from sgrs_core.experiment.plan import COST, SELECTION_GAIN, Entry, Plan, Point, entries_of
+from sgrs_core.experiment.plan import COST, SELECTION_GAIN, Entry, Plan, Point
 from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.schema import SHOWING_SCANS, FigureKind, Filter
-from sgrs_core.experiment.splits import PARTS
+from sgrs_core.experiment.splits import PARTS, base_of
 
 
 class Wildcards(Protocol):
@@ -105,8 +105,8 @@ class Layout:
         return any_of([name for name, one in datasets.items() if one.source == source])
 
     def volumes(self, dataset: str, scans: Sequence[str]) -> list[str]:
-        """The prepared files of some scans."""
-        return [self.volume.format(dataset=dataset, scan=scan) for scan in scans]
+        """The prepared files of some scans; all folds have the same ones."""
+        return [self.volume.format(dataset=base_of(dataset), scan=scan) for scan in scans]
 
     def volumes_of_part(self, dataset: str, part: str) -> list[str]:
         """The prepared files of the scans of one of a data set's PARTS."""
@@ -182,7 +182,7 @@ class Layout:
         if finished or not all(Path(one).exists() for one in lists):
             return lists
         # One look into the folder, not one for each of hundreds of files of each run.
-        folder = Path(self.volume.format(dataset=name, scan="")).parent
+        folder = Path(*self.volumes(name, [""])).parent
         there = {str(file) for file in folder.glob("*.h5")}
         return [*lists, *(file for file in self.volumes(name, scans) if file not in there)]
 
@@ -199,6 +199,7 @@ class Layout:
                 "variant": entry.row.variant,
                 "title": self.plan.title(entry.row),
                 "labelled": entry.labelled,
+                "folds": len(self.plan.folds(table.dataset)),
                 "recipe": self.plan.recipe_name(table.dataset, entry.row),
                 "published": entry.row.published or entry.row.variant,
                 "published_selection": self.plan.published_selection(table.dataset, entry.row),
@@ -207,7 +208,7 @@ class Layout:
                 and entry.labelled == table.most_labelled,
                 "scores": self._scores(entry, selections) if entry in wanted else {},
             }
-            for entry in entries_of(table, Filter(), self.plan.experiment.seeds)
+            for entry in self.plan.entries_among(table, Filter())
         ]
         return with_distinct_titles(lines)
 
@@ -218,11 +219,12 @@ class Layout:
             if not set(GAIN) <= set(self.plan.selections(table.dataset)):
                 continue
             for entry in self.plan.entries(name):
-                point = entry.points[0]
+                point = entry.points[0]._replace(dataset=table.dataset)
                 lines[point[:3]] = {
                     "dataset": point.dataset,
                     "labelled": point.labelled,
                     "method": point.variant,
+                    "folds": len(self.plan.folds(table.dataset)),
                     **self._scores(entry, GAIN),
                 }
         return list(lines.values())
@@ -249,7 +251,7 @@ class Layout:
             {
                 "table": name,
                 "method": entry.row.variant,
-                "recipe": self.plan.recipe_name(entry.points[0].dataset, entry.row),
+                "recipe": self.plan.recipe_name(self.plan.tables[name].dataset, entry.row),
                 "labelled": entry.labelled,
                 "runs": [
                     {
@@ -283,11 +285,9 @@ class Layout:
             str(file) for file in files if file.exists() or not file.with_name(name).exists()
         ]
         return {"records": list(records), "scores": list(scores), "benchmarks": benchmarks}
-        scores = [file for name in self.plan.tables for file in self.scores_of_table(name)]
-        return {"records": list(dict.fromkeys(records)), "scores": list(dict.fromkeys(scores))}
 
     def lines_of_figure(self, name: str) -> list[dict[str, Any]]:
-        """What a figure shows: the first selection and seed of each of its rows."""
+        """What a figure shows: the first selection, seed and fold of each of its rows."""
         selection = self.plan.selections(self.plan.sheets[name].dataset)[0]
         lines = [
             {
@@ -309,7 +309,7 @@ class Layout:
         lines = self.lines_of_figure(name)
         inputs = {part: [line[part] for line in lines] for part in SHOWN[figure.kind]}
         if figure.kind in SHOWING_SCANS:
-            inputs["volumes"] = self.test_volumes(figure.dataset)
+            inputs["volumes"] = self.test_volumes(self.plan.folds(figure.dataset)[0])
         return inputs
 
     def case_of_figure(self, name: str) -> dict[str, str | None]:
@@ -334,6 +334,7 @@ class Layout:
                 **point._asdict(),
                 "title": self.plan.titles[point],
                 "label": self.plan.label(point),
+                "dataset_title": self.plan.dataset_title(point.dataset),
                 "record": self._of(self.record, point),
                 "log": self._of(self.training_log, point),
                 "scores": {
@@ -368,7 +369,7 @@ class Layout:
         return list(dict.fromkeys([*run["labelled"], *run["unlabelled"], *judges]))
 
     def _scores(self, entry: Entry, selections: Sequence[str]) -> dict[str, list[str]]:
-        """An entry's score files by selection, one for each seed."""
+        """An entry's score files by selection, one for each seed and fold."""
         return {
             selection: [self._of(self.scores, point, selection) for point in entry.points]
             for selection in selections

@@ -6,7 +6,7 @@ and two tables that need the same point share one run.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +27,7 @@ from sgrs_core.experiment.schema import (
     TableFilter,
 )
 from sgrs_core.experiment.settings import PUBLISHED_TAU, Selection
-from sgrs_core.experiment.splits import SplitLists
+from sgrs_core.experiment.splits import PARTS, SplitLists, base_of
 
 # Tables about the tables: no table or figure of an experiment has these names.
 COST = "cost"
@@ -35,7 +35,9 @@ SELECTION_GAIN = "selection_gain"
 
 
 class Point(NamedTuple):
-    """One run. variant: the method's name, then the settings that differ from its file's."""
+    """One run. dataset: or a fold of one. variant: the method's name, then the settings that differ
+    from its file's.
+    """
 
     dataset: str
     labelled: int
@@ -44,7 +46,7 @@ class Point(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One line of a table: a row at one number of labelled scans, one point per seed."""
+    """One line of a table: a row at one number of labelled scans, a point per seed and fold."""
 
     row: Row
     labelled: int
@@ -57,8 +59,12 @@ class Plan:
 
     root: Path
     experiment: Experiment
-    splits: Mapping[str, SplitLists]
+    splits: Mapping[str, SplitLists]  # of data sets, and of their folds
     methods: Mapping[str, MethodFile]
+    # Where each is written: its file, and the keys that lead to it there.
+    method_places: Mapping[str, tuple[Path | str, tuple[str, ...]]]
+    # The SHA-256 of the files of those that are in files of one's own.
+    sources: Mapping[str, str]
     tables: Mapping[str, Table]
     figures: Mapping[str, Figure]
     # Data sets whose scans, lists and resolution are those of the published numbers.
@@ -75,8 +81,12 @@ class Plan:
         return {**self.tables, **self.figures}
 
     def dataset(self, name: str) -> Dataset:
-        """The data set of a name."""
-        return self.experiment.datasets[name]
+        """The data set of a name, or the one that a fold is of."""
+        return self.experiment.datasets[base_of(name)]
+
+    def folds(self, name: str) -> list[str]:
+        """The names of a data set's folds; without folds, its own."""
+        return [f"{name}/fold-{one}" for one in range(self.dataset(name).folds or 0)] or [name]
 
     @cached_property
     def rows(self) -> dict[Point, Row]:
@@ -94,7 +104,28 @@ class Plan:
 
     def entries(self, name: str) -> list[Entry]:
         """The lines of a table or figure that this experiment runs."""
-        return list(entries_of(self.sheets[name], self.wanted(name), self.experiment.seeds))
+        entries = self.entries_among(self.sheets[name], self.wanted(name))
+        return [entry for entry in entries if self._table_wants(name, entry)]
+
+    def _table_wants(self, name: str, entry: Entry) -> bool:
+        """Whether a figure's line is run in the table that its rows are of, or is not of it.
+
+        What the figure's own filter says of a key goes over the table's.
+        """
+        sheet = self.sheets[name]
+        table = self.tables.get(sheet.rows_of or "") if isinstance(sheet, Figure) else None
+        if table is None or table.dataset != sheet.dataset:
+            return True
+        wanted, own = self.experiment.tables[sheet.rows_of or ""], self.experiment.figures[name]
+        followed = wanted.model_dump(include=set(Filter.model_fields) - own.model_fields_set)
+        is_of_table = entry.row.variant in table.variants
+        return not is_of_table or Filter(**followed).wants(entry.row, entry.labelled)
+
+    def entries_among(self, sheet: Sheet, wanted: Filter) -> list[Entry]:
+        """The lines of a table or figure that a filter lets through."""
+        folds = self.folds(sheet.dataset)
+        replicates = [(fold, seed) for seed in self.experiment.seeds for fold in folds]
+        return list(entries_of(sheet, wanted, replicates))
 
     def scans(self, name: str) -> list[str]:
         """All scans of a data set."""
@@ -103,10 +134,17 @@ class Plan:
     def labelled_scans(self, name: str, part: str) -> list[str]:
         """The scans of one of a data set's PARTS whose labels some run or score uses."""
         lists = self.splits[name]
+        if part == "validation" and "best_on_validation" not in self.selections(name):
+            return []
         if part != "train":
             return list(lists.present(getattr(lists, part)))
         most = max((point.labelled for point in self.rows if point.dataset == name), default=0)
         return list(lists.labelled(most))
+
+    def used_labels(self, name: str) -> list[str]:
+        """The scans of a data set whose labels some run or score uses."""
+        parts = ((fold, part) for fold in self.folds(name) for part in PARTS)
+        return list(dict.fromkeys(scan for one in parts for scan in self.labelled_scans(*one)))
 
     def selections(self, name: str) -> list[Selection]:
         """The ways of choosing a checkpoint on a data set."""
@@ -142,7 +180,11 @@ class Plan:
     def recipe(self, dataset: str, row: Row) -> Recipe | None:
         """The authors' recipe by which a row is run on a data set; None where it is `shared`."""
         wanted = row.recipe or self.experiment.recipe
-        return self.methods[row.method].official.get(dataset) if wanted == "official" else None
+        return (
+            self.methods[row.method].official.get(base_of(dataset))
+            if wanted == "official"
+            else None
+        )
 
     def recipe_name(self, dataset: str, row: Row) -> RecipeName:
         """By which recipe a row is run."""
@@ -155,7 +197,7 @@ class Plan:
         win.
         """
         recipe, here = self.recipe(dataset, row), self.dataset(dataset).methods
-        written = self.written.get(dataset, {}).get("methods", {})
+        written = self.written.get(base_of(dataset), {}).get("methods", {})
         return {
             **self.methods[row.method].settings,
             **here.get(row.method, {}),
@@ -177,13 +219,13 @@ class Plan:
         return {
             **asdict(getattr(self.dataset(dataset), group)),
             **(getattr(recipe, group) if recipe else {}),
-            **self.written.get(dataset, {}).get(group, {}),
+            **self.written.get(base_of(dataset), {}).get(group, {}),
             **getattr(row, group),
         }
 
     def title(self, row: Row) -> str:
         """What tables and figures call a row."""
-        return row.title or self.methods[row.method].title
+        return row.title or self.methods[row.method].called
 
     @cached_property
     def titles(self) -> dict[Point, str]:
@@ -192,7 +234,13 @@ class Plan:
         Rows of several tables may share a title; the plain method keeps it, the others have their
         variant behind it.
         """
-        titles = {point: self.title(row) for point, row in self.rows.items()}
+        # A table of ablations may call the plain method by what it is a case of there.
+        titles = {
+            point: self.methods[row.method].called
+            if point.variant == row.method
+            else self.title(row)
+            for point, row in self.rows.items()
+        }
         named = Counter((*point[:2], point.seed, title) for point, title in titles.items())
         return {
             point: f"{title} ({point.variant})"
@@ -201,9 +249,15 @@ class Plan:
             for point, title in titles.items()
         }
 
+    def dataset_title(self, name: str) -> str:
+        """What people call a data set, or one of its folds, in a line with other words."""
+        title = short(self.dataset(name).title)
+        fold = name.removeprefix(base_of(name)).strip("/").replace("-", " ")
+        return f"{title}, {fold}" if fold else title
+
     def label(self, point: Point) -> str:
         """What people call a run."""
-        dataset = short(self.dataset(point.dataset).title)
+        dataset = self.dataset_title(point.dataset)
         return f"{self.titles[point]}, {dataset}, {point.labelled} labelled, seed {point.seed}"
 
     def published_selection(self, dataset: str, row: Row) -> Selection | None:
@@ -233,24 +287,46 @@ class Plan:
     def warnings(self) -> list[str]:
         """What a user should know before the first job.
 
-        Scans that no longer exist, and official recipes without the checkpoint that is theirs.
+        Scans that no longer exist, selections that choose nothing, and official recipes without the
+        checkpoint that is theirs.
         """
         absent = [
             f"{name}: {len(lists.absent)} of {sum(map(len, lists[:3]))} scans are left out, "
             f"{', '.join(lists.absent)}: {withdrawn.why}"
-            for name, lists in self.splits.items()
-            if lists.absent and (withdrawn := self.dataset(name).withdrawn)
+            for name in self.experiment.datasets
+            if (lists := self.splits[name]).absent and (withdrawn := self.dataset(name).withdrawn)
         ]
         lacking: dict[tuple[str, Selection], dict[str, None]] = {}
         for point, row in self.rows.items():
             recipe = self.recipe(point.dataset, row)
             if recipe and recipe.selection not in self.selections(point.dataset):
                 lacking.setdefault((point.dataset, recipe.selection), {})[row.method] = None
-        return absent + [
-            f"{dataset}: the official recipes of {', '.join(methods)} choose the checkpoint "
-            f"{selection}, which is not among selections: their tables show others"
-            for (dataset, selection), methods in lacking.items()
-        ]
+        return (
+            absent
+            + self._selections_of_last()
+            + [
+                f"{dataset}: the official recipes of {', '.join(methods)} choose the checkpoint "
+                f"{selection}, which is not among selections: their tables show others"
+                for (dataset, selection), methods in lacking.items()
+            ]
+        )
+
+    def _selections_of_last(self) -> list[str]:
+        """Ways of choosing a checkpoint that have none to choose of but the last."""
+        alike: dict[str, str] = {}
+        for point, row in self.rows.items():
+            chosen = [one for one in self.selections(point.dataset) if one != "last"]
+            training = self.layered("training", point.dataset, row)
+            iterations, first, every = (
+                training[key] for key in ("iterations", "selection_from", "selection_every")
+            )
+            if chosen and -(-first // every) * every >= iterations:
+                alike[base_of(point.dataset)] = (
+                    f"{' and '.join(chosen)} can only be the last checkpoint: of {iterations} "
+                    f"iterations, those from {first} on compete, every {every} (selection_from, "
+                    "selection_every)"
+                )
+        return [f"{name}: {text}" for name, text in alike.items()]
 
     def run(self, point: Point) -> dict[str, Any]:
         """The description of a point's run, for `sgrs_core.experiment.run.Run.from_description`."""
@@ -273,16 +349,23 @@ class Plan:
             "labelled": labelled,
             "unlabelled": lists.unlabelled(point.labelled),
             "absent": lists.absent,
+            "source_sha256": self.sources.get(row.method),
             "selection_scans": {name: judges[name] for name in selections},
         }
 
 
-def entries_of(sheet: Sheet, wanted: Filter, seeds: list[int]) -> Iterator[Entry]:
-    """The lines of a table or figure that a filter lets through."""
+def entries_of(
+    sheet: Sheet, wanted: Filter, replicates: Sequence[tuple[str, int]]
+) -> Iterator[Entry]:
+    """The lines of a table or figure that a filter lets through.
+
+    replicates: the data set and the seed of each of a line's runs; all folds of a seed together.
+    """
     for row in sheet.rows:
         for labelled in row.labelled:
             if wanted.wants(row, labelled):
-                points = (Point(sheet.dataset, labelled, variant_of(row), seed) for seed in seeds)
+                name = variant_of(row)
+                points = (Point(fold, labelled, name, seed) for fold, seed in replicates)
                 yield Entry(row, labelled, tuple(points))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from csv import DictReader
+from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,19 @@ from sgrs_core.experiment.configuration import (
     AnySheet,
     ConfigError,
     Files,
+    Place,
     check_known,
     checked,
     load_experiment,
     load_method,
     load_sheet,
     merged,
+    method_at,
     published_splits,
     read,
 )
-from sgrs_core.experiment.plan import COST, SELECTION_GAIN, Entry, Plan, entries_of
+from sgrs_core.experiment.own_methods import is_own, source_of
+from sgrs_core.experiment.plan import COST, SELECTION_GAIN, Entry, Plan
 from sgrs_core.experiment.presence import absent_scans, check_presence
 from sgrs_core.experiment.schema import (
     CHOICE,
@@ -33,7 +37,8 @@ from sgrs_core.experiment.schema import (
 )
 from sgrs_core.experiment.settings import InferenceSettings, TrainingSettings, check_strides
 from sgrs_core.experiment.slices import MEDIAN
-from sgrs_core.experiment.splits import SplitLists, read_splits
+from sgrs_core.experiment.splits import SplitLists, base_of, fold_lists, read_splits
+from sgrs_core.files import sha256_of
 
 MOST_CURVES = 5  # in one panel of a figure: as many as colours that all readers tell apart
 
@@ -47,7 +52,19 @@ def load_plan(values: Mapping[str, Any], own: Sequence[Path], root: Path) -> Pla
     files = Files(own, root)
     experiment = load_experiment(values, files)
     splits = {name: _splits(name, one, files) for name, one in experiment.datasets.items()}
+    datasets = {
+        name: _cropped_alike(one, splits[name]) for name, one in experiment.datasets.items()
+    }
+    experiment = experiment.model_copy(update={"datasets": datasets})
+    splits |= {
+        f"{name}/fold-{number}": lists
+        for name, dataset in datasets.items()
+        for number, lists in enumerate(_folds(name, dataset, splits[name], files))
+    }
     places: dict[str, str] = {}
+    for name, one in experiment.methods.items():
+        at = ("methods", name)
+        files.add_method(name, one, (files.writer(at), at))
 
     def load(kind: type[AnySheet], group: str, wanted: Mapping[str, Filter]) -> dict[str, AnySheet]:
         sheets = {}
@@ -71,11 +88,20 @@ def load_plan(values: Mapping[str, Any], own: Sequence[Path], root: Path) -> Pla
             place = ("datasets", name, "methods", method)
             places[".".join(place)] = str(files.writer(place))
             asking.setdefault(method, f"{files.writer(place)}: datasets.{name}.methods")
+    for name in experiment.methods:
+        asking.setdefault(name, "")
+    methods = {name: load_method(name, files, asked) for name, asked in asking.items()}
     plan = Plan(
         root=root,
         experiment=experiment,
         splits=splits,
-        methods={name: load_method(name, files, asked) for name, asked in asking.items()},
+        methods={name: method for name, (method, _) in methods.items()},
+        method_places={name: place for name, (_, place) in methods.items()},
+        sources={
+            name: _source_digest(method.method, place, files)
+            for name, (method, place) in methods.items()
+            if is_own(method.method)
+        },
         tables=tables,
         figures=figures,
         comparable=frozenset(
@@ -96,6 +122,14 @@ def load_plan(values: Mapping[str, Any], own: Sequence[Path], root: Path) -> Pla
     return plan
 
 
+def _source_digest(method: str, place: Place, files: Files) -> str:
+    """The SHA-256 of the file of a method of one's own."""
+    try:
+        return sha256_of(source_of(method, files.folders))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{method_at(place)} = {method!r}: {error}") from None
+
+
 def load_files(own: Sequence[Path], root: Path) -> Plan:
     """The plan of an experiment's own files, merged as Snakemake merges its --configfile.
 
@@ -108,7 +142,7 @@ def check_scans(plan: Plan, files: Sequence[Path]) -> None:
     """Check that every scan is where its data set says; `files`: as for `load_plan`."""
     for name, dataset in plan.experiment.datasets.items():
         try:
-            check_presence(dataset, plan.splits[name], plan.root)
+            check_presence(dataset, plan.splits[name], plan.root, plan.used_labels(name))
         except (OSError, ValueError) as error:
             raise ConfigError(f"{files[-1]}: datasets.{name}.{error}") from None
 
@@ -119,14 +153,31 @@ def _splits(name: str, dataset: Dataset, files: Files) -> SplitLists:
         return lists._replace(absent=absent_scans(dataset, lists, files.root))
     except (OSError, ValueError) as error:
         writer = files.writer(("datasets", name, "splits"))
-        raise ConfigError(f"{writer}: splits: {error}") from None
+        raise ConfigError(f"{writer}: datasets.{name}.splits: {error}") from None
+
+
+def _folds(name: str, dataset: Dataset, lists: SplitLists, files: Files) -> list[SplitLists]:
+    try:
+        return fold_lists(lists, dataset.folds, dataset.has_label) if dataset.folds else []
+    except ValueError as error:
+        writer = files.writer(("datasets", name, "folds"))
+        raise ConfigError(f"{writer}: datasets.{name}.splits.{error}") from None
+
+
+def _cropped_alike(dataset: Dataset, lists: SplitLists) -> Dataset:
+    """The data set, whose scans are all cropped to the body if one has no label to crop to."""
+    custom = dataset.custom
+    if custom is None or custom.crop or all(map(dataset.has_label, lists.scans())):
+        return dataset
+    return dataset.model_copy(update={"nifti": replace(custom, crop="body")})
 
 
 def _counting_all(sheet: AnySheet, splits: Mapping[str, SplitLists]) -> AnySheet:
     """The table or figure, in which rows that ask for all labels have their number."""
     if sheet.dataset not in splits:
         return sheet  # which is said later
-    count = len(splits[sheet.dataset].train)
+    folds = [lists for name, lists in splits.items() if name.startswith(f"{sheet.dataset}/")]
+    count = min(len(lists.train) for lists in folds or [splits[sheet.dataset]])
 
     def with_all(row: Row) -> Row:
         labelled = dict.fromkeys([*row.labelled, count])
@@ -208,8 +259,9 @@ def _check_sheet(plan: Plan, name: str, file: Path) -> None:
     if not plan.entries(name):
         shown = [f"{row.method} with {row.labelled}" for row in sheet.rows]
         raise ConfigError(
-            f"{place} = methods {wanted.methods}, labelled {wanted.labelled}: "
-            f"nothing to show; allowed are {', '.join(shown)}"
+            f"{place} = methods {wanted.methods}, labelled {wanted.labelled}: nothing to show"
+            f"{f' of what {sheet.rows_of} runs' if sheet.rows_of else ''}; allowed are "
+            f"{', '.join(shown)}"
         )
     for variant, count in lines:
         if lines.count((variant, count)) > 1:
@@ -223,8 +275,9 @@ def _check_sheet(plan: Plan, name: str, file: Path) -> None:
         for key in ("reference", "upper_bound"):
             if getattr(wanted, key) is not None:
                 check_known(f"{place}.{key}", getattr(wanted, key), sheet.variants)
-    for entry in plan.entries(name):
-        _check_labelled(plan, entry, sheet.dataset, plan.places[name])
+    for fold in plan.folds(sheet.dataset):
+        for entry in plan.entries(name):
+            _check_labelled(plan, entry, fold, plan.places[name])
 
 
 def _check_published(table: Table, place: str, root: Path) -> None:
@@ -255,7 +308,7 @@ def _check_labelled(plan: Plan, entry: Entry, dataset: str, file: str) -> None:
     if not 1 <= held_out < entry.labelled:
         raise ConfigError(
             f"{file}: with selections = best_on_validation and {entry.labelled} labelled scans, "
-            f"datasets.{dataset}.validation_scans = {held_out}: allowed are 1 to "
+            f"datasets.{base_of(dataset)}.validation_scans = {held_out}: allowed are 1 to "
             f"{entry.labelled - 1}"
         )
 
@@ -306,10 +359,10 @@ def _check_choice(plan: Plan, name: str, files: Files) -> None:
             f"{place(given[0])} = {getattr(figure, given[0])!r}: allowed for kind = "
             f"{' and '.join(SHOWING_SCANS)}, not for {figure.kind}"
         )
-    lists = plan.splits[figure.dataset]
+    lists = plan.splits[plan.folds(figure.dataset)[0]]
     check_known(place("case"), figure.case, (MEDIAN, *lists.present(lists.test)))
     shown: dict[int, set[str]] = {}
-    for entry in entries_of(figure, wanted, []):
+    for entry in plan.entries(name):
         shown.setdefault(entry.labelled, set()).add(entry.row.variant)
     everywhere = set.intersection(*shown.values())
     judges = [variant for variant in figure.variants if variant in everywhere]

@@ -1,6 +1,6 @@
 """Whether a data set's source has every scan of its lists, asked before the first job starts."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from sgrs_core.digests import read_digests
@@ -23,10 +23,13 @@ def absent_scans(dataset: Dataset, lists: SplitLists, root: Path) -> tuple[str, 
     return tuple(missing_scans(dataset, withdrawn, root))
 
 
-def check_presence(dataset: Dataset, lists: SplitLists, root: Path) -> None:
+def check_presence(
+    dataset: Dataset, lists: SplitLists, root: Path, labelled: Collection[str] = ()
+) -> None:
     """Raise ValueError, as `key = value: what is wrong`, unless the source has every scan.
 
-    Nothing is asked of phantoms and of files that are fetched from their owner.
+    labelled: scans whose label is used, which a data set of one's own must have. Nothing is asked
+    of phantoms and of files that are fetched from their owner.
     """
     if dataset.source == "phantom" or dataset.downloads_originals:
         return
@@ -37,12 +40,24 @@ def check_presence(dataset: Dataset, lists: SplitLists, root: Path) -> None:
         raise ValueError(f"{place}: no such folder. {dataset.access}".strip())
     missing = missing_scans(dataset, lists.scans(), root)
     if missing:
-        names = ", ".join(missing[:NAMED]) + (", ..." if len(missing) > NAMED else "")
         expected = " and ".join(dataset.files_of(missing[0]))
         raise ValueError(
             f"{place}: {len(missing)} of {len(lists.scans())} scans of the lists are not there: "
-            f"{names}; looked for {expected}"
+            f"{_some(missing)}; looked for {expected}"
         )
+    nobody_labelled = [scan for scan in labelled if not dataset.has_label(scan)]
+    if nobody_labelled and dataset.custom:
+        file = dataset.custom.files(Path(dataset.folder or ""), nobody_labelled[0])[1]
+        raise ValueError(
+            f"{place}: {len(nobody_labelled)} scans that need a label have none: "
+            f"{_some(nobody_labelled)}; looked for {file}. Needed are those of the test scans, "
+            f"of scans that choose a checkpoint, and of the first ones of splits.train, as many as "
+            "the rows of tables and figures take (all_labelled: every one)"
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
 
 
 def missing_scans(dataset: Dataset, names: Sequence[str], root: Path) -> list[str]:

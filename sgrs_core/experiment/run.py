@@ -13,10 +13,11 @@ from sgrs_core.experiment.settings import InferenceSettings, Selection, Training
 class Run:
     """One training run, complete; runs of the same `identity` have the same weights.
 
-    method: id in METHODS; settings: its own. labelled, unlabelled: names of the training scans.
-    selection_scans: for each way of choosing a checkpoint, the scans it looks at (none for `last`).
-    absent: names of the published lists that no longer exist, so that nothing could be learnt or
-    tested on them. recipe: `shared` or `official`, where its settings come from.
+    method: id in METHODS, or `package.module:Class`; settings: its own. labelled, unlabelled: names
+    of the training scans. selection_scans: for each way of choosing a checkpoint, the scans it
+    looks at (none for `last`). absent: names of the published lists that no longer exist, so that
+    nothing could be learnt or tested on them. recipe: `shared` or `official`, where its settings
+    come from. source_sha256: of the file of a method of one's own.
     """
 
     method: str
@@ -29,10 +30,14 @@ class Run:
     selection_scans: dict[Selection, tuple[str, ...]]
     absent: tuple[str, ...] = ()
     recipe: str = "shared"
+    source_sha256: str | None = None
 
     def description(self) -> dict[str, Any]:
         """The run as nested dictionaries, lists, texts and numbers, for JSON and model files."""
-        return TypeAdapter(Run).dump_python(self, mode="json")
+        description = TypeAdapter(Run).dump_python(self, mode="json")
+        if self.source_sha256 is None:  # runs of before there were such methods stay what they are
+            del description["source_sha256"]
+        return description
 
     def identity(self) -> dict[str, Any]:
         """The part of the description that decides the weights: two runs of one identity are one.

@@ -21,17 +21,21 @@ from sgrs_core.experiment.originals import (
     LabelPlacement,
     pancreas_files,
 )
+from sgrs_core.experiment.own_methods import title_of
 from sgrs_core.experiment.settings import (
     SCAN,
     Count,
+    Few,
+    FileOfScan,
     InferenceSettings,
     Margins,
     Natural,
     NiftiSettings,
     PlainPath,
     Positive,
-    ScanPath,
+    Seed,
     Selection,
+    Title,
     TrainingSettings,
     check_strides,
     refused,
@@ -107,17 +111,17 @@ class Labels(Strict):
 class Phantom(Strict):
     """Synthetic scans in the data set's original format."""
 
-    train_scans: Count
+    train_scans: Few
     """how many"""
-    test_scans: Count
+    test_scans: Few
     """how many"""
-    validation_scans: Natural = 0
+    validation_scans: Annotated[int, Field(ge=0, le=1024)] = 0
     """how many"""
-    shape: tuple[Count, Count, Count]
+    shape: tuple[Few, Few, Few]
     """voxels along x, y, z"""
     spacing: Spacing | None = None
     """mm per voxel, where the format's is not fixed"""
-    seed: Natural
+    seed: Seed
     """everything follows from it and the scan's name"""
 
 
@@ -126,8 +130,8 @@ class Splits(Strict):
 
     train: str | list[str]
     """in the published order; the labelled scans are the first ones"""
-    test: str | list[str]
-    """scored"""
+    test: str | list[str] | None = None
+    """scored; null where `folds` says so"""
     validation: str | list[str] | None = None
     """for `best_on_validation`"""
     counts: dict[Literal["train", "test", "validation"], int] | None = None
@@ -146,7 +150,7 @@ class Withdrawn(Strict):
 class Dataset(Strict):
     """One data set: where its scans come from, how they are prepared and trained on."""
 
-    title: str
+    title: Title
     """as tables and figures call it"""
     note: str = ""
     """printed with its tables"""
@@ -158,6 +162,12 @@ class Dataset(Strict):
     those"""
     folder: PlainPath | None = None
     """where the files of `raw` or `local` lie"""
+    nnunet: PlainPath | None = None
+    """a folder in nnU-Net's layout; title, format, source, folder, `nifti` (images, labels,
+    foreground) and `splits` follow from its dataset.json and its files, and what is written here
+    goes over them"""
+    channel: str | None = None
+    """which one of several channels of `nnunet`, by its name"""
     access: str = ""
     """what to tell a user who has to get the original files by hand"""
     mirror: Mirror | None = None
@@ -172,8 +182,8 @@ class Dataset(Strict):
     """what `source: phantom` needs to know"""
     nifti: NiftiSettings | None = None
     """what `format: nifti` needs to know"""
-    prepared_file: ScanPath = "{scan}.h5"
-    """where `local` and `mirror` have a scan"""
+    prepared_file: FileOfScan = "{scan}.h5"
+    """where `local` and `mirror` have a scan; {scan} is its name"""
     prepared_axes: Literal["xyz", "zyx"] = "xyz"
     """the order in which they store its axes"""
     label_files: LabelFiles = "nifti"
@@ -187,6 +197,9 @@ class Dataset(Strict):
     the scan"""
     splits: Splits
     """which scans are for what"""
+    folds: Annotated[int, Field(ge=2, le=100)] | None = None
+    """a cross-validation of so many: each scan of `splits.train` that has a label is tested on
+    once, by runs that did not learn from it; in place of `splits.test`"""
     withdrawn: Withdrawn | None = None
     """scans that no longer exist"""
     spacing: Spacing = (1.0, 1.0, 1.0)
@@ -204,13 +217,13 @@ class Dataset(Strict):
     validation_scans: Natural = 0
     """how many of the labelled training scans are held out to choose checkpoints (needed by
     `best_on_validation` where the data set has no validation list)"""
-    training: TrainingSettings
+    training: TrainingSettings = TrainingSettings()
     """how its runs train"""
-    inference: InferenceSettings
+    inference: InferenceSettings = InferenceSettings()
     """how they predict"""
     methods: dict[Name, Settings] = {}
-    """settings of methods here, by the name of a file in config/methods; over that file's, under a
-    row's"""
+    """settings of methods here, by the name of a file in config/methods or of one of the
+    experiment's `methods`; over what stands there, under a row's"""
 
     @model_validator(mode="after")
     def source_is_described(self) -> Self:
@@ -227,11 +240,29 @@ class Dataset(Strict):
                 raise ValueError("source = phantom: allowed for format = nifti are raw and local")
             if self.nifti is None:
                 raise ValueError("nifti = None: format = nifti needs this key ({} for defaults)")
+        if self.source == "phantom" and self.label_files != "nifti":
+            raise ValueError(
+                f"label_files = {self.label_files}: allowed for source = phantom is nifti, which "
+                "is what its labels are"
+            )
         if self.source == "phantom" and self.phantom is not None:
             spacing, free = self.phantom.spacing, self.format == "pancreas"
             if free is (spacing is None):
                 wish = "needs this key" if free else "has a spacing of its own; leave this key out"
                 raise ValueError(f"phantom.spacing = {spacing}: format = {self.format} {wish}")
+        return self
+
+    @model_validator(mode="after")
+    def something_is_tested(self) -> Self:
+        """A list of test scans, or folds."""
+        if self.folds is not None and (self.splits.test is not None or self.source == "phantom"):
+            raise ValueError(
+                f"folds = {self.folds}: allowed where splits.test is null, and not for phantoms"
+            )
+        if self.folds is None and self.splits.test is None:
+            raise ValueError(
+                "splits.test = None: needs the names of the test scans; or set folds to 5, say"
+            )
         return self
 
     @model_validator(mode="after")
@@ -272,7 +303,8 @@ class Dataset(Strict):
         if self.source != "raw":
             return [str(folder / self.prepared_file_of(scan))]
         if self.custom:
-            files = self.custom.files(folder, scan)
+            image, label = self.custom.files(folder, scan)
+            files = [image, label] if label.exists() else [image]
         elif self.format == "pancreas":
             files = pancreas_files(folder, scan, self.label_files)
         else:
@@ -283,6 +315,12 @@ class Dataset(Strict):
     def custom(self) -> NiftiSettings | None:
         """How a data set of one's own is prepared; None for the owners' formats."""
         return self.nifti if self.format == "nifti" else None
+
+    def has_label(self, scan: str) -> bool:
+        """Whether a scan has a label; True also where only a job will know."""
+        if self.source != "raw" or self.custom is None:
+            return True
+        return self.custom.files(Path(self.folder or ""), scan)[1].exists()
 
     def options(self) -> dict[str, Any]:
         """What the preparation of an original scan must know besides its files."""
@@ -335,47 +373,6 @@ class FigureFilter(Filter):
     """as in a figure written out"""
 
 
-class Experiment(Strict):
-    """One results folder: data sets, seeds, and the tables and figures wanted."""
-
-    experiment: Name
-    """its name; results go to results/<name>"""
-    note: str = ""
-    """printed with every table and figure (say what is not the paper's setting)"""
-    data_folder: PlainPath = "data"
-    """for downloads and raw scans, shared between experiments"""
-    training_threads: Count = 1
-    """CPU threads of one training run; the last bits of its weights depend on it"""
-    runs_per_gpu: Count = Field(
-        default=1, validation_alias=AliasChoices("runs_per_gpu", "runs_per_card")
-    )
-    """how many jobs may share a graphics card"""
-    tensorboard: bool = False
-    """each run writes its log's rows as TensorBoard's event files, too; trains nothing anew"""
-    report_3d: bool = True
-    """the report shows one case's surfaces to turn, by niivue, which makes its file 3 to 6 MB
-    larger"""
-    recipe: RecipeName = "shared"
-    """`shared` trains all methods in one loop, with the data set's `training`; `official` as its
-    authors ran it, each method on each data set for which they say how, and as `shared` elsewhere;
-    what an experiment's file writes goes over both"""
-    seeds: Annotated[list[Natural], Once] = Field(min_length=1)
-    """of the runs, one run each"""
-    selections: Annotated[list[Selection], Once] = Field(min_length=1)
-    """ways of choosing a checkpoint, each evaluated: the `last`, or the best by its Dice on the
-    test scans or on validation scans"""
-    datasets: dict[Name, Dataset]
-    """by name; what is given here goes over config/datasets/<name>.yaml, and null leaves the set
-    out"""
-    tables: dict[Name, TableFilter] = {}
-    """by name; {} is all of config/tables/<name>.yaml, a filter is a part of it, one with `rows` is
-    a new one, and null leaves it out"""
-    figures: dict[Name, FigureFilter] = {}
-    """likewise, of config/figures/<name>.yaml"""
-    headline: list[str] = []
-    """the tables and figures that the target `headline` makes"""
-
-
 class Recipe(Strict):
     """How a method's authors ran it on a data set, where that differs from the data set's keys."""
 
@@ -401,14 +398,68 @@ class MethodFile(Strict):
     """A named way of running a method."""
 
     method: str
-    """its id in sgrs_core/methods/__init__.py"""
-    title: str
-    """in tables and figures"""
+    """its id in sgrs_core/methods/__init__.py, or `package.module:Class`, one in a file of one's
+    own"""
+    title: Title | None = None
+    """in tables and figures; null: the class's name in words"""
     settings: Settings = {}
     """those that differ from the method's own defaults"""
     official: dict[Name, Recipe] = {}
     """its authors' recipes, by the name of the data set; on a data set without one, `recipe:
     official` falls back to `shared`"""
+
+    @property
+    def called(self) -> str:
+        """What people call it."""
+        return self.title or title_of(self.method)
+
+
+class Experiment(Strict):
+    """One results folder: data sets, seeds, and the tables and figures wanted."""
+
+    experiment: Name
+    """its name; results go to results/<name>"""
+    title: str = ""
+    """as its report calls it; left out: its name"""
+    note: str = ""
+    """printed with every table and figure (say what is not the paper's setting)"""
+    data_folder: PlainPath = "data"
+    """for downloads and raw scans, shared between experiments"""
+    training_threads: Few = 1
+    """CPU threads of one training run; the last bits of its weights depend on it"""
+    runs_per_gpu: Count = Field(
+        default=1, validation_alias=AliasChoices("runs_per_gpu", "runs_per_card")
+    )
+    """how many jobs may share a graphics card"""
+    tensorboard: bool = False
+    """each run writes its log's rows as TensorBoard's event files, too; trains nothing anew"""
+    report_3d: bool = True
+    """the report shows one case's surfaces to turn, by niivue, which makes its file 3 to 6 MB
+    larger"""
+    recipe: RecipeName = "shared"
+    """`shared` trains all methods in one loop, with the data set's `training`; `official` as its
+    authors ran it, each method on each data set for which they say how, and as `shared` elsewhere;
+    what an experiment's file writes goes over both"""
+    seeds: Annotated[list[Seed], Once] = Field(min_length=1)
+    """of the runs, one run each"""
+    selections: Annotated[list[Selection], Once] = Field(min_length=1)
+    """ways of choosing a checkpoint, each evaluated: the `last`, or the best by its Dice on the
+    test scans or on validation scans"""
+    datasets: dict[Name, Dataset]
+    """by name; what is given here goes over config/datasets/<name>.yaml, and null leaves the set
+    out"""
+    methods: dict[Name, MethodFile] = {}
+    """further ones by name, as config/methods/<name>.yaml would hold them"""
+    tables: dict[Name, TableFilter] = {}
+    """by name; {} is all of config/tables/<name>.yaml, a filter is a part of it, one with `rows` is
+    a new one, and null leaves it out"""
+    figures: dict[Name, FigureFilter] = {}
+    """likewise, of config/figures/<name>.yaml"""
+    only: Annotated[list[str], Once] | None = None
+    """the tables and figures to make of all that the files name, with the data sets that they show;
+    null is all of them"""
+    headline: Annotated[list[str], Once] = []
+    """the tables and figures that the target `headline` makes"""
 
 
 class Row(Strict):
@@ -416,12 +467,14 @@ class Row(Strict):
 
     variant: str
     """its name; left out: its method"""
-    title: str | None = None
+    title: Title | None = None
     """as tables and figures call it; null: as the method's file does"""
     published: str | None = None
     """the name in config/published.csv of the row that it stands beside; null: its variant"""
     method: Name
-    """a file of config/methods, and a part of its runs' folder"""
+    """a file of config/methods, or one of the experiment's `methods`, and a part of its runs'
+    folder; or `package.module:Class`, a method in a file of one's own, whose class's name is that
+    part"""
     recipe: RecipeName | None = None
     """in place of the experiment's; part of the folder's name, too, as are the next three"""
     settings: Settings = {}
@@ -439,7 +492,7 @@ class Row(Strict):
 class Sheet(Strict):
     """What tables and figures have in common."""
 
-    title: str
+    title: Title
     """its heading"""
     note: str = ""
     """printed with it"""
@@ -448,8 +501,11 @@ class Sheet(Strict):
     labelled: Annotated[list[int], Once] | None = None
     """with how many labelled scans rows are run that do not say it"""
     rows_of: str | None = None
-    """a file of config/tables whose rows come first, in a figure without the runs on all labelled
-    scans; their numbers of labelled scans are `labelled`"""
+    """a table, of the experiment's files or of config/tables, whose rows come first, in a figure
+    without the runs on all labelled scans; their numbers of labelled scans are `labelled`. Of the
+    same data set, a figure shows those of them that the experiment runs in the table"""
+    only: Annotated[list[str], Once] | None = None
+    """of those rows the ones with these variants; null is all of them"""
     rows: list[Row] = Field(min_length=1)
     """its lines; a method's name stands for a row of that method; of each, a figure shows the first
     selection and seed"""

@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Callable
+from glob import escape
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -19,13 +20,17 @@ CONFIG = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 Count = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every generator of random numbers takes
+Few = Annotated[int, Field(ge=1, le=1024)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Factor = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Decay = Annotated[float, Field(gt=0, le=1)]  # what a learning rate is multiplied by
 # In float32, sharpening and its gradient are finite from 0.01.
 Temperature = Annotated[float, Field(ge=0.01, le=1)]
-Side = Annotated[int, Field(ge=16, multiple_of=16)]  # the V-Net halves each side four times
+Side = Annotated[
+    int, Field(ge=16, le=1024, multiple_of=16)
+]  # the V-Net halves each side four times
 Stride = tuple[Count, Count, Count]
 
 PUBLISHED_TAU = 0.296  # SGRS-Net's entropy threshold, in base 10
@@ -64,6 +69,7 @@ def is_path_of_scan(text: str) -> bool:
     return is_path(text.replace(SCAN, "scan"))
 
 
+Title = Annotated[str, only("one line of text", lambda text: bool(text.strip()) and is_plain(text))]
 PlainPath = Annotated[str, only("paths without { } and control characters", is_path)]
 ScanPath = Annotated[
     str, only(f"paths without {{ }} (but for {SCAN}) and control characters", is_path_of_scan)
@@ -84,7 +90,7 @@ Window = Annotated[
 class TrainingSettings:
     """One training run, whatever its method. Defaults: as published for LA."""
 
-    iterations: Count = 15_000
+    iterations: Annotated[int, Field(ge=1, le=10**9)] = 15_000
     """optimiser steps"""
     patch: tuple[Side, Side, Side] = (112, 112, 80)
     """voxels along x, y, z; the V-Net halves each side four times"""
@@ -92,7 +98,7 @@ class TrainingSettings:
     """per step"""
     unlabelled_patches: Natural = 2
     """per step"""
-    base_filters: Count = 16
+    base_filters: Few = 16
     """of the V-Net"""
     dropout: Share = 0.5
     """of the V-Net"""
@@ -174,29 +180,43 @@ def check_stride(name: str, stride: Triple, patch: Triple) -> None:
 
 @dataclass(frozen=True, config=CONFIG)
 class NiftiSettings:
-    """A data set of one's own, in NIfTI files, and how its scans are prepared.
+    """A data set of one's own, in image files of any format that is read, and how it is prepared.
 
     The z-score of what is left comes last.
     """
 
     images: FileOfScan = "images/{scan}.nii.gz"
-    """where a scan's image lies below the data set's folder; {scan} is its name"""
+    """where a scan's image lies below the data set's folder; {scan} is its name, and `*` stands for
+    any letters"""
     labels: FileOfScan = "labels/{scan}.nii.gz"
-    """where its label lies"""
+    """where its label lies; scans that are only trained on without a label need none"""
     foreground: LabelValues = (1,)
-    """the label values to segment"""
+    """the label values to segment, together as one structure: a run segments one"""
     voxel: Positive | None = None
     """resample to cubes of so many mm; null keeps the scan's grid"""
     window: Window | None = None
     """intensities are clipped to (lowest, highest) and scaled to [0, 1]; null leaves them"""
     margin: Natural | None = 25
-    """crop in x and y to the label's box and so many voxels around it; null keeps the whole scan"""
+    """crop in x and y to the box that `crop` says and so many voxels around it; null keeps the
+    whole scan"""
+    crop: Literal["label", "body"] | None = None
+    """around what: the label, or the patient's body, which is the largest part brighter than Otsu's
+    threshold, and which a scan without a label has, too; null: the label where every scan of the
+    data set has a label file, else the body"""
     minimum_side: Count = 96
     """of that crop, in voxels"""
 
     def files(self, root: Path, scan: str) -> list[Path]:
-        """A scan's image and label."""
-        return [root / pattern.replace(SCAN, scan) for pattern in (self.images, self.labels)]
+        """A scan's image and label; where `*` finds nothing, as the pattern says."""
+        return [_found(root, pattern, scan) for pattern in (self.images, self.labels)]
+
+
+def _found(root: Path, pattern: str, scan: str) -> Path:
+    """The first file of a pattern for a scan; the pattern itself where there is none."""
+    plain = root / pattern.replace(SCAN, scan)
+    if "*" not in pattern:
+        return plain
+    return min(root.glob(pattern.replace(SCAN, escape(scan))), default=plain)
 
 
 @dataclass(frozen=True, config=CONFIG)

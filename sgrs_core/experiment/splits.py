@@ -1,7 +1,12 @@
-"""Which scans are for training, testing and choosing checkpoints."""
+"""Which scans are for training, testing and choosing checkpoints.
+
+A cross-validation is several data sets, `spleen/fold-0` and so on: the same scans in other lists.
+"""
 
 import re
 from collections import Counter
+from collections.abc import Callable
+from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -59,7 +64,7 @@ def read_splits(dataset: Dataset, root: Path) -> SplitLists:
     files = dataset.splits
     lists = SplitLists(
         train=_read_list(files.train, root, "train"),
-        test=_read_list(files.test, root, "test"),
+        test=_read_list(files.test, root, "test") if files.test else (),
         validation=_read_list(files.validation, root, "validation") if files.validation else (),
     )
     twice = sorted(name for name, count in Counter(chain(*lists[:3])).items() if count > 1)
@@ -73,9 +78,35 @@ def read_splits(dataset: Dataset, root: Path) -> SplitLists:
             where = _place(getattr(files, part), root, part)
             raise ValueError(
                 f"{where}: {found} scans, but splits.counts.{part} says {expected}; is the list "
-                "complete?"
+                "complete? (counts: null, where it is another list)"
             )
     return lists
+
+
+def fold_lists(lists: SplitLists, folds: int, has_label: Callable[[str], bool]) -> list[SplitLists]:
+    """The lists of each fold: its test scans, and all others for training.
+
+    Scans with a label come in the order of their names' SHA-256, and every `folds`-th one is of one
+    fold: nothing but names decides. A fold's training scans begin with the next fold's, so that
+    folds differ in their labelled scans, too; those without a label end all of them. Raises
+    ValueError where there are too few.
+    """
+    named = sorted(filter(has_label, lists.train), key=lambda scan: sha256(scan.encode()).digest())
+    if len(named) < folds:
+        raise ValueError(f"train: {len(named)} scans with a label, but folds = {folds} needs more")
+    parts = [tuple(named[one::folds]) for one in range(folds)]
+    unlabelled = tuple(scan for scan in lists.train if not has_label(scan))
+    return [
+        lists._replace(
+            train=(*chain(*parts[one + 1 :], *parts[:one]), *unlabelled), test=parts[one]
+        )
+        for one in range(folds)
+    ]
+
+
+def base_of(name: str) -> str:
+    """The data set that a fold is of; one that is no fold, itself."""
+    return name.partition("/")[0]
 
 
 def is_scan_name(name: str) -> bool:

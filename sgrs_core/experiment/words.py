@@ -47,7 +47,7 @@ def words(node: Node) -> str:
         case "object":
             return f"by name: {words(_by_name(node))}"
         case "string" if "pattern" in node:
-            return PATTERNS[node["pattern"]]
+            return PATTERNS.get(node["pattern"], f"text like {node['pattern']}")
         case str() as name:
             return NAMES[name] + _bounds(node)
     return "any"

@@ -1,12 +1,17 @@
 """The methods: one file each, listed here once; and what follows from a run alone."""
 
+import inspect
 from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import torch
 
+from sgrs_core.experiment.own_methods import is_own, with_its_kind
 from sgrs_core.experiment.run import Run
-from sgrs_core.methods.base import Method
+from sgrs_core.files import sha256_of
+from sgrs_core.methods.base import Method, MethodSettings
 from sgrs_core.methods.bcp import BidirectionalCopyPaste
 from sgrs_core.methods.caml import CorrelationAwareMutualLearning
 from sgrs_core.methods.cobionet import CoBioNet
@@ -32,10 +37,47 @@ METHODS: Mapping[str, type[Method]] = {
 }
 
 
+def method_class(method: str) -> type[Method]:
+    """The class of an id, or of `package.module:Class`, whose module is run by this.
+
+    Raises ValueError, saying what is wrong with it.
+    """
+    if not is_own(method):
+        if method not in METHODS:
+            raise ValueError(f"allowed are {', '.join(METHODS)}, and <package>.<module>:<Class>")
+        return METHODS[method]
+    module, _, name = method.partition(":")
+    try:
+        loaded = import_module(module)
+    except (Exception, SystemExit) as error:  # whatever someone's file raises
+        raise ValueError(
+            with_its_kind("cannot be imported", error)
+            + f": the folder of {module.replace('.', '/')}.py must be in PYTHONPATH"
+            * isinstance(error, ModuleNotFoundError)
+        ) from None
+    kind = getattr(loaded, name, None)
+    if not (isinstance(kind, type) and issubclass(kind, Method)):
+        file = getattr(loaded, "__file__", module)
+        raise ValueError(f"{file} has no class {name} made from sgrs_core's Method")
+    if kind.__module__ != module:  # else a change of its file would not be noticed
+        raise ValueError(f"the class stands elsewhere: write {kind.__module__}:{name}")
+    if kind.step is Method.step:
+        raise ValueError(f"the class {name} has no function step")
+    if not issubclass(kind.Settings, MethodSettings):
+        raise ValueError(f"{name}.Settings is not made from sgrs_core's MethodSettings")
+    return kind
+
+
+def is_changed(run: Run) -> bool:
+    """Whether the file of the run's method is another one than when the run was planned."""
+    known = run.source_sha256
+    return known is not None and known != sha256_of(Path(inspect.getfile(method_class(run.method))))
+
+
 def new_method(run: Run) -> Method:
     """The run's method at its first weights, which depend on the seed alone."""
+    kind = method_class(run.method)
     seed_everything(run.seed, 0)
-    kind = METHODS[run.method]
     return kind(run.training, kind.Settings(**run.settings), len(run.labelled))
 
 

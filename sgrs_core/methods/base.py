@@ -1,8 +1,8 @@
 """What every method is: an object that owns its networks and everything it remembers.
 
-To add a method: a file here with a subclass of `Method`, one line in
-`sgrs_core/methods/__init__.py`, and one file in config/methods. The loop, the checkpoints,
-inference, metrics and tables need no change: none of them knows which method it serves.
+To add a method: a file of one's own with a subclass of `Method`, which rows of a table name as
+`package.module:Class`; docs/adding-a-method.md. The loop, the checkpoints, inference, metrics and
+tables need no change: none of them knows which method it serves.
 """
 
 import math
@@ -158,7 +158,10 @@ class Method(nn.Module):
         return kind(base_filters=filters, dropout=dropout, **further)
 
     def new_vnet(self) -> VNet:
-        """A V-Net of this run's size: 1 input channel, 2 classes."""
+        """A V-Net of this run's size: images (B, 1, X, Y, Z) -> logits (B, 2, X, Y, Z).
+
+        V-Net, BCP and SGRS-Net take any network of these shapes that a subclass gives here.
+        """
         return self.new_network(VNet)
 
     def new_sgd(self, parameters: Iterable[nn.Parameter]) -> SGD:

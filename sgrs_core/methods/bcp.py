@@ -22,7 +22,8 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.data.components import Neighbours, largest_components
+from sgrs_core.data.components import largest_components
+from sgrs_core.data.masks import Neighbours
 from sgrs_core.experiment.settings import Count, Factor, Selection, Share
 from sgrs_core.losses.bcp import mixed_loss, region_loss
 from sgrs_core.losses.common import foreground

@@ -1,21 +1,27 @@
 """Whether an experiment's plan asks the methods for what they can do."""
 
-from sgrs_core.experiment.configuration import ConfigError, check_known, checked
+from sgrs_core.experiment.configuration import ConfigError, checked, method_at
 from sgrs_core.experiment.plan import Entry, Plan
 from sgrs_core.experiment.schema import Figure, Table
-from sgrs_core.methods import METHODS
+from sgrs_core.methods import method_class
 
 
 def check_methods(plan: Plan) -> None:
-    """Check each method id, and each row's settings with its method; raises ConfigError."""
+    """Check each method, and each row's settings with its method; raises ConfigError.
+
+    The files of methods of one's own are run by this.
+    """
     for name, method in plan.methods.items():
-        file = plan.root / "methods" / f"{name}.yaml"
-        check_known(f"{file}: method", method.method, METHODS)
-        checked(METHODS[method.method].Settings, method.settings, file, ("settings",))
+        file, at = plan.method_places[name]
+        try:
+            kind = method_class(method.method)
+        except ValueError as error:
+            raise ConfigError(f"{method_at((file, at))} = {method.method!r}: {error}") from None
+        checked(kind.Settings, method.settings, file, (*at, "settings"))
     for dataset, settings in plan.experiment.datasets.items():
         for name, given in settings.methods.items():
             place = ("datasets", dataset, "methods", name)
-            kind = METHODS[plan.methods[name].method]
+            kind = method_class(plan.methods[name].method)
             checked(kind.Settings, given, plan.places[".".join(place)], place)
     for name, sheet in plan.sheets.items():
         for entry in plan.entries(name):
@@ -25,7 +31,7 @@ def check_methods(plan: Plan) -> None:
 def _check_row(entry: Entry, sheet: Table | Figure, plan: Plan, file: str) -> None:
     """The method takes the row's settings, and has the unlabelled scans that it needs."""
     row, method = entry.row, plan.methods[entry.row.method]
-    kind = METHODS[method.method]
+    kind = method_class(method.method)
     settings = plan.settings(sheet.dataset, row, entry.labelled)
     checked(kind.Settings, settings, file, ("rows", row.variant, "settings"))
     chosen = plan.selections(sheet.dataset)
@@ -35,7 +41,7 @@ def _check_row(entry: Entry, sheet: Table | Figure, plan: Plan, file: str) -> No
             f"{plan.recipe_name(sheet.dataset, row)}): {row.method} trains on from weights that "
             f"{selection} chooses; list it in selections, or set recipe: shared"
         )
-    scans = len(plan.splits[sheet.dataset].train)
+    scans = min(len(plan.splits[fold].train) for fold in plan.folds(sheet.dataset))
     if kind.uses_unlabelled and entry.labelled == scans:
         raise ConfigError(
             f"{file}: labelled = {scans} (row {row.variant}): allowed are less than all {scans} "

@@ -6,7 +6,7 @@ What is computed stands in the methods; nothing here changes it but for rounding
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import torch
@@ -18,16 +18,16 @@ from sgrs_core.methods.cpu_tuning import guard_bfloat16_convolutions
 logger = logging.getLogger(__name__)
 
 
-def choose_device(name: str) -> torch.device:
+def choose_device(name: str, warn: Callable[[str], object] = logger.warning) -> torch.device:
     """The device asked for; `auto` is CUDA where there is one, else the CPU.
 
-    With a warning if this machine has an NVIDIA card.
+    warn: is told of an NVIDIA card in this machine that torch does not see.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
         if name == "cpu":
-            level = logging.WARNING if shutil.which("nvidia-smi") else logging.INFO
-            logger.log(level, "torch sees no CUDA device, and device: auto takes the CPU then")
+            tell = warn if shutil.which("nvidia-smi") else logger.info
+            tell("torch sees no CUDA device: on the CPU")
     if name == "cuda" and not torch.cuda.is_available():
         raise RuntimeError("device cuda: torch sees no CUDA device; ask for cpu or auto")
     logger.info("computing on %s with %d threads", name, torch.get_num_threads())

@@ -30,6 +30,19 @@ def write_planned(
     write_text(results / NAME, json.dumps(described, indent=1) + "\n")
 
 
+def write_folds(results: Path, plan: Plan) -> None:
+    """Write which fold each scan is tested in, for each data set that has folds.
+
+    results/<data set>/folds.csv; a scan that nobody labelled is tested in none.
+    """
+    for name, dataset in plan.experiment.datasets.items():
+        if dataset.folds:
+            folds = enumerate(plan.folds(name))
+            tested = {scan: number for number, fold in folds for scan in plan.splits[fold].test}
+            lines = [f"{scan},{tested.get(scan, '')}\n" for scan in plan.scans(name)]
+            write_text(results / name / "folds.csv", "".join(["scan,fold\n", *lines]))
+
+
 def planned_runs(plan: Plan, layout: Layout) -> list[dict[str, Any]]:
     """Each run of an experiment: what it is, how people call it, and where it lies.
 

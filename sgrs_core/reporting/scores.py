@@ -27,21 +27,27 @@ class Scores(NamedTuple):
 
     values: (metric, seed, scan) in a table's units; NaN where nothing can be counted. empty: the
     number of empty predictions over all seeds. judged: the metrics that hold no empty prediction's
-    distance of 0.
+    distance of 0. folds: in which fold each scan was tested.
     """
 
     scans: tuple[str, ...]
     values: NDArray[np.float64]
     empty: int
     judged: Sequence[str]
+    folds: NDArray[np.int64]
 
     def of(self, metric: str) -> NDArray[np.float64]:
         """One metric: (seed, scan)."""
         return self.values[METRICS.index(metric)]
 
+    def means_of_runs(self, metric: str) -> NDArray[np.float64]:
+        """One metric's mean over the scans of each seed and fold."""
+        runs = [self.of(metric)[:, self.folds == fold] for fold in np.unique(self.folds)]
+        return np.concatenate([run.mean(axis=1) for run in runs])
+
 
 def gather(files: Sequence[DataFrame], scoring: str) -> Scores:
-    """The score files of one row, one per seed, as a scoring counts them.
+    """The scores of one row, one frame per seed as `read_seeds` gives them, counted by a scoring.
 
     Raises ValueError where they are not of the same scans.
     """
@@ -51,7 +57,24 @@ def gather(files: Sequence[DataFrame], scoring: str) -> Scores:
         check_same_scans(scans, tuple(map(str, one["scan"])))
     values = np.array([counted(one, scoring).to_numpy().T for one in ordered]).swapaxes(0, 1)
     empty = sum(int(one["empty"].sum()) for one in files)
-    return Scores(scans, values, empty, PERCENT if scoring == "published" and empty else METRICS)
+    judged = PERCENT if scoring == "published" and empty else METRICS
+    folds = ordered[0].get("fold", pandas.Series(0, ordered[0].index))
+    return Scores(scans, values, empty, judged, np.asarray(folds, dtype=np.int64))
+
+
+def read_seeds(files: Sequence[str | Path], folds: int = 1) -> list[DataFrame]:
+    """The scores of each seed; where there are folds, of all of a seed's, with a column `fold`.
+
+    files: seed by seed, each with all its folds. Raises as `read_scores`.
+    """
+    read = [read_scores(file) for file in files]
+    if folds == 1:
+        return read
+    seeds = [read[first : first + folds] for first in range(0, len(read), folds)]
+    return [
+        pandas.concat([one.assign(fold=fold) for fold, one in enumerate(seed)], ignore_index=True)
+        for seed in seeds
+    ]
 
 
 def read_scores(file: str | Path) -> DataFrame:

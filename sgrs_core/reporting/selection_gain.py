@@ -9,7 +9,7 @@ from typing import Any
 
 from pandas import DataFrame
 
-from sgrs_core.reporting.scores import METRICS, NAMES, check_same_scans, gather, read_scores
+from sgrs_core.reporting.scores import METRICS, NAMES, check_same_scans, gather, read_seeds
 from sgrs_core.reporting.statistics import CONFIDENCE, mean_interval
 from sgrs_core.reporting.typeset import interval, number
 
@@ -25,10 +25,10 @@ LEGEND = (
 def build_selection_gain(rows: Sequence[Mapping[str, Any]]) -> DataFrame:
     """One row per row spec; columns dataset, labelled, method, seeds, and for each metric five.
 
-    rows: each with `dataset`, `labelled`, `method`, and the score files, one per seed, under
-    `last` and `best_on_test`. Of each metric: last, best_on_test, gain (means over scans and
-    seeds) and low, high, Student's 95% interval of the scans' gains. Raises ValueError where score
-    files of a row are not of the same scans.
+    rows: each with `dataset`, `labelled`, `method`, `folds` (1), and the score files, one per seed
+    and fold, under `last` and `best_on_test`. Of each metric: last, best_on_test, gain (means over
+    scans and seeds) and low, high, Student's 95% interval of the scans' gains. Raises ValueError
+    where score files of a row are not of the same scans.
     """
     return DataFrame([_row(row) for row in rows])
 
@@ -55,9 +55,9 @@ def gain_of(row: Mapping[Any, Any], metric: str) -> tuple[str, str, str, str]:
 
 def _row(given: Mapping[str, Any]) -> dict[str, Any]:
     row = {name: given[name] for name in ("dataset", "labelled", "method")}
-    row["seeds"] = len(given["last"])
+    row["seeds"] = len(given["last"]) // given.get("folds", 1)
     last, best = (
-        gather([read_scores(file) for file in given[selection]], SCORING)
+        gather(read_seeds(given[selection], given.get("folds", 1)), SCORING)
         for selection in ("last", "best_on_test")
     )
     check_same_scans(last.scans, best.scans)

@@ -112,6 +112,22 @@ def compare(values: ArrayLike, others: ArrayLike, confidence: float = CONFIDENCE
     )
 
 
+def compare_networks(
+    values: ArrayLike, others: ArrayLike, confidence: float = CONFIDENCE
+) -> Difference:
+    """Two networks on the same scans, in the same order: (scans,); Student's paired t test.
+
+    It knows nothing of what other seeds would have given: two networks are compared, not two
+    methods. The value alone from fewer than three scans.
+    """
+    one, other = _numbers(values), _numbers(others)
+    value = float(one.mean() - other.mean())
+    if len(one) < FEWEST_SCANS or np.isnan(value):
+        return Difference(value)
+    low, high = mean_interval(one - other, confidence)
+    return Difference(value, float(low), float(high), float(stats.ttest_rel(one, other).pvalue))
+
+
 def non_inferiority(difference: Difference, margin: float) -> str:
     """What may be said of a method that should come within a margin of another, or be better.
 

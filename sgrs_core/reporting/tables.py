@@ -20,7 +20,7 @@ from sgrs_core.reporting.scores import (
     Scores,
     check_same_scans,
     gather,
-    read_scores,
+    read_seeds,
 )
 from sgrs_core.reporting.statistics import (
     CONFIDENCE,
@@ -67,8 +67,9 @@ def build_table(
     """One row per row spec, selection and scoring; one without numbers of its own or published ones
     is left out.
 
-    specs: each with `variant`, `labelled` and `scores`, the score files by selection, one per seed;
-    none where it is not run. And, where they differ from the defaults: `title` (its variant),
+    specs: each with `variant`, `labelled` and `scores`, the score files by selection, one per seed
+    and fold; none where it is not run. And, where they differ from the defaults: `folds` (1), in
+    how many the scans of a seed are tested; `title` (its variant),
     `recipe` ("shared"), `published` (its variant), the name of the published row beside it;
     `published_selection` (None), the only one under which that may stand; `reference` (False),
     whether the others with as many labelled scans are tested against it; `upper_bound` (False),
@@ -76,14 +77,14 @@ def build_table(
     published: the rows of one published table (columns variant, labelled, METRICS); may be empty.
 
     Columns: KEYS, seeds, scans, for each metric the PARTS, BOUND, `reference`, the variant of the
-    row's, and `empty`, the number of empty predictions over all seeds. Dice and Jaccard in per
-    cent, 95HD and ASD in voxels. All of ours follow from the same scans of all seeds: ours, their
-    mean; spread, the standard deviation of the seeds' means; low and high, Student's interval of
-    the scans' means. Published numbers stand under scoring `published` alone; verdict:
-    `statistics.verdict`. against, with its interval: ours minus the reference's, and p of
-    no difference, by `statistics.compare`, corrected by Holm's method for the table's
-    other methods with as many labelled scans. Distances that hold an empty prediction's 0 are not
-    judged.
+    row's, and `empty`, the number of empty predictions over all seeds; and `folds` if there are.
+    Dice and Jaccard in per cent, 95HD and ASD in voxels. All of ours follow from the same scans of
+    all seeds: ours, their mean; spread, the standard deviation of the means of runs, one for each
+    seed and fold; low and high, Student's interval of the scans' means. Published numbers stand
+    under scoring `published` alone; verdict: `statistics.verdict`. against, with its interval: ours
+    minus the reference's, and p of no difference, by `statistics.compare`, corrected by Holm's
+    method for the table's other methods with as many labelled scans. Distances that hold an empty
+    prediction's 0 are not judged.
     Raises ValueError where score files that belong together are not of the same scans, where one
     is named twice, and as `read_scores` does.
     """
@@ -92,7 +93,7 @@ def build_table(
     rows: list[dict[str, Any]] = []
     for selection in selections:
         files = [
-            [read_scores(file) for file in spec["scores"].get(selection, ())] for spec in specs
+            read_seeds(spec["scores"].get(selection, ()), spec.get("folds", 1)) for spec in specs
         ]
         for scoring in SCORINGS:
             part = [
@@ -100,7 +101,8 @@ def build_table(
                 for spec, read in zip(specs, files, strict=True)
             ]
             rows += _columns_of(dataset, part, published, rules)
-    return _with_words(DataFrame(rows, columns=COLUMNS))
+    further = ["folds"] if any(spec.get("folds", 1) > 1 for spec in specs) else []
+    return _with_words(DataFrame(rows, columns=[*COLUMNS, *further]))
 
 
 def check_each_once(specs: Sequence[Mapping[str, Any]]) -> None:
@@ -186,16 +188,16 @@ def _own_columns(
     if row.scores is None:
         return columns | {"seeds": 0, "scans": 0}
     columns |= {"seeds": row.scores.values.shape[1], "scans": len(row.scores.scans)}
-    columns["empty"] = row.scores.empty
+    columns |= {"empty": row.scores.empty, "folds": len(np.unique(row.scores.folds))}
     for metric in METRICS:
         scores = row.scores.of(metric)
-        seeds = scores.mean(axis=1)
+        seeds, runs = scores.mean(axis=1), row.scores.means_of_runs(metric)
         ours = float(seeds.mean())
         low, high = mean_interval(scores.mean(axis=0), rules.confidence)
         columns |= {
             f"{metric}_ours": ours,
             f"{metric}_difference": ours - printed[metric],
-            f"{metric}_spread": seeds.std(ddof=1) if len(seeds) > 1 else np.nan,
+            f"{metric}_spread": runs.std(ddof=1) if len(runs) > 1 else np.nan,
             f"{metric}_low": low,
             f"{metric}_high": high,
         }

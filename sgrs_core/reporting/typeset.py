@@ -56,7 +56,7 @@ def to_latex(table: DataFrame, name: str, title: str, note: str, rules: Rules) -
     """The table as LaTeX; name: its label's."""
     values = _values(table, title, note, rules)
     for part in values["parts"]:
-        words = (name, part["selection"], part["scoring"])
+        words = filter(None, (name, part["selection"], part["scoring"]))
         part["label"] = re.sub("[^A-Za-z0-9]+", "-", "-".join(words))
     return render("table.tex.j2", values, finalize=_latex, **LATEX_DELIMITERS)
 
@@ -116,9 +116,17 @@ def meanings_in(table: DataFrame, rules: Rules) -> Iterator[str]:
 
 
 def parts_of(table: DataFrame) -> Iterator[tuple[str, str, DataFrame]]:
-    """Each selection and scoring of a table, and its rows."""
-    for (selection, scoring), part in table.groupby(["selection", "scoring"], sort=False):
-        yield str(selection), str(scoring), part
+    """Each selection and scoring of a table, and its rows.
+
+    Once for both scorings, as "", where they agree: nothing was empty, nor is compared with
+    published numbers, which one scoring has alone.
+    """
+    for selection, chosen in table.groupby("selection", sort=False):
+        parts = {str(scoring): part for scoring, part in chosen.groupby("scoring", sort=False)}
+        if len(parts) > 1 and not chosen["empty"].sum() and not has_published(chosen):
+            parts = {"": parts.popitem()[1]}
+        for scoring, part in parts.items():
+            yield str(selection), scoring, part
 
 
 def reference_of(table: DataFrame) -> str:
@@ -221,7 +229,12 @@ def _caption(part: DataFrame, run: DataFrame, rules: Rules) -> Iterator[str]:
         yield f"{scans(part['labelled'].iloc[0])}."
     seeds = sorted(set(run["seeds"]))
     counts = " to ".join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))
-    ending = ", one seed" if seeds == [1] else f" and {counts} seeds ± deviation of seeds"
+    folds = f" in {run['folds'].max():.0f} folds" if "folds" in run else ""
+    over = ", one seed" if seeds == [1] else f" and {counts} seeds"
+    varying = [
+        name for name, is_varying in (("folds", folds), ("seeds", seeds != [1])) if is_varying
+    ]
+    ending = folds + over + (f" ± deviation of {' and '.join(varying)}" if varying else "")
     yield f"Means over {', '.join(map(str, sorted(set(run['scans']))))} test scans{ending}."
     if run["labelled"].duplicated().any():
         yield "Bold: the best of those with as many labelled scans."

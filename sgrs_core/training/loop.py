@@ -170,7 +170,7 @@ def take_step(
 ) -> StepOutput:
     """One update: the method's loss, backward, optimisers, then whatever the method does after."""
     method.train()
-    with autocast(sample.labels_u.device, settings.precision):
+    with autocast(sample.batch.images_l.device, settings.precision):
         output = method.step(sample.batch, iteration)
     check_finite(output, iteration)
     for optimizer in optimizers:
@@ -253,7 +253,7 @@ def mean_dice(predict: Predict, volumes: list[Volume], run: Run, device: torch.d
     with uncompiled():
         scores = [predict_score(run, predict, one.image, stride, device) for one in volumes]
     pairs = zip(scores, volumes, strict=True)
-    return float(np.mean([dice(segment(score), volume.label == 1) for score, volume in pairs]))
+    return float(np.mean([dice(segment(score), volume.mask) for score, volume in pairs]))
 
 
 def finish(run: Run, method: Method, progress: Progress, device: torch.device) -> Trained:

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import logging
 import platform
 import subprocess
 from contextlib import suppress
@@ -11,6 +12,8 @@ from typing import Any
 
 from sgrs_core.experiment.run import Run
 from sgrs_core.files import write_text
+
+logger = logging.getLogger(__name__)
 
 # What may change a run's numbers, or how it was started. An environment need not have them all.
 PACKAGES = (
@@ -62,13 +65,24 @@ def versions() -> dict[str, str]:
 
 
 def git_commit() -> str:
-    """The project's commit, with `+changes` if files differ from it; `unknown` outside git."""
-    here = Path(__file__).parent
+    """The project's commit, with `+changes` if files differ from it.
+
+    `unknown`, with the reason in the log, where the project's folder is not what git manages: a
+    copy without its history, maybe inside a repository of something else.
+    """
+    root = Path(__file__).parents[2]
     try:
-        commit = _git(here, "rev-parse", "HEAD")
-        return commit + ("+changes" if _git(here, "status", "--porcelain", "-uno") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        managed = Path(_git(root, "rev-parse", "--show-toplevel"))
+        if managed.samefile(root):
+            commit = _git(root, "rev-parse", "HEAD")
+            return commit + ("+changes" if _git(root, "status", "--porcelain", "-uno") else "")
+        reason = f"it lies in the repository of {managed}"
+    except subprocess.CalledProcessError as error:
+        reason = " ".join(error.stderr.split())
+    except OSError as error:
+        reason = str(error)
+    logger.info("%s: the commit is not known: %s", root, reason)
+    return "unknown"
 
 
 def processor() -> str:

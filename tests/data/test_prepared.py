@@ -43,6 +43,7 @@ def test_scans_that_can_serve_are_listed_and_found_unchanged(folder):
     [
         (replace(GOOD, image=np.full_like(IMAGE, 3)), "all its voxels are 3: the image is empty"),
         (replace(GOOD, label=EMPTY), "its label is empty, and it is a labelled or a test scan"),
+        (replace(GOOD, label=None), "it has no label, and it is a labelled or a test scan"),
     ],
 )
 def test_scans_that_cannot_serve_are_all_named_before_anything_is_listed(scan, cause, folder):
@@ -81,8 +82,9 @@ def test_geometry_that_no_grid_has_is_refused_before_training(attribute, value, 
         listed(folder)
 
 
-def test_a_label_that_nothing_uses_may_be_empty(folder):
-    write_volume(folder / "la/b.h5", replace(GOOD, label=EMPTY))
+@pytest.mark.parametrize("label", [EMPTY, None])
+def test_a_label_that_nothing_uses_may_be_empty_or_missing(label, folder):
+    write_volume(folder / "la/b.h5", replace(GOOD, label=label))
     assert listed(folder, labelled=("a",)).is_file()
 
 

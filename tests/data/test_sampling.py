@@ -58,6 +58,16 @@ def test_image_and_label_stay_together_through_crop_rotation_and_flip(sampler):
         assert torch.equal(images.long() % 2, torch.cat([batch.labels_l, labels_u]))
 
 
+def test_unlabelled_scans_need_no_label_and_give_the_same_patches_without(sampler, tiny_training):
+    scans = [volume(number) for number in range(8)]
+    scans[5] = replace(scans[5], label=None)
+    without = TwoStreamSampler(scans[:3], scans[3:], tiny_training, 0, torch.device("cpu"))
+    for iteration in range(1, 6):
+        expected, drawn = sampler().draw(iteration), without.draw(iteration)
+        assert drawn.labels_u is None
+        assert all(map(torch.equal, drawn.batch[:3], expected.batch[:3]))
+
+
 def test_draws_depend_on_seed_and_iteration_alone(sampler):
     one, other = sampler(), sampler()
     for iteration in (5, 2, 9):

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sgrs_core.data.formats.geometry import IDENTITY_DIRECTION
-from sgrs_core.data.volumes import Volume, read_volume, write_volume
+from sgrs_core.data.volumes import Axes, Volume, read_volume, write_volume
 from sgrs_core.files import atomic
 
 SHAPE = (6, 7, 8)
@@ -144,14 +144,24 @@ def test_a_file_that_is_not_h5_is_named(content: bytes, tmp_path: Path) -> None:
         read_volume(path)
 
 
-@pytest.mark.parametrize("missing", ["image", "label"])
-def test_a_file_without_a_dataset_is_named(missing: str, tmp_path: Path) -> None:
-    datasets = {"image": np.ones(SHAPE), "label": np.ones(SHAPE)}
-    del datasets[missing]
-    write_mirror(tmp_path / "scan.h5", **datasets)
+def test_a_file_without_an_image_is_named(tmp_path: Path) -> None:
+    write_mirror(tmp_path / "scan.h5", label=np.ones(SHAPE))
 
-    with pytest.raises(ValueError, match=r"scan\.h5: .*datasets 'image' and 'label'"):
+    with pytest.raises(ValueError, match=r"scan\.h5: .*a dataset 'image'"):
         read_volume(tmp_path / "scan.h5")
+
+
+@pytest.mark.parametrize("axes", ["xyz", "zyx"])
+def test_a_scan_that_nobody_labelled_is_read_and_misses_its_label_when_asked(
+    axes: Axes, tmp_path: Path
+) -> None:
+    write_mirror(tmp_path / "scan.h5", image=np.arange(np.prod(SHAPE)).reshape(SHAPE))
+    write_volume(tmp_path / "ours.h5", read_volume(tmp_path / "scan.h5", axes=axes))
+
+    found = read_volume(tmp_path / "ours.h5")
+    assert found.label is None
+    with pytest.raises(ValueError, match="has no label"):
+        found.mask  # noqa: B018
 
 
 def test_a_dataset_that_is_no_array_of_numbers_is_named(tmp_path: Path) -> None:
@@ -160,6 +170,29 @@ def test_a_dataset_that_is_no_array_of_numbers_is_named(tmp_path: Path) -> None:
         file["label"] = np.ones(SHAPE)
 
     with pytest.raises(ValueError, match=r"scan\.h5: not a readable h5 file"):
+        read_volume(tmp_path / "scan.h5")
+
+
+@pytest.mark.parametrize("way", ["link", "soft link", "storage", "virtual"])
+def test_values_in_another_file_are_not_fetched(way: str, tmp_path: Path) -> None:
+    write_mirror(tmp_path / "other.h5", image=np.ones(SHAPE), label=np.ones(SHAPE))
+    (tmp_path / "raw").write_bytes(np.random.default_rng(0).bytes(4 * np.prod(SHAPE)))
+    with h5py.File(tmp_path / "scan.h5", "w") as file:
+        file["label"] = np.ones(SHAPE)
+        if way == "link":
+            file["image"] = h5py.ExternalLink("other.h5", "image")
+        elif way == "soft link":
+            file["apart"] = h5py.ExternalLink("other.h5", "/")
+            file["image"] = h5py.SoftLink("/apart/image")
+        elif way == "storage":
+            place = [(str(tmp_path / "raw"), 0, h5py.h5f.UNLIMITED)]
+            file.create_dataset("image", SHAPE, np.float32, external=place)
+        else:
+            layout = h5py.VirtualLayout(SHAPE, np.float32)
+            layout[:] = h5py.VirtualSource(tmp_path / "other.h5", "image", SHAPE)
+            file.create_virtual_dataset("image", layout)
+
+    with pytest.raises(ValueError, match=r"scan\.h5: .*'image'.* (another file|lie in)"):
         read_volume(tmp_path / "scan.h5")
 
 

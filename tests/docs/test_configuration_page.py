@@ -33,9 +33,9 @@ def test_every_key_has_a_meaning(kind):
 
 def test_the_page_says_type_bounds_and_default_of_a_key():
     keys = {key.name: key for key in keys_of(TrainingSettings)}
-    assert keys["iterations"][1:3] == ("whole number from 1", "`15000`")
+    assert keys["iterations"][1:3] == ("whole number from 1 to 1000000000", "`15000`")
     assert keys["dropout"].value == "number from 0 to below 1"
-    assert keys["patch"].value == "3 whole numbers from 16, multiples of 16"
+    assert keys["patch"].value == "3 whole numbers from 16 to 1024, multiples of 16"
     assert keys["augmentation"].value == "`rotate_flip`, `none`"
 
 

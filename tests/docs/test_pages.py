@@ -6,7 +6,7 @@ import pytest
 
 from tests.docs.pages import PAGES, PROJECT, Block, all_commands, blocks_of, prose_of, text_of
 
-LANGUAGES = {"bash", "yaml", "python", "diff", "text"}
+LANGUAGES = {"bash", "yaml", "python", "text"}
 LINK = re.compile(r"(?<!\\)\]\(([^)\s]+)\)")
 INLINE = re.compile(r"`(\.venv/bin/[^`]+|snakemake [^`]+)`")
 

@@ -108,7 +108,7 @@ def test_the_cause_is_named_not_an_exceptions_class(model, run):
     name, value = weights.popitem()
     for values, message in (
         ({"format": 99}, "written by a later version"),
-        ({"run": run.description() | {"method": "unet"}}, "its method 'unet' is none of vnet, "),
+        ({"run": run.description() | {"method": "unet"}}, "its method 'unet': allowed are vnet, "),
         (
             {"weights": {"last": weights}},
             f"its weights are not those of a vnet .*Missing key.*{name}",

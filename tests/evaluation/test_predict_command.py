@@ -1,15 +1,18 @@
 """`sgrs predict` and `sgrs evaluate` on files as they come; the model is a stand-in."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK
+import torch
 
 from sgrs_core.command_line import main
 from sgrs_core.data.formats.image_files import read_label
 from sgrs_core.data.formats.images import to_array
 from sgrs_core.evaluation import prediction
+from sgrs_core.reporting.scores import METRICS, counted, read_scores
 from tests.data.formats.writing import affine_of, write_dicom, write_itk, write_nifti
 
 AFFINE = affine_of((0.8, 0.7, 2.0), (5.0, -6.0, 7.0), np.eye(3))
@@ -20,11 +23,14 @@ class Bright:
     """Finds what is above 0; of a scan of a certain size it raises what it is told to."""
 
     raises: Exception | None = None
+    device = torch.device("cpu")
+    calls = 0
 
-    def warnings(self) -> list[str]:
-        return []
+    def warning(self) -> str:
+        return ""
 
     def predict(self, image, to_do, on_windows) -> SimpleITK.Image:
+        self.calls += 1
         if self.raises is not None and image.GetSize()[0] == 5:
             raise self.raises
         return image > 0
@@ -39,8 +45,8 @@ def model(monkeypatch, tmp_path) -> Bright:
     return stand_in
 
 
-def predict(*scans: object, output: str = "masks") -> int:
-    return main(["predict", *map(str, scans), "--model", "model.pt", "-o", output])
+def predict(*scans: object, output: str = "masks", model: str = "model.pt") -> int:
+    return main(["predict", *map(str, scans), "--model", model, "-o", output])
 
 
 @pytest.mark.parametrize(
@@ -53,10 +59,11 @@ def test_whatever_one_scan_raises_the_others_get_their_masks(error, model, capsy
     model.raises = error
     assert predict("a.nii", "b.nii", "c.nii") == 1
     assert sorted(path.name for path in Path("masks").iterdir()) == ["a.nii.gz", "c.nii.gz"]
-    first, last = capsys.readouterr().err.splitlines()
+    first, summary, last = capsys.readouterr().err.splitlines()
     assert first.startswith("sgrs: error: b.nii: ")
     if not isinstance(error, ValueError):
         assert type(error).__name__ in first
+    assert summary == "sgrs: 2 masks written, 0 there before"
     assert last == "sgrs: 1 of 3 scans have no mask: b.nii"
 
 
@@ -70,8 +77,19 @@ def test_a_missing_or_unfit_scan_costs_the_others_nothing(capfd):
     assert predict(*scans) == 1
     assert [path.name for path in Path("masks").iterdir()] == ["good.nii.gz"]
     lines = capfd.readouterr().err.splitlines()
-    assert [line.split(": ")[2] for line in lines[:-1]] == scans[:-1]
+    assert [line.split(": ")[2] for line in lines[:-2]] == scans[:-1]
     assert lines[-1].startswith("sgrs: 5 of 6 scans have no mask: dangling.nii, ")
+
+
+def test_two_scans_of_one_name_are_refused_and_the_others_predicted(capsys):
+    Path("other").mkdir()
+    for name in ("a.nii", "b.nii", "other/a.nii.gz"):
+        write_nifti(Path(name), ARRAY, AFFINE)
+    assert predict("a.nii", "b.nii", "other/a.nii.gz") == 1
+    assert [path.name for path in Path("masks").iterdir()] == ["b.nii.gz"]
+    named, _, last = capsys.readouterr().err.splitlines()
+    assert "a.nii and other/a.nii.gz have one name, so one mask" in named
+    assert last == "sgrs: 2 of 3 scans have no mask: a.nii, other/a.nii.gz"
 
 
 @pytest.mark.parametrize("output", ["MASK.NII.GZ", "Mask.Nii", "mask.NRRD"])
@@ -101,6 +119,84 @@ def test_several_scans_and_an_output_named_as_an_image_are_refused(capsys):
         write_nifti(Path(name), ARRAY, AFFINE)
     assert predict("a.nii", "b.nii", output="masks.mha") == 1
     assert "masks.mha: a file, but 2 scans need a folder" in capsys.readouterr().err
+
+
+# Folders, and a second start
+
+
+@pytest.fixture
+def images() -> Path:
+    """a, b and c in three formats, the series d, and what lies beside scans."""
+    write_itk(Path("images/a.nii.gz"), ARRAY, AFFINE)
+    write_itk(Path("images/b.nrrd"), ARRAY, AFFINE).rename("images/B.NRRD")
+    write_itk(Path("images/c.mha"), ARRAY, AFFINE)
+    write_dicom(Path("images/d/series"), ARRAY, AFFINE)
+    for name in (".hidden.nii", "notes.txt"):
+        Path("images", name).write_text("no scan")
+    Path("images/empty").mkdir()
+    return Path("images")
+
+
+def times() -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in Path("masks").iterdir()}
+
+
+def test_every_scan_of_a_folder_gets_a_mask_of_its_name(images, capsys, caplog):
+    assert predict(images) == 0
+    out, err = capsys.readouterr()
+    names = ["B.nii.gz", "a.nii.gz", "c.nii.gz", "d.nii.gz"]
+    assert sorted(path.name for path in Path("masks").iterdir()) == names
+    assert [line.split(":")[0] for line in out.splitlines()] == [f"masks/{n}" for n in names]
+    assert out.splitlines()[-1].endswith(" [4/4]")
+    assert caplog.messages == ["images: left out, for their names: notes.txt"]
+    assert err == "sgrs: 4 masks written, 0 there before\n"
+    for name in names:
+        assert to_array(read_label(Path("masks", name))).array.sum() == (ARRAY > 0).sum()
+
+
+def test_a_second_start_makes_only_what_is_missing_or_damaged(images, model, capsys):
+    assert predict(images) == 0
+    Path("masks/a.nii.gz").unlink()
+    whole = Path("masks/c.nii.gz").read_bytes()
+    Path("masks/c.nii.gz").write_bytes(whole[:-20])
+    Path("masks/d.nii.gz").write_bytes(b"")
+    before = times()
+    capsys.readouterr()
+    assert predict(images) == 0
+    out, err = capsys.readouterr()
+    assert model.calls == 4 + 3
+    assert "masks/B.nii.gz: skipped, this model's mask of this scan is there [1/4]" in out
+    assert err.splitlines()[-1] == "sgrs: 3 masks written, 1 there before"
+    assert times()["B.nii.gz"] == before["B.nii.gz"]
+    assert Path("masks/c.nii.gz").read_bytes() == whole
+
+
+@pytest.mark.parametrize("output", ["masks", "masks/a.nrrd"])
+def test_a_mask_of_another_model_or_scan_or_origin_is_left_as_it_is(output, capsys):
+    scan = write_nifti(Path("a.nii.gz"), ARRAY, AFFINE)
+    mask = Path("masks/a.nii.gz" if output == "masks" else output)
+    assert predict(scan, output=output) == 0
+    content = mask.read_bytes()
+    Path("other.pt").write_text("other weights")
+    assert predict(scan, output=output, model="other.pt") == 1
+    assert f"{mask}: there already, and of another model or scan;" in capsys.readouterr().err
+    write_nifti(scan, ARRAY + np.int16(1), AFFINE)
+    assert predict(scan, output=output) == 1
+    assert f"{mask}: there already, and of another model or scan;" in capsys.readouterr().err
+    assert mask.read_bytes() == content
+    mask.unlink()
+    write_itk(mask, (ARRAY > 5).astype(np.uint8), AFFINE)
+    assert predict(scan, output=output) == 1
+    assert f"{mask}: there already, and of unknown origin;" in capsys.readouterr().err
+    assert main(["predict", "a.nii.gz", "--model", "model.pt", "-o", output, "--overwrite"]) == 0
+    np.testing.assert_array_equal(to_array(read_label(mask)).array, ARRAY + 1 > 0)
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "x"])
+def test_a_number_of_jobs_that_is_none_is_refused(jobs, capsys):
+    with pytest.raises(SystemExit):
+        main(["predict", "a.nii", "--model", "model.pt", "-o", "masks", "--jobs", jobs])
+    assert "--jobs" in capsys.readouterr().err
 
 
 # evaluate
@@ -168,3 +264,81 @@ def test_a_label_stored_along_other_axes_at_45_degrees_is_scored(capsys):
     code, out, _ = evaluate(capsys, "m.nrrd", "l.nrrd")
     assert code == 0
     assert out.splitlines()[0].split() == ["dice", "100.00", "%"]
+
+
+# evaluate folders
+
+
+@pytest.fixture
+def pairs() -> tuple[Path, Path]:
+    """Masks and labels of one, two and three; three's mask is empty."""
+    for name, threshold in (("one", 0), ("two", 300), ("three", 2000)):
+        write_itk(Path(f"masks/{name}.nii.gz"), (threshold < ARRAY).astype(np.uint8), AFFINE)
+        write_itk(Path(f"labels/{name}.nrrd"), (ARRAY > 100).astype(np.uint8), AFFINE)
+    return Path("masks"), Path("labels")
+
+
+def test_a_folder_of_masks_is_scored_by_name_and_both_scorings_are_told(pairs, capsys):
+    code, out, err = evaluate(capsys, *pairs, "-o", "scores.csv")
+    assert (code, err) == (0, "")
+    heading, one, three, two, published, strict = out.splitlines()
+    assert heading.split("  ")[-1].strip() == "ASD (voxels)"
+    assert [line.split()[0] for line in (one, three, two)] == ["one", "three", "two"]
+    assert three.split()[1:] == ["0.00", "0.00", "nan", "nan"]
+    scores = read_scores("scores.csv")
+    assert list(scores["scan"]) == ["one", "three", "two"]
+    for line, scoring in ((published, "published"), (strict, "strict")):
+        values = counted(scores, scoring)
+        expected = [f"{values[m].mean():.2f} ± {values[m].std():.2f}" for m in METRICS]
+        assert line.startswith(f"mean ± sd, {scoring} ")
+        assert re.findall(r"[\d.]+ ± [\d.]+", line) == expected
+
+
+def test_without_an_empty_mask_there_is_one_line_of_means(pairs, capsys):
+    Path("masks/three.nii.gz").unlink()
+    Path("labels/three.nrrd").unlink()
+    _, out, _ = evaluate(capsys, *pairs)
+    assert [line.split("  ")[0] for line in out.splitlines()[1:]] == ["one", "two", "mean ± sd"]
+
+
+def test_a_bad_pair_and_missing_partners_are_named_and_the_others_scored(pairs, capsys):
+    moved = AFFINE.copy()
+    moved[0, 3] += 1
+    write_itk(Path("labels/one.nrrd"), (ARRAY > 100).astype(np.uint8), moved)
+    Path("labels/three.nrrd").rename("labels/four.nrrd")
+    code, out, err = evaluate(capsys, *pairs, "-o", "scores.csv")
+    assert code == 1
+    assert [line.split("  ")[0] for line in out.splitlines()[1:]] == ["two", "mean ± sd"]
+    assert list(read_scores("scores.csv")["scan"]) == ["two"]
+    assert [line.split("; ")[0] for line in err.splitlines()] == [
+        "sgrs: error: labels/four.nrrd: no mask four in masks",
+        "sgrs: error: masks/three.nii.gz: no label three in labels",
+        "sgrs: error: masks/one.nii.gz: origin of the mask is (5.0, -6.0, 7.0), of the label "
+        "(6.0, -6.0, 7.0)",
+    ]
+
+
+def test_masks_of_nnunets_images_meet_the_labels_without_the_channel(pairs, capsys):
+    for mask in Path("masks").iterdir():
+        mask.rename(mask.with_name(mask.name.replace(".", "_0000.", 1)))
+    code, out, _ = evaluate(capsys, *pairs)
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()[1:4]] == ["one", "three", "two"]
+    write_itk(Path("masks/one.mha"), (ARRAY > 0).astype(np.uint8), AFFINE)
+    code, _, err = evaluate(capsys, *pairs)
+    assert code == 1
+    several = "masks/one.mha, masks/one_0000.nii.gz, labels/one.nrrd"
+    assert f"{several}: more than one mask or label of one" in err
+
+
+def test_what_cannot_be_scored_together_is_said(pairs, capsys):
+    Path("none").mkdir()
+    for arguments, message in (
+        (("masks", "labels/one.nrrd"), "give two files, or two folders"),
+        (("masks", "none"), "none: no file there whose name ends in .nii"),
+        (("masks", "labels", "-o", "labels/one.nrrd"), "allowed are names that end in .csv"),
+    ):
+        code, out, err = evaluate(capsys, *arguments)
+        assert (code, out) == (1, "")
+        assert message in err
+        assert len(err.splitlines()) == 1

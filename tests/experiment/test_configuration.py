@@ -59,6 +59,29 @@ def test_the_runs_that_share_a_gpu_are_read_under_the_old_name_too(key):
         ("experiment", "a/b", "experiment = 'a/b': allowed are 1 to 100 letters, digits, '_'"),
         ("seeds", [], r"seeds = \[\]: allowed are one or more of: whole numbers from 0"),
         ("seeds", ["1"], "seeds.0 = '1': allowed are whole numbers from 0"),
+        ("seeds", [2**32], "seeds.0 = 4294967296: allowed are whole numbers from 0 to below 4294"),
+        ("headline", ["table2"] * 2, "headline = .*: 'table2' stands there twice"),
+        ("training_threads", 2000, "training_threads = 2000: allowed are whole numbers from 1 to"),
+        ("datasets.la.title", " ", "datasets.la.title = ' ': allowed are one line of text"),
+        ("datasets.la.title", "a\nb", "datasets.la.title = .*: allowed are one line of text"),
+        (
+            "datasets.la.prepared_file",
+            "x.h5",
+            r"prepared_file = 'x.h5': allowed are paths with {sc",
+        ),
+        ("datasets.la.phantom.test_scans", 10**8, "test_scans = 100000000: allowed are whole numb"),
+        ("datasets.la.phantom.shape", [9, 9, 10**5], "shape.2 = 100000: allowed are whole numbers"),
+        (
+            "datasets.la.training.iterations",
+            10**20,
+            "iterations = 1000000+: allowed are whole numb",
+        ),
+        ("datasets.la.training.patch", [16, 16, 1600], "patch.2 = 1600: allowed are whole numbers"),
+        (
+            "datasets.la.training.base_filters",
+            9999,
+            "base_filters = 9999: allowed are whole numbers",
+        ),
         (
             "selections",
             ["best"],
@@ -323,7 +346,8 @@ def test_two_points_of_one_threshold_are_refused_and_the_methods_own_threshold_i
 
 def test_a_figure_whose_choice_leaves_no_row_is_refused():
     message = (
-        r"config.yaml: figures\.figure2 = methods \[\], .*nothing to show; allowed are vnet with"
+        r"config.yaml: figures\.figure2 = methods \[\], .*nothing to show of what table2 runs; "
+        "allowed are vnet with"
     )
     with pytest.raises(ConfigError, match=message):
         plan(changed("figures.figure2", {"methods": []}))

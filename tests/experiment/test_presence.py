@@ -82,6 +82,19 @@ def test_a_download_needs_to_know_where_its_labels_are(label_files, key):
         dataset(**keys)
 
 
+def test_phantoms_have_no_dicom_labels():
+    phantom = {
+        "train_scans": 2,
+        "test_scans": 1,
+        "seed": 0,
+        "shape": (40, 36, 20),
+        "spacing": (1, 1, 1),
+    }
+    keys = {"source": "phantom", "phantom": phantom, "label_files": "dicom_seg"}
+    with pytest.raises(ValueError, match="label_files = dicom_seg: allowed for source = phantom"):
+        dataset(**keys)
+
+
 def test_a_mirror_has_what_its_list_has(tmp_path):
     names = [f"image{number:04d}_norm.h5" for number in (1, 2, 25, 70)]
     (tmp_path / "digests").write_text("".join(f"{'0' * 40}  {name}\n" for name in names[:3]))
@@ -95,3 +108,32 @@ def test_a_folder_that_does_not_exist_says_how_to_get_the_files(tmp_path):
     one = dataset(source="raw", folder=str(tmp_path / "none"))
     with pytest.raises(ValueError, match=r"none': no such folder\. Ask the owner\."):
         check_presence(one, LISTS, tmp_path)
+
+
+def own(folder: Path, labels: tuple[str, ...]) -> Dataset:
+    """A data set of one's own in a folder, with images of the scans in LISTS and some labels."""
+    for part, names in (("images", LISTS.scans()), ("labels", labels)):
+        (folder / part).mkdir()
+        for name in names:
+            (folder / part / f"{name}.nii.gz").touch()
+    return Dataset(
+        title="test",
+        format="nifti",
+        source="raw",
+        folder=str(folder),
+        nifti={},
+        splits=Splits(train=list(LISTS.train), test=list(LISTS.test)),
+        training=TrainingSettings(),
+        inference=InferenceSettings(),
+    )
+
+
+def test_only_labels_that_are_used_must_be_there(tmp_path):
+    one = own(tmp_path, ("image0001", "image0025"))
+    check_presence(one, LISTS, tmp_path, ("image0001", "image0025"))
+    assert one.files_of("image0002") == [str(tmp_path / "images/image0002.nii.gz")]
+    with pytest.raises(
+        ValueError,
+        match=r"2 scans that need a label have none: image0002, image0070; .*labels/image0002",
+    ):
+        check_presence(one, LISTS, tmp_path, LISTS.scans())

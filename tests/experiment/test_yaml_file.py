@@ -73,3 +73,10 @@ def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_bytes("seeds: [0]\n".encode("utf-8-sig"))
     assert read_yaml(file) == {"seeds": [0]}
+
+
+def test_a_file_that_is_nested_without_end_is_refused_by_name(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("a: " + "[" * 3000 + "]" * 3000)
+    with pytest.raises(ValueError, match=r"mine\.yaml: not readable as YAML: nested too deeply"):
+        read_yaml(file)

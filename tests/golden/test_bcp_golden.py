@@ -8,7 +8,8 @@ from numpy.testing import assert_array_equal
 from torch import Tensor, nn
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.data.components import largest_component, largest_components
+from sgrs_core.data.components import largest_components
+from sgrs_core.data.masks import largest_component
 from sgrs_core.data.sampling import Sample, Scan, TwoStreamSampler, padding
 from sgrs_core.evaluation.inference import foreground_score
 from sgrs_core.experiment.settings import TrainingSettings

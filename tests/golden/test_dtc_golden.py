@@ -5,7 +5,7 @@ import torch
 from numpy.testing import assert_array_equal
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.data.components import largest_component
+from sgrs_core.data.masks import largest_component
 from sgrs_core.evaluation.inference import foreground_score
 from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.losses.dtc import distance_to_mask, signed_distance

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sgrs_core.data.components import largest_component
+from sgrs_core.data.masks import largest_component
 from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.losses import ssnet as losses
 from sgrs_core.losses.common import most_probable

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.data.components import largest_component, largest_components
+from sgrs_core.data.components import largest_components
+from sgrs_core.data.masks import largest_component
 from sgrs_core.data.sampling import Sample
 from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.losses.bcp import mixed_loss, region_cross_entropy, region_dice

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import tensor
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.data.components import largest_component
+from sgrs_core.data.masks import largest_component
 from sgrs_core.experiment.settings import TrainingSettings
 from sgrs_core.losses.dtc import distance_to_mask, signed_distance
 from sgrs_core.methods.dtc import DtcSettings, DualTaskConsistency

@@ -294,3 +294,28 @@ def test_a_table_of_25_rows_takes_seconds(tmp_path):
     start = time.perf_counter()
     build_table("la", lines, NOTHING)
     assert time.perf_counter() - start < 30  # 2 seconds on an idle core
+
+
+def test_folds_are_pooled_scan_by_scan_and_their_deviation_is_shown(tmp_path):
+    """Two seeds of three folds: a table says what it would say of each seed's scans at once."""
+    whole = {
+        name: [moved(scores(level, scans=21, seed=seed), seed) for seed in (0, 1)]
+        for name, level in (("vnet", 70), ("sgrs", 80))
+    }
+    pooled = {name: write(tmp_path, f"pooled-{name}", seeds) for name, seeds in whole.items()}
+    folded = {
+        name: write(tmp_path, name, [seed[fold::3] for seed in seeds for fold in range(3)])
+        for name, seeds in whole.items()
+    }
+    tables = [
+        build_table("own", [line("vnet", files["vnet"], **more),
+                            line("sgrs", files["sgrs"], reference=True, **more)], NOTHING)
+        for files, more in ((pooled, {}), (folded, {"folds": 3}))
+    ]  # fmt: skip
+    without, found = (row(table, "vnet") for table in tables)
+    runs = [100 * seed[fold::3]["dice"].mean() for seed in whole["vnet"] for fold in range(3)]
+    assert found["dice_spread"] == pytest.approx(np.std(runs, ddof=1))
+    assert (found["seeds"], found["scans"], found["folds"]) == (2, 21, 3)
+    same = [*(f"dice_{part}" for part in ("ours", "low", "high", "p", "against")), "empty"]
+    assert {key: found[key] for key in same} == pytest.approx({key: without[key] for key in same})
+    assert "folds" not in tables[0]

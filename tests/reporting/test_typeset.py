@@ -172,6 +172,39 @@ def test_no_distance_is_best_where_an_empty_prediction_counts_as_0(tmp_path):
     assert row.count("**") == 8
 
 
+@pytest.mark.parametrize(
+    ("empty", "headings"),
+    [
+        ([], ["Selection last"]),
+        ([0], ["Selection last, scoring published", "Selection last, scoring strict"]),
+    ],
+)
+def test_scorings_that_agree_are_said_once(empty, headings, tmp_path):
+    files = write(tmp_path, "one", [scores(80, empty=empty)])
+    lines = [{"variant": "vnet", "labelled": 4, "scores": {"last": files}}]
+    table = build_table("own", lines, pandas.DataFrame({"variant": [], "labelled": []}))
+    assert list(parts(to_markdown(table, "Title", "", Rules()))) == headings
+    latex = to_latex(table, "own", "Title", "", Rules())
+    assert latex.count(r"\caption") == len(headings)
+    assert rf"\caption{{Title. {headings[0]}. Recipe" in latex
+
+
+@pytest.mark.parametrize(
+    ("seeds", "said"),
+    [
+        (1, "20 test scans in 2 folds, one seed ± deviation of folds."),
+        (2, "20 test scans in 2 folds and 2 seeds ± deviation of folds and seeds."),
+    ],
+)
+def test_the_caption_says_over_what_means_and_deviations_are(seeds, said, tmp_path):
+    runs = [scores(80, seed=seed)[fold::2] for seed in range(seeds) for fold in range(2)]
+    line = {"variant": "vnet", "labelled": 4, "scores": {"last": write(tmp_path, "one", runs)}}
+    table = build_table(
+        "own", [{**line, "folds": 2}], pandas.DataFrame({"variant": [], "labelled": []})
+    )
+    assert f"Means over {said}" in to_markdown(table, "Title", "", Rules())
+
+
 def test_one_seed_has_no_deviation_and_no_mark(printed):
     markdown, _ = printed["la_half table2"]
     assert "one seed" in markdown

@@ -61,6 +61,7 @@ def test_a_failure_is_named_with_its_reason_and_its_log_and_said_again_at_the_en
     assert run.returncode != 0
     after = run.stderr[run.stderr.index(f"FAILED: train of {LABEL}") :].splitlines()
     assert after[1].startswith("  FloatingPointError: iteration ")
+    assert run.stderr.count("FloatingPointError: iteration ") == 1
     assert after[2] == f"  log: {RUN}/train.log"
     assert after.index("1 failed; the logs:") < after.index(f"  {RUN}/train.log")
     assert "1 failed" in status(folder / "results/quick")

@@ -8,9 +8,11 @@ import zlib
 from fnmatch import fnmatchcase
 from pathlib import Path, PureWindowsPath
 
-from sgrs_core.data.download.transfer import ContentError, check_space
+from sgrs_core.data.download.transfer import MEGABYTE, ContentError, check_space
 from sgrs_core.digests import digest_fault
 
+MOST_BYTES = 50e9  # unpacked: many times any scan or collection of labels
+MOST_RATIO = 200  # unpacked to packed: many times what scans, even empty ones, come to
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 # What zipfile raises for bytes that are no sound zip; OSError is left out, it is the disk's.
@@ -22,7 +24,8 @@ def unpack(path: Path, folder: Path, pattern: str, sha256: str | None = None) ->
 
     sha256: of the zip; None accepts any sound one. Raises ContentError for: another digest, no
     zip, a zip cut off or damaged, encrypted members, links, names that lead out of a folder or
-    meet at one file; OSError for too little room on the disk.
+    meet at one file, too many bytes for any scan, or for their packed size; OSError for too little
+    room on the disk.
     """
     fault = None if sha256 is None else digest_fault(sha256, path)
     if fault is not None:
@@ -31,7 +34,13 @@ def unpack(path: Path, folder: Path, pattern: str, sha256: str | None = None) ->
         with zipfile.ZipFile(path) as archive:
             members = _members(archive, pattern)
             # zipfile reads no byte more of a member than it announces.
-            check_space(sum(member.file_size for member in members.values()), folder.parent)
+            size = sum(member.file_size for member in members.values())
+            check_space(size, folder.parent)
+            if size > min(MOST_BYTES, MOST_RATIO * path.stat().st_size):
+                raise ContentError(
+                    f"unpacked it would take {size / MEGABYTE:.1f} MB, packed it has "
+                    f"{path.stat().st_size / MEGABYTE:.1f} MB; the archive is refused"
+                )
             folder.mkdir()
             for name, member in members.items():
                 with archive.open(member) as content, (folder / name).open("xb") as file:

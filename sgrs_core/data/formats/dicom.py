@@ -1,5 +1,6 @@
 """A DICOM series read as one image: headers by pydicom, which hides nothing, voxels by GDCM."""
 
+import re
 import warnings
 from itertools import product
 from pathlib import Path
@@ -8,9 +9,10 @@ import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 from pydicom import Dataset, config, dcmread
-from pydicom.uid import UID, MediaStorageDirectoryStorage
+from pydicom.uid import UID, CTImageStorage, MediaStorageDirectoryStorage
 
-from sgrs_core.data.formats.geometry import PlacedImage, placed
+from sgrs_core.data.formats.geometry import UNIT, PlacedImage, placed
+from sgrs_core.data.formats.quiet import quiet
 
 PREAMBLE = 128  # bytes
 ROUNDING = 0.11  # mm: of positions that a scanner writes with one decimal
@@ -21,8 +23,13 @@ SHARED = {"ImageOrientationPatient": 6, "PixelSpacing": 2} | dict.fromkeys(
     ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation"), 1
 )
 THICKNESS = ("SpacingBetweenSlices", "SliceThickness")  # which says it first
-OPTIONAL = ("RescaleSlope", "RescaleIntercept")
-UNIT = 0.01  # how far from 1 the length of written cosines may be
+OPTIONAL = ("RescaleSlope", "RescaleIntercept")  # but for CT
+# Whose and of what a slice is: texts, which all slices share or lack.
+IDENTITY = ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID", "Modality")
+NEEDED = ("SeriesInstanceUID", "Rows", "PixelRepresentation")
+# In ImageType: what lies across the slices, and what was made of many of them.
+PROJECTION = re.compile(r"LOCALIZER|(?<![A-Z])(MIP|MINIP|MIN_IP|MAX_IP)(?![A-Z])")
+BARE = re.compile(rb"[\x02\x08]\0[\0-\x20]\0")  # a first field, where there is no preamble
 config.settings.reading_validation_mode = config.IGNORE  # what matters is checked here
 DAMAGED = "no readable DICOM slice; it may be damaged or cut off: fetch the series again"
 
@@ -58,6 +65,12 @@ def read_series(folder: Path) -> PlacedImage:
     return placed(image, affine, folder, f"ImagePositionPatient of {len(slices)} slices")
 
 
+def read_modality(folder: Path) -> str:
+    """What the first slice below `folder` says of its modality; empty if nothing."""
+    first = next(filter(None, map(read_header, dicom_files(folder))))
+    return str(first.get("Modality") or "")
+
+
 def dicom_files(folder: Path) -> list[Path]:
     """All files in or below a folder that are named *.dcm or begin as DICOM does.
 
@@ -74,10 +87,13 @@ def dicom_files(folder: Path) -> list[Path]:
 
 
 def begins_as_dicom(path: Path) -> bool:
-    """Whether a file has DICOM's four letters after its preamble; exports may lack the suffix."""
+    """Whether a file has DICOM's four letters after its preamble, or begins with a field.
+
+    Exports may lack the suffix, and old ones the preamble.
+    """
     with path.open("rb") as file:
-        file.seek(PREAMBLE)
-        return file.read(4) == b"DICM"
+        begin = file.read(PREAMBLE + 4)
+    return begin[PREAMBLE:] == b"DICM" or bool(BARE.match(begin))
 
 
 def read_header(file: Path) -> Dataset | None:
@@ -108,21 +124,28 @@ def fault_of(header: Dataset) -> str | None:
     frames = int(header.get("NumberOfFrames") or 1)
     if kind == MediaStorageDirectoryStorage:
         return None
-    if "Rows" not in header and kind.name.endswith("Storage") and "Image" not in kind.name:
+    if kind.name.endswith("Storage") and "Image" not in kind.name:
         return f"holds no image but {kind.name}; keep the files of the series alone"
-    if None in [header.get(name) for name in ("SeriesInstanceUID", "Rows", "PixelRepresentation")]:
-        return DAMAGED
+    if missing := [name for name in NEEDED if header.get(name) is None]:
+        return f"{DAMAGED} ({' and '.join(missing)} missing)"
     if frames > 1 or "SharedFunctionalGroupsSequence" in header:
         return (
             f"multi-frame DICOM ({kind.name}, {frames} slices in one file) is not read; convert it "
             "to NIfTI, with dcm2niix, say"
         )
-    if "LOCALIZER" in (header.get("ImageType") or ()):
-        return "a localizer, which is no slice of a stack; keep the files of the scan alone"
+    if made := PROJECTION.search(str(header.get("ImageType"))):
+        return (
+            f"a {made[0].lower()} by its ImageType, which is no slice of a stack; keep the files "
+            "of the scan alone"
+        )
     if colours != "MONOCHROME2":
-        return f"its values are {colours}, allowed is MONOCHROME2; convert it"
+        return f"its PhotometricInterpretation is {colours}, allowed is MONOCHROME2; convert it"
     if "ModalityLUTSequence" in header:
         return "its values need a table (Modality LUT), which is not applied; convert it"
+    if kind == CTImageStorage or header.get("Modality") == "CT":
+        for name in OPTIONAL:
+            if header.get(name) is None:
+                return f"{name} is missing, so its values are not known in HU; repair it"
     if header.get("RescaleSlope") == 0:
         return "RescaleSlope is 0, so all its values are one"
     there = dict.fromkeys(filter(header.get, (*OPTIONAL, *THICKNESS)), 1)
@@ -139,9 +162,10 @@ def fault_of(header: Dataset) -> str | None:
 def check_shared(folder: Path, slices: list[Dataset]) -> None:
     """Raise ValueError, naming two files, where slices differ in what a stack's have in common."""
     first = slices[0]
-    for other, name in product(slices, (*SHARED, *OPTIONAL)):
+    for other, name in product(slices, (*SHARED, *OPTIONAL, *IDENTITY)):
         one, two = first.get(name), other.get(name)
-        if one != two and (None in (one, two) or not np.allclose(one, two, rtol=0, atol=SAME)):
+        exact = name in IDENTITY or None in (one, two)
+        if one != two and (exact or not np.allclose(one, two, rtol=0, atol=SAME)):
             raise ValueError(
                 f"{folder}: the slices differ in {name}: {one} in {first.filename}, {two} in "
                 f"{other.filename}; keep those of one stack"
@@ -194,9 +218,21 @@ def read_voxels(folder: Path, slices: list[Dataset]) -> NDArray[np.generic]:
     reader.SetImageIO("GDCMImageIO")
     reader.SetFileNames([str(one.filename) for one in slices])
     try:
-        return SimpleITK.GetArrayFromImage(reader.Execute()).transpose(2, 1, 0)
+        with quiet():
+            return SimpleITK.GetArrayFromImage(reader.Execute()).transpose(2, 1, 0)
     except RuntimeError as error:
+        broken = next((one.filename for one in slices if not is_readable(one.filename)), folder)
         raise ValueError(
-            f"{folder}: the DICOM series cannot be read; a file may be damaged or cut off: fetch "
-            f"it again ({error})"
+            f"{broken}: its voxels cannot be read; damaged or cut off: fetch the series again "
+            f"({error})"
         ) from error
+
+
+def is_readable(file: str) -> bool:
+    """Whether GDCM finds voxels in a file."""
+    try:
+        with quiet():
+            SimpleITK.ReadImage(file, imageIO="GDCMImageIO")
+    except RuntimeError:
+        return False
+    return True

@@ -15,6 +15,7 @@ IDENTITY_DIRECTION = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 SIDES = (1e-4, 100.0)  # mm, least and most: from microscopes to the thickest slices
 FARTHEST = 1e5  # mm, from the patient's origin: beyond, NIfTI's single precision rounds visibly
 TOLERATED = 0.25  # of the smallest side: how far a grid may be from the one it is taken for
+UNIT = 0.01  # how far from 1 the length of written cosines may be
 RIGHT_ANGLED = 1e-6  # cosines: axes this close to right angles stay as they are
 DIGITS = 12  # of a cosine: ITK complains aloud of numbers too small to divide by
 
@@ -51,7 +52,7 @@ def placed(array: NDArray[Any], affine: Affine, file: Path, source: str) -> Plac
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     check_spacing(spacing.tolist(), told)
     if not np.abs(affine[:3, 3]).max() <= FARTHEST:
-        raise ValueError(f"{told} puts the scan at {affine[:3, 3].tolist()} mm; repair its header")
+        raise ValueError(f"{told} puts the scan at {affine[:3, 3].tolist()} mm; repair its origin")
     cosines = affine[:3, :3] / spacing
     if np.abs(cosines.T @ cosines - np.eye(3)).max() > RIGHT_ANGLED:
         left, _, right = np.linalg.svd(cosines)
@@ -68,6 +69,26 @@ def placed(array: NDArray[Any], affine: Affine, file: Path, source: str) -> Plac
         )
     logger.info("%s: spacing, origin, direction %s, from %s", file, image[1:], source)
     return image
+
+
+def on_grid(image: PlacedImage, file: Path, source: str) -> PlacedImage:
+    """An image that its own numbers place, as a header or a prepared file says them.
+
+    Raises ValueError as `placed` does, for too few or too many numbers, and for directions that are
+    no unit vectors.
+    """
+    told = f"{file}: {source}"
+    for name, count in (("spacing", 3), ("origin", 3), ("direction", 9)):
+        if len(values := getattr(image, name)) != count:
+            raise ValueError(f"{told}: {name} = {list(values)}: allowed are {count} numbers")
+    check_spacing(image.spacing, told)
+    lengths = np.linalg.norm(np.reshape(image.direction, (3, 3)), axis=0)
+    if not np.abs(lengths - 1).max() <= UNIT:
+        raise ValueError(
+            f"{told}: direction = {list(image.direction)}: allowed are three unit vectors; put "
+            "what stretches them into the spacing"
+        )
+    return placed(image.array, image.affine(), file, source)
 
 
 def check_spacing(spacing: Sequence[float], told: str) -> None:

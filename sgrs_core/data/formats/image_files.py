@@ -6,20 +6,19 @@ an image once it is read: `images.py`.
 """
 
 import errno
-import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import SimpleITK
 
-from sgrs_core.data.formats.dicom import read_series
-from sgrs_core.data.formats.geometry import PlacedImage, placed
-from sgrs_core.data.formats.images import to_array, to_image
+from sgrs_core.data.formats.dicom import read_modality, read_series
+from sgrs_core.data.formats.geometry import PlacedImage, on_grid
+from sgrs_core.data.formats.images import MODALITY, to_array, to_image
 from sgrs_core.data.formats.nifti import read_nifti
+from sgrs_core.data.formats.quiet import quiet
+from sgrs_core.data.formats.text_headers import check_size, read_header
 from sgrs_core.data.formats.values import as_classes, check_image, check_kind
 from sgrs_core.files import atomic
 
@@ -27,24 +26,10 @@ WRITERS = {".nii": "NiftiImageIO", ".nii.gz": "NiftiImageIO", ".nrrd": "NrrdImag
 READERS = {
     **WRITERS, ".nhdr": "NrrdImageIO", ".mha": "MetaImageIO", ".mhd": "MetaImageIO"
 }  # fmt: skip
-POSITIVE = r"[\d.]+(e[-+]?\d+)?"
-NUMBER = rf"[-+]?{POSITIVE}"
-VECTOR = rf"\( *{NUMBER} *, *{NUMBER} *, *{NUMBER} *\)"
-# What a header must state, or ITK makes it up: under one of these names, in this form.
-STATED: dict[str, dict[tuple[str, ...], str]] = {
-    "NrrdImageIO": {
-        ("space",): "(left-posterior|left-anterior|right-anterior)-superior|LPS|LAS|RAS",
-        ("space directions",): rf"{VECTOR}\s+{VECTOR}\s+{VECTOR}",
-        ("space origin",): VECTOR,
-        ("space units",): '("(mm)?" *)*',  # may be missing
-    },
-    "MetaImageIO": {
-        ("ElementSpacing", "ElementSize"): rf"{POSITIVE}(\s+{POSITIVE}){{2}}",
-        ("TransformMatrix", "Orientation", "Rotation"): rf"{NUMBER}(\s+{NUMBER}){{8}}",
-        ("Offset", "Origin", "Position"): rf"{NUMBER}(\s+{NUMBER}){{2}}",
-    },
-}
-FIELD = re.compile(r"^([\w ]+?) ?[:=] ?(.*?)\s*$", re.MULTILINE)
+# The formats whose text headers are read here, and the field that says how their axes run.
+TEXT = {
+    "NrrdImageIO": ("NRRD", "space directions"), "MetaImageIO": ("MetaImage", "TransformMatrix")
+}  # fmt: skip
 
 SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)  # errors are raised, and said in one line
 
@@ -63,12 +48,16 @@ def stem_of(path: Path) -> str:
 def read_scan(path: Path) -> SimpleITK.Image:
     """Read a 3D scan of one channel from a file of a known name, or from DICOM (a CT: in HU).
 
+    DICOM's modality goes with it, see `modality_of`.
     Raises FileNotFoundError and ValueError, naming the file and the cause, for a missing or damaged
     file, one of another format, one that is not 3D, and geometry or values that no scan has.
     """
-    image = read_image(path)
-    check_image(image.array, path)
-    return to_image(*image)
+    placed = read_image(path)
+    check_image(placed.array, path, warn=True)
+    image = to_image(*placed)
+    if path.is_dir():
+        image.SetMetaData(MODALITY, read_modality(path))
+    return image
 
 
 def read_label(path: Path) -> SimpleITK.Image:
@@ -97,47 +86,24 @@ def read_image(path: Path) -> PlacedImage:
 
 def read_by_itk(path: Path, reader: str) -> PlacedImage:
     """The voxels and the place of an NRRD or MetaImage file; raises as `read_image`."""
+    kind, field = TEXT[reader]
+    header = read_header(path, kind)
     try:
         with quiet():
             image = SimpleITK.ReadImage(str(path), imageIO=reader)
     except RuntimeError as error:
+        *_, said = re.split(r"ERROR: |\[nrrd\] ", str(error))
+        cause = " ".join(said.split())
         raise ValueError(
-            f"{path}: {reader} cannot read it; it may be damaged or cut off: fetch it again "
-            f"({header_fault(path, reader) or error})"
+            f"{path}: {reader} cannot read it ({cause}); unless its header is wrong, it is "
+            "damaged or cut off: fetch it again"
         ) from error
-    channels = image.GetNumberOfComponentsPerPixel()
-    check_kind(path, image.GetSize(), SimpleITK.GetArrayViewFromImage(image).dtype, channels)
-    if fault := header_fault(path, reader):
-        raise ValueError(f"{path}: {fault}")
-    found = to_array(image)
-    return placed(found.array, found.affine(), path, "its header")
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep from standard error what MetaImage prints itself; what it raises is said in one line."""
-    before = os.dup(2)
-    with Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(before, 2)
-        os.close(before)
-
-
-def header_fault(path: Path, reader: str) -> str | None:
-    """How a file's text fails to state how the scan lies, in mm; None where it does."""
-    with path.open("rb") as file:
-        fields = dict(FIELD.findall(file.read(1 << 16).decode("latin-1")))
-    for names, allowed in STATED[reader].items():
-        value = next((fields[name] for name in names if name in fields), "")
-        if not re.fullmatch(allowed, value, re.IGNORECASE):
-            return (
-                f"{' or '.join(names)} is {value or 'missing'}, so where its voxels lie is not "
-                "known; write it as it should be"
-            )
-    return None
+    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
+        image = image[:, :, :, 0]
+    voxels = SimpleITK.GetArrayViewFromImage(image)
+    check_kind(path, image.GetSize(), voxels.dtype, image.GetNumberOfComponentsPerPixel())
+    check_size(header, voxels.nbytes, voxels.itemsize)
+    return on_grid(to_array(image), path, f"its header ({field})")
 
 
 def write_image(path: Path, image: SimpleITK.Image) -> None:

@@ -14,6 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from sgrs_core.data.formats.geometry import IDENTITY_DIRECTION, PlacedImage
 
+MODALITY = "0008|0060"  # as SimpleITK calls DICOM's field
 TOLERANCE = 1e-3  # mm and cosines: far below a voxel, above the rounding of a text header
 NUDGE = (2e-3, 1e-3, 3e-3)  # radians: which of two axes at 45 degrees counts as the nearer one
 
@@ -40,6 +41,11 @@ def to_image(
     image.SetOrigin([float(coordinate) for coordinate in origin])
     image.SetDirection([float(cosine) for cosine in direction])
     return image
+
+
+def modality_of(image: SimpleITK.Image) -> str:
+    """What an image as it was read says of its modality, CT or MR, say; empty if nothing."""
+    return str(image.GetMetaData(MODALITY)) if image.HasMetaDataKey(MODALITY) else ""
 
 
 def oriented_as(image: SimpleITK.Image, like: SimpleITK.Image) -> SimpleITK.Image:
@@ -114,8 +120,9 @@ def check_grids(
     pairs = {
         "shape": (image.array.shape, label.array.shape),
         "spacing": (image.spacing, label.spacing),
-        "origin": (image.origin, label.origin),
+        # A turned grid has another origin, too.
         "direction": (image.direction, label.direction),
+        "origin": (image.origin, label.origin),
     }
     for name, (of_image, of_label) in pairs.items():
         if not np.allclose(of_image, of_label, rtol=0, atol=tolerance):

@@ -41,10 +41,11 @@ def read_nifti(path: Path) -> PlacedImage:
         if not offset >= header.sizeof_hdr:
             raise HeaderDataError(f"vox_offset is {offset:g}")
         expected = offset + np.prod(shape, dtype=float) * dtype.itemsize
-        if not len(content) >= expected:
-            raise ValueError(
-                f"{path}: {len(content)} of {expected:.0f} bytes, so cut off; fetch it again"
+        if len(content) != expected:
+            cause = (
+                "so cut off; fetch it again" if len(content) < expected else "correct the header"
             )
+            raise ValueError(f"{path}: {len(content)} of {expected:.0f} bytes; {cause}")
         raw = header.raw_data_from_fileobj(io.BytesIO(content)).reshape(shape, order="F")
         array = apply_read_scaling(raw, *header.get_slope_inter())
         kind = dtype if array.dtype == dtype else np.promote_types(dtype, np.float32)
@@ -61,6 +62,12 @@ def content_of(path: Path) -> bytes:
         return gzip.decompress(content) if content.startswith(GZIP) else content
     except (EOFError, OSError, zlib.error) as error:
         raise ValueError(f"{path}: damaged or cut off ({error}); fetch it again") from error
+
+
+def is_nifti(content: bytes) -> bool:
+    """Whether a file's uncompressed bytes are NIfTI's, whatever it is called."""
+    kinds = (Nifti1Header, Nifti2Header)
+    return any(kind.may_contain_header(content[: kind.sizeof_hdr]) for kind in kinds)
 
 
 def header_of(content: bytes, path: Path) -> Nifti1Header:

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 LARGEST = 1e12  # no scanner stores more, and sums of squares stay finite
 OUTLIER = 1000  # times the scan's own spread: far beyond metal in CT or a vessel in MRI
+DOUBTFUL = 50  # times it: further than metal, so a warning
 BULK = 0.99  # the share of the voxels whose distance from the median is called the spread
 SAMPLE = 100  # voxels along each axis are enough to know the spread
 LARGEST_CLASS = 2**31 - 1  # what integers hold for "nothing"
+FULL = 0.97  # the share of a label that no structure fills
 FRACTION = 1e-3  # a label's distance from a whole number that rounding explains
 
 logger = logging.getLogger(__name__)
@@ -26,7 +28,9 @@ def check_kind(file: Path, shape: Sequence[int], dtype: np.dtype[Any], channels:
         cause = f"its values are {dtype.name}; give the magnitude, say"
     elif len(shape) > 3:
         cause = f"it has {np.prod(shape[3:])} volumes (of time, say); give one alone"
-    elif len(shape) < 3 or min(shape) < 1:
+    elif min(shape, default=0) < 1:
+        cause = "a side is not positive; correct its header"
+    elif len(shape) < 3:
         cause = "give the whole stack of slices"
     else:
         return
@@ -44,10 +48,11 @@ def check_finite(array: NDArray[Any], name: object) -> None:
         )
 
 
-def check_image(array: NDArray[Any], name: object) -> None:
+def check_image(array: NDArray[Any], name: object, warn: bool = False) -> None:
     """Raise ValueError, naming the scan, for intensities (three axes) that no scanner measures.
 
-    A single voxel far from all others would decide mean and deviation alone.
+    A single voxel far from all others would decide mean and deviation alone. warn: say in the log
+    where one is so far that it may be.
     """
     check_finite(array, name)
     lowest, highest = float(array.min()), float(array.max())
@@ -56,34 +61,40 @@ def check_image(array: NDArray[Any], name: object) -> None:
     middle = float(np.median(some))
     spread = float(np.quantile(np.abs(some - middle), BULK, method="lower"))
     far = max(highest - middle, middle - lowest)
+    told = (
+        f"{name}: values run from {lowest:g} to {highest:g}, but {BULK:.0%} of them lie within "
+        f"{spread:g} of {middle:g}"
+    )
     if far > LARGEST or 0 < OUTLIER * spread < far:
-        raise ValueError(
-            f"{name}: values run from {lowest:g} to {highest:g}, but {BULK:.0%} of them lie within "
-            f"{spread:g} of {middle:g}; what is so far off is no measurement: repair or clip it"
-        )
+        raise ValueError(f"{told}; what is so far off is no measurement: repair or clip it")
+    if warn and 0 < DOUBTFUL * spread < far:
+        logger.warning("%s; are a few voxels damaged? They change how all are scaled", told)
 
 
 def as_classes(array: NDArray[Any], name: object) -> NDArray[Any]:
     """A label's values as whole numbers; from 0.5 on, what lies between 0 and 1 is foreground.
 
-    A warning says so. Raises ValueError, naming the file, for NaN, infinite and absurd values, and
-    for fractions between other classes.
+    A warning says so, and one that nearly all is foreground. Raises ValueError, naming the file,
+    for NaN, infinite and absurd values, and for fractions between other classes.
     """
     check_finite(array, name)
     lowest, highest = float(array.min()), float(array.max())
     if max(-lowest, highest) >= LARGEST_CLASS:
         raise ValueError(f"{name}: label values run from {lowest:g} to {highest:g}; repair it")
-    if array.dtype.kind != "f":
-        return array
-    classes = np.rint(array)
-    fractions = np.abs(array - classes) > FRACTION
-    if fractions.any() and (lowest < -FRACTION or highest > 1 + FRACTION):
-        raise ValueError(
-            f"{name}: label values with fractions, such as {array[fractions][0]:g}, between "
-            f"{lowest:g} and {highest:g}, are no classes; resample labels by nearest neighbour"
-        )
-    if fractions.any():
-        count = np.count_nonzero(fractions)
-        logger.warning("%s: %d fractions; foreground is what is at least 0.5", name, count)
-        classes = array >= 0.5
-    return classes.astype(np.int32)
+    if array.dtype.kind == "f":
+        classes = np.rint(array)
+        fractions = np.abs(array - classes) > FRACTION
+        if fractions.any() and (lowest < -FRACTION or highest > 1 + FRACTION):
+            raise ValueError(
+                f"{name}: label values with fractions, such as {array[fractions][0]:g}, between "
+                f"{lowest:g} and {highest:g}, are no classes; resample labels by nearest neighbour"
+            )
+        if fractions.any():
+            count = np.count_nonzero(fractions)
+            logger.warning("%s: %d fractions; foreground is what is at least 0.5", name, count)
+            classes = array >= 0.5
+        array = classes.astype(np.int32)
+    share = np.count_nonzero(array) / array.size
+    if share >= FULL:
+        logger.warning("%s: %.0f%% of the label is foreground; is it inverted?", name, 100 * share)
+    return array

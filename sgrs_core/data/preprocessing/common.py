@@ -13,6 +13,7 @@ import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 from skimage.exposure import cumulative_distribution
+from skimage.filters import threshold_otsu
 
 from sgrs_core.data import masks
 from sgrs_core.data.formats.images import to_array, to_image
@@ -34,13 +35,13 @@ MOST_BINS = 2**24  # one for each integer
 
 
 class Prepared(NamedTuple):
-    """A cropped scan: image float32, z-scored, and label uint8, 0 or 1, of one shape.
+    """A cropped scan: image float32, z-scored, and label uint8, 0 or 1, of one shape, or None.
 
     start: the voxel of the uncropped grid (Pancreas-CT: of the 1 mm grid) that came to (0, 0, 0).
     """
 
     image: NDArray[np.float32]
-    label: NDArray[np.uint8]
+    label: NDArray[np.uint8] | None
     start: tuple[int, int, int]
 
 
@@ -95,34 +96,51 @@ def standardised_brain(brain: Array) -> NDArray[np.float32]:
 
 
 def prepare_custom(
-    image: Array, label: Array, spacing: Sequence[float], settings: NiftiSettings
+    image: Array, label: Array | None, spacing: Sequence[float], settings: NiftiSettings
 ) -> Prepared:
     """Each step that the settings ask for: resample, window, crop in x and y, z-score the crop.
 
-    image: (X, Y, Z), any number type. label: (X, Y, Z), bool or 0 and 1. spacing: mm along x, y, z.
-    Raises ValueError for different shapes, an empty label or a constant crop.
+    image: (X, Y, Z), any number type. label: (X, Y, Z), bool or 0 and 1, or None. spacing: mm along
+    x, y, z. Raises ValueError for different shapes, an empty label or a constant crop.
     """
     check_shapes(image, label)
-    mask, voxel = as_mask(label), settings.voxel
-    if voxel is not None:
+    voxel = settings.voxel
+    mask = None if label is None else as_mask(label)
+    if mask is not None and voxel is not None:
         mask = to_voxels(mask, spacing, SimpleITK.sitkNearestNeighbor, voxel=voxel)
-        if label.any() and not mask.any():
+        if np.any(label) and not mask.any():
             raise ValueError(
                 f"the label is zero everywhere once resampled to {voxel:g} mm: what it marks is "
                 "thinner than that; choose a smaller voxel, or leave the scan out"
             )
-    crop = whole(mask)
-    if settings.margin is not None:
-        crop = crop_in_plane(mask, (settings.margin,) * 4, settings.minimum_side)
+    # Around a label, no more of the scan is resampled than will be kept.
+    around_label = mask is not None and settings.crop != "body"
+    crop = kept_part(settings, mask, mask) if mask is not None and around_label else None
     if voxel is None:
-        resampled = image[crop]
+        resampled = image if crop is None else image[crop]
     else:
         resampled = to_voxels(image, spacing, SimpleITK.sitkBSpline, crop, voxel)
+    if crop is None:
+        crop = kept_part(settings, resampled)
+        resampled = resampled[crop]
     windowed = to_window(resampled, settings.window) if settings.window else resampled
-    return Prepared(z_score(windowed), as_mask(mask[crop]), start(crop))
+    return Prepared(z_score(windowed), None if mask is None else as_mask(mask[crop]), start(crop))
 
 
-def downsample(image: Array, label: Array, factor: int) -> tuple[Array, Array]:
+def kept_part(settings: NiftiSettings, image: Array, mask: Array | None = None) -> Crop:
+    """What the settings keep of a scan: the box around a mask or, without one, around the body."""
+    if settings.margin is None:
+        return whole(image)
+    around = body_of(image) if mask is None else mask
+    return crop_in_plane(around, (settings.margin,) * 4, settings.minimum_side)
+
+
+def body_of(image: Array) -> Mask:
+    """Where a patient lies: the largest connected part above Otsu's threshold, (X, Y, Z)."""
+    return masks.largest_component(image > threshold_otsu(image))
+
+
+def downsample(image: Array, label: Array | None, factor: int) -> tuple[Array, Array | None]:
     """Average blocks of factor^3 voxels; a block is foreground if at least half of it is.
 
     image, label: (X, Y, Z). Voxels at the far ends that do not fill a block are dropped. Returns
@@ -137,7 +155,9 @@ def downsample(image: Array, label: Array, factor: int) -> tuple[Array, Array]:
         )
     if factor == 1:
         return image, label
-    return block_mean(image, factor).astype(np.float32), as_mask(block_mean(label, factor) >= 0.5)
+    if label is not None:
+        label = as_mask(block_mean(label, factor) >= 0.5)
+    return block_mean(image, factor).astype(np.float32), label
 
 
 def z_score(image: Array, reference: Array | None = None) -> NDArray[np.float32]:
@@ -304,10 +324,11 @@ def start(crop: Crop) -> tuple[int, int, int]:
     return x, y, z
 
 
-def check_shapes(image: Array, label: Array) -> None:
+def check_shapes(image: Array, label: Array | None) -> None:
     """Raise ValueError unless both are three-dimensional and of one shape."""
-    if image.ndim != 3 or image.shape != label.shape:
+    shape = image.shape if label is None else label.shape
+    if image.ndim != 3 or image.shape != shape:
         raise ValueError(
-            f"image {image.shape} and label {label.shape} must be 3D and of one shape; "
+            f"image {image.shape} and label {shape} must be 3D and of one shape; "
             "check that both files belong to the same scan"
         )

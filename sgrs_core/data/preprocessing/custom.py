@@ -1,4 +1,4 @@
-"""A custom data set: an image file and a label file for each scan, in any folders.
+"""A custom data set: an image file and, where it is needed, a label file for each scan.
 
 Scans are turned to one orientation, so that a scan is prepared alike however it is stored.
 """
@@ -6,9 +6,17 @@ Scans are turned to one orientation, so that a scan is prepared alike however it
 from pathlib import Path
 
 import numpy as np
+import SimpleITK
 
 from sgrs_core.data.formats.image_files import read_label, read_scan
-from sgrs_core.data.formats.images import check_grids, in_orientation, oriented_as, to_array
+from sgrs_core.data.formats.images import (
+    check_grids,
+    in_orientation,
+    modality_of,
+    oriented_as,
+    to_array,
+)
+from sgrs_core.data.masks import Mask
 from sgrs_core.data.preprocessing.common import prepare_custom
 from sgrs_core.data.preprocessing.modality import check_modality
 from sgrs_core.data.preprocessing.reading import provenance, to_volume, with_name
@@ -18,24 +26,22 @@ from sgrs_core.experiment.settings import NiftiSettings
 ORIENTATION = "LPS"
 
 
-def prepare(root: Path, scan: str, settings: NiftiSettings) -> Volume:
+def prepare(root: Path, scan: str, settings: NiftiSettings, label_is_used: bool = True) -> Volume:
     """Read, turn, resample, window, crop and z-score one scan as its data set's file says.
 
-    Raises FileNotFoundError and ValueError, naming the file or the scan, for a missing or damaged
-    file, a label on another grid, a label without foreground, or a constant image.
+    label_is_used: where it is not, the label's file may be missing or mark nothing; the scan has no
+    label then. Raises FileNotFoundError and ValueError, naming the file or the scan, for a missing
+    or damaged file, a label on another grid, one without foreground, or a constant image.
     """
-    files = settings.files(root, scan)
-    stored = in_orientation(read_scan(files[0]), ORIENTATION)
-    image, label = to_array(stored), to_array(oriented_as(read_label(files[1]), stored))
-    check_grids(image, label, scan, (str(files[0]), str(files[1])))
-    mask = np.isin(label.array, settings.foreground)
-    if not mask.any():
-        raise ValueError(
-            f"{files[1]}: none of its values {np.unique(label.array)[:8].tolist()} is among "
-            f"foreground = {list(settings.foreground)}; correct that setting, or leave the scan out"
-        )
+    image_file, label_file = settings.files(root, scan)
+    scanned = read_scan(image_file)
+    stored = in_orientation(scanned, ORIENTATION)
+    image, mask, files = to_array(stored), None, [image_file]
+    if label_is_used or label_file.exists():
+        files.append(label_file)
+        mask = _mask(stored, scan, image_file, label_file, settings, label_is_used)
     with with_name(scan):
-        check_modality(image.array, "nifti", settings.window)
+        check_modality(image.array, "nifti", settings.window, modality_of(scanned))
         prepared = prepare_custom(image.array, mask, image.spacing, settings)
     source = provenance(
         files,
@@ -44,5 +50,29 @@ def prepare(root: Path, scan: str, settings: NiftiSettings) -> Volume:
         window=settings.window,
         margin=settings.margin,
         foreground=" ".join(map(str, settings.foreground)),
+        least_intensity=f"{image.array.min():.9g}",
+        **({"crop": settings.crop} if settings.crop else {}),
     )
     return to_volume(prepared, image, source, settings.voxel)
+
+
+def _mask(
+    stored: SimpleITK.Image,
+    scan: str,
+    image_file: Path,
+    label_file: Path,
+    settings: NiftiSettings,
+    is_used: bool,
+) -> Mask | None:
+    """Where the label is foreground; None where it marks nothing and is not used."""
+    label = to_array(oriented_as(read_label(label_file), stored))
+    check_grids(to_array(stored), label, scan, (str(image_file), str(label_file)))
+    mask = np.isin(label.array, settings.foreground)
+    if mask.any():
+        return mask
+    if is_used:
+        raise ValueError(
+            f"{label_file}: none of its values {np.unique(label.array)[:8].tolist()} is among "
+            f"foreground = {list(settings.foreground)}; correct that setting, or leave the scan out"
+        )
+    return None

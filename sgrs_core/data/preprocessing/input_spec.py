@@ -14,7 +14,7 @@ import numpy as np
 
 from sgrs_core.data.formats.images import orientation_of
 from sgrs_core.data.preprocessing.common import PANCREAS
-from sgrs_core.data.volumes import read_geometry
+from sgrs_core.data.volumes import read_geometry, read_provenance
 from sgrs_core.experiment.originals import Format
 from sgrs_core.experiment.settings import NiftiSettings
 
@@ -35,7 +35,8 @@ class InputSpec:
     format: whose steps prepared it. orientation: where the arrays' axes run to, as SimpleITK writes
     it: LPS is left, back (posterior), head (superior). orientation_known: whether the scans' files
     said so. spacing: mm along those axes, before downsampling; None where the scans differ and were
-    left as they are. nifti: the settings of a custom data set.
+    left as they are. nifti: the settings of a custom data set. least_intensity: the median
+    of what its scans' intensities begin at; None where their files do not say so.
     """
 
     format: Format
@@ -44,6 +45,7 @@ class InputSpec:
     spacing: tuple[float, ...] | None
     downsample: int = 1
     nifti: Mapping[str, Any] = field(default_factory=dict)
+    least_intensity: float | None = None
 
     def description(self) -> dict[str, Any]:
         """As plain values, for model files."""
@@ -67,7 +69,8 @@ class InputSpec:
     @property
     def is_scored_around_the_label(self) -> bool:
         """Whether the z-score was over a crop around the label, which a new scan has not."""
-        return self.steps is not None and self.steps.margin is not None
+        steps = self.steps
+        return steps is not None and steps.margin is not None and steps.crop != "body"
 
     @property
     def is_around_the_label(self) -> bool:
@@ -91,6 +94,7 @@ def input_spec_of(how: Mapping[str, Any], files: Sequence[Path]) -> InputSpec:
     spacings = np.array([spacing for (spacing, _), other in pairs if other == orientation])
     usual = np.median(spacings, axis=0)
     alike = bool((np.abs(spacings / usual - 1) <= SAME_SPACING).all())
+    least = [read_provenance(file).get("least_intensity") for file in files]
     return InputSpec(
         format=how["format"],
         orientation=orientation if how["geometry"] else USUAL_ORIENTATION[how["format"]],
@@ -98,4 +102,5 @@ def input_spec_of(how: Mapping[str, Any], files: Sequence[Path]) -> InputSpec:
         spacing=tuple((usual / factor).tolist()) if alike else None,
         downsample=factor,
         nifti=dict(how["nifti"]),
+        least_intensity=None if None in least else float(np.median(np.array(least, float))),
     )

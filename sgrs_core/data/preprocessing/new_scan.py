@@ -1,7 +1,8 @@
 """A new scan, in memory and without a label, prepared as a run's own: what its network is to see.
 
 The published preparation crops LA, Pancreas-CT and (as set) a custom data set around the
-label. A new scan has none, so it stays whole. LA's z-score is over the whole scan anyway and
+label. A new scan has none, so it stays whole; a custom data set's crop around the body is the same
+here. LA's z-score is over the whole scan anyway and
 BraTS2019's crop needs no label: there, the input has the values that training would give it. Where
 training took the z-score over the crop, it is taken over the crop around what a first prediction
 finds, and for that first one over the voxels above the window's lower end (air left out), or over
@@ -14,17 +15,17 @@ import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 
-from sgrs_core.data.components import largest_component
 from sgrs_core.data.formats.geometry import PlacedImage
-from sgrs_core.data.formats.images import in_orientation, to_array, voxel_position
+from sgrs_core.data.formats.images import in_orientation, modality_of, to_array, voxel_position
 from sgrs_core.data.formats.values import check_image
-from sgrs_core.data.masks import Mask
+from sgrs_core.data.masks import Mask, largest_component
 from sgrs_core.data.preprocessing.common import (
     Crop,
     block_mean,
     brain_box,
     crop_in_plane,
     first_middle,
+    kept_part,
     standardised_brain,
     start,
     to_voxels,
@@ -62,8 +63,13 @@ class NewScan:
         self.oriented = in_orientation(image, spec.orientation)
         placed = to_array(self.oriented)
         check_image(placed.array, "the scan")
-        check_modality(placed.array, spec.format, spec.window)
+        check_modality(
+            placed.array, spec.format, spec.window, modality_of(image), spec.least_intensity
+        )
         self.image = regridded(placed, spec)
+        self.kept = whole(self.image.array)
+        if spec.steps and not spec.is_scored_around_the_label:
+            self.kept = kept_part(spec.steps, self.image.array)
         if spec.window:
             self.image = self.image._replace(array=to_window(self.image.array, spec.window))
 
@@ -73,9 +79,10 @@ class NewScan:
         if self.spec.format == "brats2019":
             crop = brain_box(array)
             return self._input(standardised_brain(array[crop]), crop)
+        array = array[self.kept]
         air_is_left_out = self.needs_a_second_look() and self.spec.window is not None
         reference = array[array > 0] if air_is_left_out else None
-        return self._input(z_score(array, reference), whole(array))
+        return self._input(z_score(array, reference), self.kept)
 
     def needs_a_second_look(self) -> bool:
         """Whether training's z-score was over a crop around the label."""

@@ -14,7 +14,13 @@ import SimpleITK
 
 from sgrs_core.data.formats.geometry import PlacedImage
 from sgrs_core.data.formats.image_files import read_label, read_scan
-from sgrs_core.data.formats.images import check_grids, in_orientation, oriented_as, to_array
+from sgrs_core.data.formats.images import (
+    check_grids,
+    in_orientation,
+    modality_of,
+    oriented_as,
+    to_array,
+)
 from sgrs_core.data.formats.segmentations import read_segmentation, segmentation_file
 from sgrs_core.data.preprocessing.common import PANCREAS, prepare_pancreas
 from sgrs_core.data.preprocessing.modality import check_modality
@@ -72,7 +78,7 @@ def prepare(
     check_grids(image, label, scan, (folder.name, label_file.name), ROUNDING)
     mask = binary_mask(label.array, 1, label_file, "collection")
     with with_name(scan):
-        check_modality(image.array, "pancreas", PANCREAS.window)
+        check_modality(image.array, "pancreas", PANCREAS.window, modality_of(series))
         try:
             check_placement(image.array, mask, label.spacing)
         except ValueError as error:
@@ -111,7 +117,10 @@ def compare_with_nifti(label: SimpleITK.Image, root: Path, scan: str) -> None:
 def check_origin(image: PlacedImage, label: PlacedImage, scan: str) -> None:
     """Raise ValueError, naming the scan, where the label lies beside its CT, both in one order."""
     shift = np.subtract(label.origin, image.origin)
-    if np.abs(shift).max() > HALF_A_VOXEL and image.array.shape == label.array.shape:
+    is_turned = not np.allclose(image.direction, label.direction, rtol=0, atol=ROUNDING)
+    if is_turned or image.array.shape != label.array.shape:
+        return  # which `check_grids` says
+    if np.abs(shift).max() > HALF_A_VOXEL:
         raise ValueError(
             f"{scan}: by its header the label lies {np.round(shift, 1).tolist()} mm beside the CT. "
             "If its voxels are the CT's all the same, set label_origin: ignored for this data set; "

@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sgrs_core.data.formats.images import voxel_position
 from sgrs_core.data.preprocessing import brats2019, custom, la, pancreas
 from sgrs_core.data.preprocessing.common import downsample, first_middle
@@ -15,14 +17,21 @@ from sgrs_core.experiment.settings import NiftiSettings
 
 
 def prepare_original(
-    form: Format, root: Path, scan: str, options: Mapping[str, Any], factor: int, output: Path
+    form: Format,
+    root: Path,
+    scan: str,
+    options: Mapping[str, Any],
+    factor: int,
+    output: Path,
+    label_is_used: bool = True,
 ) -> None:
     """Prepare a scan from its owners' files below `root`; `factor` averages blocks of voxels.
 
     options: further arguments of the format's `prepare`; for `nifti`, the fields of NiftiSettings.
+    label_is_used: whether it needs a label; those of the paper's data sets have one anyway.
     """
     if form == "nifti":
-        volume = custom.prepare(root, scan, NiftiSettings(**options))
+        volume = custom.prepare(root, scan, NiftiSettings(**options), label_is_used)
     else:
         prepare = {"la": la.prepare, "pancreas": pancreas.prepare, "brats2019": brats2019.prepare}
         volume = prepare[form](root, scan, **options)
@@ -49,7 +58,7 @@ def reduce(volume: Volume, factor: int) -> Volume:
     if factor == 1:
         return volume
     image, label = downsample(volume.image, volume.label, factor)
-    if volume.label.any() and not label.any():
+    if label is not None and np.any(volume.label) and not label.any():
         raise ValueError(
             f"the label is zero everywhere once downsampled by {factor}: what it marks is too "
             "thin; choose a smaller factor, or leave the scan out"

@@ -111,7 +111,7 @@ def read_cases(
 def _read_case(name: str, scan: str, rows: Sequence[Mapping[str, Any]], file: Path) -> Case:
     volume = read_volume(file)
     files = [Path(row["predictions"]) / f"{scan}.nii.gz" for row in rows]
-    masks = [volume.label, *(to_array(read_label(file)).array for file in files)]
+    masks = [volume.mask.view(np.uint8), *(to_array(read_label(file)).array for file in files)]
     (image, spacing), *upright = (
         in_patient_axes(array, volume.spacing, volume.direction) for array in (volume.image, *masks)
     )

@@ -10,6 +10,8 @@ from sgrs_core.experiment.plan import Plan
 from sgrs_core.experiment.schema import SHOWING_SCANS
 from sgrs_core.reporting.html import GENERAL_PAGES, SELECTIONS
 
+OF_PAPER = ("reproducibility.md", "paper.md")
+
 
 def contents_of(plan: Plan, layout: Layout) -> dict[str, Any]:
     """The experiment, its data sets, tables, figures and runs, as dictionaries, lists and texts."""
@@ -19,7 +21,7 @@ def contents_of(plan: Plan, layout: Layout) -> dict[str, Any]:
         for name, sheet in plan.sheets.items()
     }
     return {
-        "experiment": experiment.experiment,
+        "experiment": experiment.title or experiment.experiment,
         "note": experiment.note.strip(),
         "seeds": experiment.seeds,
         "datasets": [_dataset(plan, layout, name) for name in experiment.datasets],
@@ -54,10 +56,11 @@ def files_of_runs(layout: Layout) -> Iterator[str]:
 def pages_of(plan: Plan, docs: Path) -> list[Path]:
     """The pages of docs/ that belong in the report; of methods, those of those that are run.
 
-    A method that someone added may have no page.
+    A method that someone added may have no page. Those on the paper are for its data sets.
     """
+    is_of_paper = any(one.published_spacing for one in plan.experiment.datasets.values())
     methods = dict.fromkeys(plan.methods[row.method].method for row in plan.rows.values())
-    pages = [docs / name for name in GENERAL_PAGES]
+    pages = [docs / name for name in GENERAL_PAGES if is_of_paper or name not in OF_PAPER]
     pages += [docs / "methods" / f"{method}.md" for method in methods]
     return [page for page in pages if page.is_file()]
 
@@ -69,7 +72,7 @@ def _dataset(plan: Plan, layout: Layout, name: str) -> dict[str, Any]:
         "title": dataset.title,
         "source": dataset.source,
         "training scans": len(lists.present(lists.train)),
-        "test scans": len(layout.test_volumes(name)),
+        "test scans": sum(len(layout.test_volumes(fold)) for fold in plan.folds(name)),
         "absent scans": len(lists.absent),
         "checkpoints": ", ".join(SELECTIONS[one] for one in plan.selections(name)),
         "iterations": dataset.training.iterations,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pandas import DataFrame
 
 from sgrs_core.reporting.html import SELECTIONS
-from sgrs_core.reporting.scores import PRIMARY, gather, read_scores
+from sgrs_core.reporting.scores import PRIMARY, gather, read_seeds
 from sgrs_core.reporting.statistics import Difference, compare
 from sgrs_core.reporting.tables import Rules
 from sgrs_core.reporting.typeset import about_upper_bound, reference_of, scans
@@ -154,11 +154,11 @@ def _difference(
     confidence: float,
 ) -> Difference:
     """Of two rows of a table, from the score files behind them."""
-    files = {(line["variant"], line["labelled"]): line["scores"] for line in lines}
+    behind = {(line["variant"], line["labelled"]): line for line in lines}
     key = itemgetter("method", "labelled")
     ours, others = (
-        gather([read_scores(file) for file in files[key(row)][row["selection"]]], SCORING)
-        for row in (one, other)
+        gather(read_seeds(line["scores"][row["selection"]], line.get("folds", 1)), SCORING)
+        for row, line in ((row, behind[key(row)]) for row in (one, other))
     )
     return compare(ours.of(PRIMARY), others.of(PRIMARY), confidence)
 

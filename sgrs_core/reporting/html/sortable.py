@@ -67,7 +67,7 @@ def of_table(table: DataFrame, confidence: float) -> Iterator[tuple[str, Sortabl
         columns = ["method", "labelled", *each * len(METRICS), *more]
         rows = [_row(row, each, more, confidence) for row in part.to_dict("records")]
         faint = frozenset(place for place, seeds in enumerate(part["seeds"]) if not seeds)
-        name = f"{SELECTIONS[selection]}, {scoring}"
+        name = ", ".join(filter(None, (SELECTIONS[selection], scoring)))
         yield name, SortableTable(name, columns, rows, _groups(2, len(each), len(more)), faint)
 
 

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from sgrs_core.data.download import archives
 from sgrs_core.data.download.archives import unpack
 from sgrs_core.data.download.http import DownloadError
 from sgrs_core.data.download.transfer import ContentError, Download
@@ -131,6 +132,21 @@ def test_a_zip_larger_than_the_free_disk_is_not_begun(
         DownloadError, match=r"one\.zip: .*10\.0 MB needed.* 1\.0 MB free: make room"
     ):
         get(zipped({"bomb": bytes(10_000_000)}))
+
+    assert files_in(tmp_path / "scans") == []
+
+
+@pytest.mark.parametrize(
+    ("packed", "reason"), [(True, "packed it has 0.0 MB"), (False, "it would")]
+)
+def test_a_zip_that_unpacks_to_far_more_than_scans_do_is_refused(
+    packed: bool, reason: str, get: Callable[..., Path], tmp_path: Path, monkeypatch
+) -> None:
+    content = zipped({"bomb": bytes(3_000_000)}, zipfile.ZIP_DEFLATED) if packed else FIVE
+    monkeypatch.setattr(archives, "MOST_BYTES", 50e9 if packed else 24_999)
+
+    with pytest.raises(DownloadError, match=rf"one\.zip: .*{reason}.* the archive is refused"):
+        get(content)
 
     assert files_in(tmp_path / "scans") == []
 

@@ -9,19 +9,25 @@ import pytest
 import SimpleITK
 from pydicom.sequence import Sequence
 from pydicom.uid import (
+    CTImageStorage,
     DeflatedExplicitVRLittleEndian,
     EnhancedCTImageStorage,
     ExplicitVRBigEndian,
     ImplicitVRLittleEndian,
     MediaStorageDirectoryStorage,
+    MRImageStorage,
     RLELossless,
     RTStructureSetStorage,
+    SegmentationStorage,
     generate_uid,
 )
 
 from sgrs_core.data.formats.dicom import dicom_files
 from sgrs_core.data.formats.image_files import read_scan
 from sgrs_core.data.formats.images import to_array
+from sgrs_core.data.preprocessing.input_spec import InputSpec
+from sgrs_core.data.preprocessing.new_scan import NewScan
+from sgrs_core.experiment.settings import NiftiSettings
 from sgrs_core.phantoms.dicom import locale_kept
 from tests.data.formats.writing import affine_of, write_dicom
 
@@ -71,8 +77,11 @@ def test_a_gantry_tilt_is_refused_with_its_size(degrees, tmp_path):
         ("PixelSpacing", [0.7, 0.9]),
         ("RescaleSlope", "0.5"),
         ("RescaleIntercept", "-1024"),
-        ("RescaleSlope", None),
         ("BitsStored", 12),
+        ("PatientID", "2"),
+        ("StudyInstanceUID", "1.2.3"),
+        ("FrameOfReferenceUID", "1.2.3"),
+        ("Modality", "PT"),
     ],
 )
 def test_slices_that_differ_are_refused_by_what_differs(field, value, tmp_path):
@@ -187,6 +196,38 @@ def test_files_with_and_without_suffix_are_all_read_and_all_in_the_digest(tmp_pa
     assert names == {"000", "002", "004", "001.DCM", "003.dcm", "005.dcm"}
 
 
+def test_slices_without_suffix_and_preamble_are_not_left_out(tmp_path):
+    folder = written(tmp_path / "s")
+    for file in sorted(folder.iterdir())[::2]:
+        file.with_suffix("").write_bytes(file.read_bytes()[132:])
+        file.unlink()
+    np.testing.assert_array_equal(to_array(read_scan(folder)).array, ARRAY)
+
+
+@pytest.mark.parametrize("modality", ["CT", "MR", "PT"])
+def test_a_scan_of_another_modality_than_the_training_is_refused(modality, tmp_path):
+    storage = CTImageStorage if modality == "CT" else MRImageStorage
+
+    def change(index, one):
+        one.SOPClassUID, one.Modality = storage, modality
+
+    scan = read_scan(written(tmp_path / "s", change))
+    window = {"nifti": vars(NiftiSettings(window=(-200.0, 400.0)))}
+    for form, settings, trained_on in (
+        ("pancreas", {}, "CT"),
+        ("nifti", window, "CT"),
+        ("nifti", {"least_intensity": -1000.0}, "CT"),
+        ("la", {}, "MR"),
+    ):
+        spec = InputSpec(form, "LPS", True, None, **settings)
+        if modality == trained_on == "CT":
+            NewScan(scan, spec)
+        elif modality != trained_on:
+            message = f"Modality is {modality} in its DICOM files, but training is on {trained_on}"
+            with pytest.raises(ValueError, match=message):
+                NewScan(scan, spec)
+
+
 def test_the_index_of_a_disc_is_no_slice_whatever_its_name(tmp_path):
     folder = written(tmp_path / "s")
     shutil.copy(folder / "001.dcm", folder / "index.dcm")
@@ -215,11 +256,20 @@ def test_an_empty_folder_is_said_to_be_one(tmp_path):
             {"SOPClassUID": EnhancedCTImageStorage, "SharedFunctionalGroupsSequence": Sequence()},
             "multi-frame DICOM .* dcm2niix",
         ),
-        ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "a localizer"),
-        ({"PhotometricInterpretation": "MONOCHROME1"}, "its values are MONOCHROME1"),
-        ({"PhotometricInterpretation": "RGB"}, "its values are RGB"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "a localizer by its ImageType"),
+        ({"ImageType": ["DERIVED", "SECONDARY", "AXIAL", "CSA MIP"]}, "a mip by its ImageType"),
+        ({"ImageType": ["DERIVED", "SECONDARY", "MIN_IP"]}, "a min_ip by its ImageType"),
+        ({"SOPClassUID": SegmentationStorage}, "holds no image but Segmentation Storage"),
+        ({"RescaleSlope": None}, "RescaleSlope is missing, so its values are not known in HU"),
+        ({"RescaleIntercept": None}, "RescaleIntercept is missing"),
+        (
+            {"PhotometricInterpretation": "MONOCHROME1"},
+            "its PhotometricInterpretation is MONOCHROME1",
+        ),
+        ({"PhotometricInterpretation": "RGB"}, "its PhotometricInterpretation is RGB"),
         ({"ModalityLUTSequence": Sequence()}, ".*Modality LUT"),
-        ({"Rows": None}, "no readable DICOM slice; it may be damaged"),
+        ({"Rows": None}, r"no readable DICOM slice; it may be damaged.* \(Rows missing\)"),
+        ({"PixelData": None}, "its voxels cannot be read"),
         ({"PixelSpacing": [0.7, float("nan")]}, "PixelSpacing is"),
         ({"ImageOrientationPatient": [0.5, 0, 0, 0, 0.5, 0]}, "ImageOrientationPatient is"),
         ({"RescaleSlope": float("inf")}, "RescaleSlope is"),
@@ -232,11 +282,11 @@ def test_what_is_no_slice_is_refused_by_its_cause(fields, message, tmp_path):
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.1, 0.3, 0.6, 0.9, 0.99])
-def test_a_slice_that_is_cut_off_is_noticed(kept, tmp_path, capfd):
+def test_a_slice_that_is_cut_off_is_named(kept, tmp_path, capfd):
     folder = written(tmp_path / "s")
     content = (folder / "003.dcm").read_bytes()
     (folder / "003.dcm").write_bytes(content[: int(kept * len(content))])
-    refused(folder, "s.*damaged or cut off")
+    refused(folder, r"003\.dcm: .*damaged or cut off")
     assert capfd.readouterr().err == ""
 
 
@@ -296,6 +346,11 @@ def test_compressed_transfer_syntaxes_are_read(compressor, tmp_path):
 
 def test_series_of_one_identity_are_told_by_uid_not_by_folder(tmp_path):
     same = generate_uid()
-    folder = written(tmp_path / "s", lambda index, one: setattr(one, "SeriesInstanceUID", same))
-    written(folder / "again", lambda index, one: setattr(one, "SeriesInstanceUID", same))
+
+    def change(index, one):
+        for name in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
+            setattr(one, name, same)
+
+    folder = written(tmp_path / "s", change)
+    written(folder / "again", change)
     refused(folder, "several slices lie at one place", "again")

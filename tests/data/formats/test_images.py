@@ -7,6 +7,7 @@ import pytest
 import SimpleITK
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from sgrs_core.data.formats.images import (
     check_grids,
@@ -62,6 +63,16 @@ def test_an_oblique_scan_is_shown_along_the_nearest_axes():
     direction = (cosine, -sine, 0.0, sine, cosine, 0.0, 0.0, 0.0, -1.0)
     array = to_array(picture(direction)).array
     np.testing.assert_array_equal(in_patient_axes(array, SPACING, direction)[0], array[:, :, ::-1])
+
+
+def test_a_label_turned_by_a_degree_is_said_to_be_turned():
+    image = to_array(picture(DIRECTIONS[0]))
+    turn = Rotation.from_euler("z", 1, degrees=True).as_matrix()
+    label = image._replace(
+        origin=tuple(turn @ image.origin), direction=tuple((turn @ np.eye(3)).ravel())
+    )
+    with pytest.raises(ValueError, match="scan 7: direction of the image is"):
+        check_grids(image, label, "scan 7")
 
 
 def test_voxel_positions_agree_with_simpleitk_in_all_48_orientations():

@@ -49,6 +49,16 @@ def test_one_absurd_voxel_is_refused(name, kind, value, read, tmp_path):
         read(write(tmp_path / name, array))
 
 
+@pytest.mark.parametrize(("value", "doubtful"), [(900, False), (75 * 200, True)])
+def test_one_voxel_far_too_bright_is_warned_of(value, doubtful, tmp_path, caplog):
+    array = scan()
+    array[3, 4, 5] = value
+    with caplog.at_level(logging.WARNING):
+        read_scan(write(tmp_path / "scan.nii", array))
+    told = f"scan.nii: values run from 0 to {value}, but 99%"
+    assert (told in caplog.text) == doubtful
+
+
 @pytest.mark.parametrize("factor", [1e-9, 1.0, 1e6])
 def test_what_scanners_measure_passes_whatever_its_unit(factor):
     ct = np.full((30, 30, 30), -1000.0)
@@ -151,6 +161,15 @@ def test_fractions_are_foreground_from_one_half_on_and_a_warning_says_so(name, t
         found = to_array(read_label(write(tmp_path / name, label))).array
     np.testing.assert_array_equal(found, label >= 0.5)
     assert f"{name}: 1316 fractions; foreground is what is at least 0.5" in caplog.text
+
+
+@pytest.mark.parametrize(("share", "warned"), [(0.96, False), (0.97, True), (1.0, True)])
+def test_a_label_that_is_nearly_all_foreground_is_warned_of(share, warned, tmp_path, caplog):
+    label = np.zeros(1000, np.uint8)
+    label[: round(1000 * share)] = 1
+    with caplog.at_level(logging.WARNING):
+        read_label(write(tmp_path / "label.nii", label.reshape(10, 10, 10)))
+    assert (f"label.nii: {share:.0%} of the label is foreground" in caplog.text) == warned
 
 
 def test_fractions_between_classes_are_refused():

@@ -32,14 +32,15 @@ def write_dicom(
     folder.mkdir(parents=True, exist_ok=True)
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     axes = (affine[:3, :2] / spacing[:2]).T.ravel()
-    series, frame, files = generate_uid(), generate_uid(), []
+    study, series, frame, files = generate_uid(), generate_uid(), generate_uid(), []
     for index in range(array.shape[2]):
         meta = FileMetaDataset()
         meta.TransferSyntaxUID = ExplicitVRLittleEndian
         one = FileDataset(str(folder), {}, file_meta=meta, preamble=bytes(128))
         one.SOPClassUID, one.SOPInstanceUID = CTImageStorage, generate_uid()
         one.Modality, one.SeriesInstanceUID, one.FrameOfReferenceUID = "CT", series, frame
-        one.PatientName, one.InstanceNumber = "Name", index + 1
+        one.PatientName, one.PatientID, one.InstanceNumber = "Name", "1", index + 1
+        one.StudyInstanceUID = study
         one.ImagePositionPatient = [f"{x:.9f}" for x in affine[:3] @ [0, 0, index, 1]]
         one.ImageOrientationPatient = [f"{x:.9f}" for x in axes]
         one.PixelSpacing = [f"{spacing[1]:.9f}", f"{spacing[0]:.9f}"]
@@ -88,5 +89,6 @@ def write_itk(file: Path, array: np.ndarray, affine: np.ndarray) -> Path:
     image.SetSpacing(spacing.tolist())
     image.SetOrigin(affine[:3, 3].tolist())
     image.SetDirection((affine[:3, :3] / spacing).ravel().tolist())
+    file.parent.mkdir(parents=True, exist_ok=True)
     SimpleITK.WriteImage(image, str(file))
     return file

@@ -11,6 +11,7 @@ import SimpleITK
 from sgrs_core.data.formats.image_files import read_scan
 from sgrs_core.data.preprocessing.custom import prepare
 from sgrs_core.data.preprocessing.input_spec import InputSpec
+from sgrs_core.data.preprocessing.modality import check_modality
 from sgrs_core.data.preprocessing.new_scan import NewScan
 from sgrs_core.experiment.settings import NiftiSettings
 from tests.data.formats.writing import affine_of, write_dicom, write_itk, write_nifti
@@ -157,6 +158,53 @@ def test_a_structure_thinner_than_the_new_voxels_is_said_to_be_lost(scan, tmp_pa
         prepare(tmp_path, "scan é 1", NiftiSettings(voxel=4.0))
 
 
+def test_a_label_that_is_not_used_may_be_missing_or_mark_nothing(scan, tmp_path, caplog):
+    write(tmp_path, "empty", scan[0], np.zeros_like(scan[1]))
+    write(tmp_path, "none", scan[0], scan[1])
+    (tmp_path / "labels/none.nii.gz").unlink()
+    for name in ("empty", "none"):
+        volume = prepare(tmp_path, name, NiftiSettings(margin=2), label_is_used=False)
+        assert volume.label is None
+        assert not caplog.text
+        with pytest.raises((ValueError, FileNotFoundError), match=rf"labels/{name}\.nii\.gz"):
+            prepare(tmp_path, name, NiftiSettings(margin=2))
+
+
+def body(shape=(40, 36, 12)) -> np.ndarray:
+    """Tissue in air, with something small and bright beside it that is no part of the body."""
+    image = np.random.default_rng(0).normal(-1000, 10, shape)
+    image[12:26, 10:30] += 1050
+    image[2:4, 2:4, 2:4] = 500
+    return image.astype(np.float32)
+
+
+@pytest.mark.parametrize("voxel", [None, 1.3])
+@pytest.mark.parametrize("window", [None, (-200.0, 300.0)])
+def test_a_crop_to_the_body_is_the_same_for_scans_with_and_without_a_label_and_for_new_ones(
+    voxel, window, tmp_path
+):
+    label = np.zeros((40, 36, 12), np.uint8)
+    label[14:17, 12:15, 3:6] = 1
+    write(tmp_path, "with", body(), label, (1.0, 1.0, 1.0))
+    write(tmp_path, "without", body(), label, (1.0, 1.0, 1.0))
+    (tmp_path / "labels/without.nii.gz").unlink()
+    settings = NiftiSettings(voxel=voxel, window=window, crop="body", margin=2, minimum_side=4)
+    labelled = prepare(tmp_path, "with", settings)
+    unlabelled = prepare(tmp_path, "without", settings, label_is_used=False)
+    np.testing.assert_array_equal(labelled.image, unlabelled.image)
+    assert labelled.mask.any()
+    if voxel is None:
+        assert labelled.image.shape == (14 - 1 + 2 * 2, 20 - 1 + 2 * 2, 12)
+
+    scan = read_scan(tmp_path / "images/without.nii.gz")
+    new = NewScan(scan, InputSpec("nifti", "LPS", True, None, nifti=vars(settings)))
+    assert not new.needs_a_second_look()
+    seen = new.first_input()
+    np.testing.assert_array_equal(seen.image, labelled.image)
+    np.testing.assert_allclose(seen.origin, labelled.origin, atol=1e-5)
+    assert not seen.complete
+
+
 ROUGH = np.random.default_rng(1).normal(100, 20, (12, 10, 8))
 UNFIT = {
     "NaN": np.where(np.indices(ROUGH.shape)[0] == 3, np.nan, ROUGH),
@@ -183,6 +231,40 @@ def test_what_preparation_refuses_prediction_refuses_too(what, scan, tmp_path):
     spec = InputSpec("nifti", "LPS", True, None, nifti=vars(settings))
     with pytest.raises(ValueError, match=r"bad|intensities"):
         NewScan(read_scan(file), spec)
+
+
+@pytest.mark.parametrize("padding", [-32768, -2000])
+def test_padding_far_below_all_else_is_refused_where_no_window_clips_it(padding, scan, tmp_path):
+    image, label = scan
+    image[:2] = padding
+    write(tmp_path, "padded", image, label)
+    with pytest.raises(ValueError, match=rf"padded: 160 of its voxels are {padding}, .*padding"):
+        prepare(tmp_path, "padded", WHOLE)
+    prepare(tmp_path, "padded", replace(WHOLE, window=(0.0, 200.0)))
+    with pytest.raises(ValueError, match="padding"):
+        check_modality(image, "nifti")
+
+
+def test_air_around_a_body_in_hu_is_no_padding(scan):
+    image, _ = scan
+    image[:2] = -1024
+    check_modality(image, "nifti")
+
+
+def test_a_scan_that_begins_far_below_the_trainings_is_refused(scan):
+    mri = np.abs(scan[0])
+    ct = np.concatenate([mri, mri - 1000])
+    for training, other in ((mri, -mri), (mri, ct), (ct, np.concatenate([ct, 0 * mri - 1500]))):
+        least = float(training.min())
+        check_modality(training, "nifti", least=least)
+        check_modality(other, "nifti")
+        with pytest.raises(ValueError, match=f"but training's begin at {least:g}; is it padding"):
+            check_modality(other, "nifti", least=least)
+
+
+def test_a_prepared_scan_says_what_its_intensities_began_at(scan, tmp_path):
+    told = prepare(tmp_path, "scan é 1", WHOLE).provenance["least_intensity"]
+    assert float(told) == pytest.approx(scan[0].min())
 
 
 @pytest.mark.parametrize(

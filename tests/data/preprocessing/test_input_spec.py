@@ -46,6 +46,17 @@ def test_most_scans_orientation_and_the_spacing_that_all_of_them_share_are_noted
     assert spec.spacing == pytest.approx((0.6255, 0.7, 1.0))
 
 
+def test_what_training_scans_begin_at_is_noted_where_all_files_say_so(tmp_path):
+    image, files = np.zeros((2, 3, 4), np.float32), []
+    for least in ("-3024", "-1000", "-1024"):
+        told = {"least_intensity": least}
+        files.append(tmp_path / f"{least}.h5")
+        write_volume(files[-1], Volume(image, image.astype(np.uint8), provenance=told))
+    assert input_spec_of(HOW, files).least_intensity == -1024
+    write_volume(tmp_path / "theirs.h5", Volume(image, image.astype(np.uint8)))
+    assert input_spec_of(HOW, [*files, tmp_path / "theirs.h5"]).least_intensity is None
+
+
 def test_the_spacing_is_the_one_before_downsampling(written):
     files = written(((1.25, 1.25, 2.0), IDENTITY_DIRECTION))
     assert input_spec_of({**HOW, "downsample": 2}, files).spacing == (0.625, 0.625, 1.0)

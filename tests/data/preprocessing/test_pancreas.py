@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 import SimpleITK
+from scipy.spatial.transform import Rotation
 
 from sgrs_core.data.formats.image_files import read_label
 from sgrs_core.data.formats.images import to_array
@@ -116,6 +117,17 @@ def test_a_label_whose_header_puts_it_beside_the_scan_is_refused(axis, root):
     with pytest.raises(ValueError, match=rf"{SCAN}: .* beside the CT.*label_origin: ignored"):
         prepare(root, SCAN)
     assert prepare(root, SCAN, label_origin="ignored").label.any()
+
+
+@pytest.mark.parametrize("label_origin", ["checked", "ignored"])
+def test_a_label_whose_header_turns_it_is_said_to_be_turned(label_origin, root):
+    picture = SimpleITK.ReadImage(str(root / LABEL))
+    turn = Rotation.from_euler("z", 1, degrees=True).as_matrix()
+    picture.SetDirection((turn @ np.reshape(picture.GetDirection(), (3, 3))).ravel())
+    picture.SetOrigin(turn @ picture.GetOrigin())
+    SimpleITK.WriteImage(picture, str(root / LABEL))
+    with pytest.raises(ValueError, match=rf"{SCAN}: direction of PANCREAS_0003 is"):
+        prepare(root, SCAN, label_origin=label_origin)
 
 
 @pytest.mark.parametrize("shift", [(12, 0, 0), (0, 10, 0), (0, 0, 8), (-10, 8, 0)])

@@ -46,12 +46,13 @@ def test_a_label_that_downsampling_would_lose_is_refused_by_name(tmp_path):
         ({"spacing": (0.0, 1.0, 1.0)}, "gives voxels of 0 x 1 x 1 mm"),
         ({"spacing": (1.0, float("nan"), 1.0)}, "gives voxels of 1 x nan x 1 mm"),
         ({"origin": (0.0, float("inf"), 0.0)}, "puts the scan at"),
-        ({"direction": (1.0, 0.5, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)}, "not at right angles"),
+        ({"direction": (1.0, 0.6, 0.0, 0.0, 0.8, 0.0, 0.0, 0.0, 1.0)}, "not at right angles"),
+        ({"direction": (2.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 2.0)}, "three unit vectors"),
     ],
 )
 def test_a_prepared_volume_passes_the_gate_for_geometry_too(fields, message, tmp_path):
     image = np.random.default_rng(0).normal(size=(8, 6, 4)).astype(np.float32)
-    with pytest.raises(ValueError, match=rf"one\.h5: the volume {message}|one\.h5: .*{message}"):
+    with pytest.raises(ValueError, match=rf"one\.h5: .*{message}"):
         write_volume(tmp_path / "one.h5", Volume(image, (image > 0).astype(np.uint8), **fields))
     assert not (tmp_path / "one.h5").exists()
 

@@ -176,6 +176,7 @@ def test_a_file_of_costs_is_shown_in_place_of_the_records_hours(html, tmp_path):
     (tmp_path / "log.csv").write_text("iteration,loss\n10,0.5\n20,0.25\n")
     run = {"dataset": "la", "labelled": 4, "variant": "sgrs", "seed": 0, "scores": {}}
     run |= {"title": "SGRS-Net", "label": "SGRS-Net, LA, 4 labelled, seed 0"}
+    run |= {"dataset_title": "LA"}
     run |= {"log": tmp_path / "log.csv", "record": tmp_path / "record.json"}
     write_record(run["record"], 0)
     shown = build_report({**nothing, "figures": [], "runs": [run]}, cost=cost)
@@ -190,9 +191,10 @@ def test_verdicts_are_counted_where_there_are_any():
     words = ("equivalent", "different", "equivalent", "")
     row = {f"{metric}_verdict": word for metric, word in zip(METRICS, words, strict=True)}
     nothing = dict.fromkeys(row, "")
+    more = {"selection": "last", "empty": 0, **{f"{metric}_published": 1.0 for metric in METRICS}}
     rows = [
-        {"selection": "last", "scoring": "published", **row},
-        {"selection": "last", "scoring": "strict", **nothing},
+        {"scoring": "published", **more, **row},
+        {"scoring": "strict", **more, **nothing},
     ]
     (count,) = sortable.verdicts(pandas.DataFrame(rows))
     assert (count["scoring"], count["equivalent"], count["different"]) == ("published", 2, 1)

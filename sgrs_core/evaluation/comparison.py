@@ -1,0 +1,86 @@
+"""Masks against labels: their scores, file by file, and in a table."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sgrs_core.data.formats.image_files import read_label
+from sgrs_core.data.formats.images import check_grids, oriented_as, to_array, to_image
+from sgrs_core.data.volumes import read_volume
+from sgrs_core.evaluation.folders import is_prepared
+from sgrs_core.evaluation.scoring import score_line
+
+Line = Mapping[str, float | bool]  # of a score file
+HEADINGS = {
+    "dice": "Dice (%)",
+    "jaccard": "Jaccard (%)",
+    "hd95": "95HD (voxels)",
+    "asd": "ASD (voxels)",
+}
+FACTORS = {"dice": 100, "jaccard": 100, "hd95": 1, "asd": 1}
+
+
+def check_foreground(foreground: Sequence[int]) -> None:
+    """Raise ValueError where the background is among the values of the foreground."""
+    if 0 in foreground:
+        raise ValueError(
+            f"foreground = {list(foreground)}: allowed are label values other than 0, which is "
+            "background"
+        )
+
+
+def score_files(
+    mask_file: Path, label_file: Path, foreground: Sequence[int] = ()
+) -> tuple[dict[str, float | bool], tuple[float, ...]]:
+    """A mask's line of a score file, against a label or a prepared scan's, and the voxel in mm.
+
+    foreground: the label values that count; none given: all but 0. The mask's are all but 0.
+    Raises FileNotFoundError and ValueError, naming the file, for files that cannot be compared.
+    """
+    mask = read_label(mask_file)
+    if is_prepared(label_file):  # one that others wrote does not say where it lies
+        volume = read_volume(label_file, mask.GetSpacing())
+        if volume.label is None:
+            raise ValueError(f"{label_file}: was prepared without a label")
+        label = to_image(volume.label, volume.spacing, volume.origin, volume.direction)
+    else:
+        label = read_label(label_file)
+    predicted, labelled = to_array(oriented_as(mask, label)), to_array(label)
+    check_grids(predicted, labelled, str(mask_file), ("the mask", "the label"))
+    values = labelled.array
+    truth = np.isin(values, foreground) if foreground else values != 0
+    if not truth.any():
+        raise ValueError(
+            f"{label_file}: no voxel is foreground, so no metric is defined; its values are "
+            f"{np.unique(values)[:8].tolist()}"
+        )
+    return score_line(predicted.array != 0, truth), labelled.spacing
+
+
+def table(lines: Mapping[str, Line]) -> list[str]:
+    """A line for each scan, and mean ± standard deviation over scans, distances in voxels.
+
+    Where masks are empty, the means of both scorings: the distances of an empty mask are 0 as
+    published, and the image's diagonal under `strict`.
+    """
+    rows = [["", *HEADINGS.values()]]
+    for name, line in lines.items():
+        rows.append([name, *(f"{FACTORS[metric] * line[metric]:.2f}" for metric in HEADINGS)])
+    scorings = ("published", "strict") if any(line["empty"] for line in lines.values()) else ("",)
+    for scoring in scorings:
+        values = np.array([counted(line, scoring) for line in lines.values()])
+        spread = values.std(axis=0, ddof=1) if len(values) > 1 else np.full(len(HEADINGS), np.nan)
+        cells = [f"{mean:.2f} ± {sd:.2f}" for mean, sd in zip(values.mean(0), spread, strict=True)]
+        rows.append([f"mean ± sd{scoring and ', '}{scoring}", *cells])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
+    ]
+
+
+def counted(line: Line, scoring: str) -> list[float]:
+    """The metrics of a line in the table's units, an empty mask's distances as a scoring has it."""
+    instead = line["diagonal"] if scoring == "strict" else 0.0
+    values = {metric: FACTORS[metric] * line[metric] for metric in HEADINGS}
+    return [instead if value != value else value for value in values.values()]

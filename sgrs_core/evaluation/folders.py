@@ -1,0 +1,108 @@
+"""What a path given on the command line means: scans, and pairs of a mask and a label."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydicom import dcmread
+
+from sgrs_core.data.formats.dicom import dicom_files
+from sgrs_core.data.formats.image_files import READERS, stem_of, suffix_of
+
+PREPARED = ".h5"
+NAMES = (*READERS, PREPARED)
+VOXELS = (".raw", ".zraw", ".raw.gz")  # what headers of their own point at
+CHANNEL = "_0000"  # nnU-Net's mark of an image's first channel, which its labels do not have
+
+logger = logging.getLogger(__name__)
+
+
+def name_of(path: Path) -> str:
+    """A scan's name: its file's or folder's without the ending."""
+    return path.stem if is_prepared(path) else stem_of(path)
+
+
+def is_prepared(path: Path) -> bool:
+    """Whether it is a prepared scan, as training reads them."""
+    return path.suffix.lower() == PREPARED and not path.is_dir()
+
+
+def scans_of(path: Path) -> list[Path]:
+    """The scans that a path means: itself, or what a folder holds unless it is one DICOM series.
+
+    In a folder every file of a known name is a scan, and so is every folder with DICOM files. Where
+    nothing is found the path stands for itself, for reading to say what is wrong.
+    """
+    if not path.is_dir():
+        return [path]
+    slices = dicom_files(path)
+    if any(file.parent == path for file in slices):
+        return [path]
+    images = files_in(path)
+    if not images and len(series_among(slices)) == 1:
+        return [path]
+    folders = {path / file.relative_to(path).parts[0] for file in slices}
+    return sorted([*images, *folders]) or [path]
+
+
+def series_among(slices: Iterable[Path]) -> set[str]:
+    """The series of DICOM files, as one file of each folder names it."""
+    found = set()
+    for file in {file.parent: file for file in slices}.values():
+        try:
+            header = dcmread(file, stop_before_pixels=True, specific_tags=["SeriesInstanceUID"])
+            found.add(str(header.SeriesInstanceUID))
+        except Exception:  # of damaged files; reading the scan says what is wrong
+            found.add(str(file))
+    return found
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The images and prepared scans in a folder, by their names; a warning names other files."""
+    files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name[0] != "."]
+    found = [path for path in files if suffix_of(path, NAMES)]
+    others = [path.name for path in files if not suffix_of(path, (*NAMES, *VOXELS))]
+    if found and others:
+        logger.warning("%s: left out, for their names: %s", folder, ", ".join(others))
+    return found
+
+
+def pairs_of(masks: Path, labels: Path) -> tuple[dict[str, tuple[Path, Path]], list[str]]:
+    """Mask and label by the label's name, and a sentence for each file that has no partner.
+
+    masks, labels: two files, or two folders. There a mask may have the mark of nnU-Net's images,
+    which the masks of such images keep. Raises ValueError where one is a folder and one is not,
+    and FileNotFoundError where a folder has no image.
+    """
+    if masks.is_dir() != labels.is_dir():
+        raise ValueError(f"{masks} and {labels}: give two files, or two folders")
+    if not masks.is_dir():
+        return {name_of(masks): (masks, labels)}, []
+    wanted, given = by_name(labels), by_name(masks)
+    partners: dict[str, list[Path]] = defaultdict(list)
+    for name, files in given.items():
+        label = name if name in wanted else name.removesuffix(CHANNEL)
+        partners[label] += files
+    pairs, faults = {}, []
+    for name in sorted({*wanted, *partners}):
+        of_masks, of_labels = partners.get(name, []), wanted.get(name, [])
+        if len(of_masks) == len(of_labels) == 1:
+            pairs[name] = (of_masks[0], of_labels[0])
+        elif not of_masks or not of_labels:
+            missing, where = ("label", labels) if of_masks else ("mask", masks)
+            faults += [f"{file}: no {missing} {name} in {where}" for file in of_masks + of_labels]
+        else:
+            several = ", ".join(map(str, of_masks + of_labels))
+            faults.append(f"{several}: more than one mask or label of {name}")
+    return pairs, faults
+
+
+def by_name(folder: Path) -> dict[str, list[Path]]:
+    """The images in a folder by their names, of which several may share one."""
+    found: dict[str, list[Path]] = defaultdict(list)
+    for file in files_in(folder):
+        found[name_of(file)].append(file)
+    if not found:
+        raise FileNotFoundError(f"{folder}: no file there whose name ends in {', '.join(NAMES)}")
+    return found

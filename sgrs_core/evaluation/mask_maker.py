@@ -1,0 +1,127 @@
+"""One scan's mask, made once: its header says which model and scan it was made from.
+
+So a second start leaves what is there alone, and never takes another model's mask for this one's.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import SimpleITK
+
+from sgrs_core.data.formats.dicom import dicom_files
+from sgrs_core.data.formats.geometry import PlacedImage
+from sgrs_core.data.formats.image_files import read_label, read_scan, write_image
+from sgrs_core.data.formats.images import to_array
+from sgrs_core.data.volumes import read_volume
+from sgrs_core.evaluation.folders import NAMES, is_prepared
+from sgrs_core.evaluation.prediction import Predictor, Watch, describe
+from sgrs_core.evaluation.scoring import ignore_progress
+from sgrs_core.experiment.settings import Triple
+from sgrs_core.files import sha256_of
+from sgrs_core.log import in_one_line
+
+NOTE = "ITK_FileNotes"  # NIfTI's `descrip`, of 79 characters, and a field of NRRD
+LENGTH = 32  # characters of a digest
+
+
+class Outcome(NamedTuple):
+    """What became of a scan: its mask in words, and whether it was made now; or an error."""
+
+    scan: Path
+    mask: Path
+    text: str
+    is_new: bool = False
+    is_error: bool = False
+
+
+class ModelFile(NamedTuple):
+    """What makes a predictor: the arguments of Predictor.from_file."""
+
+    file: Path
+    device: str | None = None
+    stride: Triple | None = None
+    selection: str = "last"
+
+    def digest(self) -> str:
+        """The same for models that give the same masks."""
+        what = f"{sha256_of(self.file)} {self.selection} {self.stride}"
+        return hashlib.sha256(what.encode()).hexdigest()[:LENGTH]
+
+
+@dataclass
+class MaskMaker:
+    """Makes masks of scans. model: its digest, for masks to bear."""
+
+    predictor: Predictor
+    model: str
+    overwrite: bool = False
+
+    def make(
+        self,
+        scan: Path,
+        mask: Path,
+        to_do: Watch = ignore_progress,
+        on_windows: Watch = ignore_progress,
+    ) -> Outcome:
+        """Write a scan's mask unless it is there; raises nothing, whatever the scan is."""
+        try:
+            image, predict = self._read(scan)
+            note = f"sgrs {self.model} {digest_of(image)}"
+            if mask.exists() and not self.overwrite and is_made(mask, note):
+                return Outcome(scan, mask, "skipped, this model's mask of this scan is there")
+            found = predict(to_do, on_windows)
+            found.SetMetaData(NOTE, note)
+            write_image(mask, found)
+        except Exception as error:  # whatever one scan raises, the others are predicted
+            return Outcome(scan, mask, in_one_line(error, scan, mask), is_error=True)
+        return Outcome(scan, mask, describe(found), is_new=True)
+
+    def _read(self, scan: Path) -> tuple[PlacedImage, Callable[[Watch, Watch], SimpleITK.Image]]:
+        """A scan, and what predicts it."""
+        if scan.is_dir() and not dicom_files(scan):
+            raise FileNotFoundError(
+                f"{scan}: no scan in this folder; allowed are files {', '.join(NAMES)}, and "
+                "folders of DICOM series"
+            )
+        if not is_prepared(scan):
+            image = read_scan(scan)
+            return to_array(image), partial(self.predictor.predict, image)
+        # A file that others prepared does not say how large its voxels are.
+        volume = read_volume(scan, self.predictor.prepared_spacing)
+        placed = PlacedImage(volume.image, volume.spacing, volume.origin, volume.direction)
+        return placed, partial(self.predictor.predict_prepared, volume)
+
+
+def digest_of(image: PlacedImage) -> str:
+    """Of voxels and their place, whatever the file they are stored in."""
+    array, *place = image
+    digest = hashlib.sha256(repr((array.shape, array.dtype.str, place)).encode())
+    digest.update(np.ascontiguousarray(array.T).data)
+    return digest.hexdigest()[:LENGTH]
+
+
+def is_made(mask: Path, note: str) -> bool:
+    """Whether a file is the whole mask that its note says; False where such a mask is damaged.
+
+    Raises FileExistsError for any other file: it is not ours to replace.
+    """
+    reader = SimpleITK.ImageFileReader()
+    reader.SetFileName(str(mask))
+    try:
+        reader.ReadImageInformation()
+        found = reader.GetMetaData(NOTE) if reader.HasMetaDataKey(NOTE) else ""
+    except RuntimeError:
+        found = ""
+    if found != note and mask.stat().st_size:
+        what = "of another model or scan" if found.startswith("sgrs ") else "of unknown origin"
+        raise FileExistsError(f"{mask}: there already, and {what}; --overwrite replaces it")
+    try:
+        read_label(mask)
+    except ValueError:
+        return False
+    return True

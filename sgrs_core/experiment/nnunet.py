@@ -1,0 +1,86 @@
+"""A folder in nnU-Net's layout as the keys of a data set: what dataset.json and the names say.
+
+Source of the layout: nnU-Net v2, documentation/dataset_format.md.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sgrs_core.experiment.settings import SCAN
+
+NEEDED = ("channel_names", "labels", "file_ending")
+NO_STRUCTURE = ("background", "ignore")  # what nnU-Net calls labels of no class
+
+
+def keys_of(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of a data set that follow from the folder.
+
+    given: the keys that its file writes; `channel`, `folds` and `nifti.foreground` are looked at.
+    Training scans with a label come first; images of the test folder are used where they have one.
+    Raises ValueError, as `key = value: what is wrong`.
+    """
+    place, file = f"nnunet = {str(folder)!r}", folder / "dataset.json"
+    try:
+        described = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{place}: {file} cannot be read ({error})") from None
+    if missing := [key for key in NEEDED if key not in described]:
+        raise ValueError(
+            f"{place}: dataset.json lacks {', '.join(missing)}, which nnU-Net's second version asks"
+        )
+    ending = described["file_ending"]
+    of_image = f"_{_channel(described['channel_names'], given.get('channel')):04d}{ending}"
+    images, labels = _names(folder / "imagesTr", of_image), _names(folder / "labelsTr", ending)
+    if not images:
+        raise ValueError(f"{place}: imagesTr holds no image whose name ends in {of_image}")
+    test = [name for name in _names(folder / "imagesTs", of_image)
+            if name in _names(folder / "labelsTs", ending)]  # fmt: skip
+    nifti = {"images": f"images*/{SCAN}{of_image}", "labels": f"labels*/{SCAN}{ending}"}
+    return {
+        "title": described.get("name", folder.name),
+        "format": "nifti",
+        "source": "raw",
+        "folder": str(folder),
+        "nifti": {**nifti, "foreground": _foreground(described["labels"], given.get("nifti"))},
+        "splits": {
+            "train": sorted(images, key=lambda name: name not in labels),
+            "test": test if test and not given.get("folds") else None,
+        },
+    }
+
+
+def _names(folder: Path, ending: str) -> list[str]:
+    """The names of a folder's files without their ending, sorted; none without a folder."""
+    if not folder.is_dir():
+        return []
+    files = sorted(file.name for file in folder.iterdir())
+    return [name.removesuffix(ending) for name in files if name.endswith(ending)]
+
+
+def _channel(names: Mapping[str, str], wanted: Any) -> int:
+    """The number of the channel to read; the only one, or the one of a name."""
+    numbers = {name: int(number) for number, name in names.items()}
+    if wanted is None and len(numbers) == 1:
+        return next(iter(numbers.values()))
+    if wanted not in numbers:
+        raise ValueError(
+            f"channel = {wanted!r}: allowed are {', '.join(numbers)}; networks here read one"
+        )
+    return numbers[wanted]
+
+
+def _foreground(labels: Mapping[str, Any], given: Any) -> list[int]:
+    """The values of the only structure, or those that are given."""
+    if isinstance(given, Mapping) and "foreground" in given:
+        return list(given["foreground"]) if isinstance(given["foreground"], list) else []
+    structures = {
+        name: value if isinstance(value, list) else [value]
+        for name, value in labels.items()
+        if name not in NO_STRUCTURE
+    }
+    if len(structures) == 1:
+        return next(iter(structures.values()))
+    known = ", ".join(f"{value} ({name})" for name, value in structures.items())
+    raise ValueError(f"nifti.foreground = None: a run segments one structure; choose of {known}")

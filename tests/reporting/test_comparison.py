@@ -1,0 +1,98 @@
+"""`sgrs compare`: two runs' scores beside each other."""
+
+import pandas
+import pytest
+from scipy import stats
+
+from sgrs_core.command_line import main
+from sgrs_core.reporting.comparison import score_files
+from sgrs_core.reporting.scores import METRICS
+from sgrs_core.reporting.statistics import compare
+from tests.synthetic_scores import moved, scores
+
+
+def method(folder, name, tables):
+    """A method's folder: a score file in each of its seeds' folders."""
+    for seed, table in enumerate(tables):
+        file = folder / name / f"seed-{seed}" / "last" / "scores.csv"
+        file.parent.mkdir(parents=True)
+        table.sample(frac=1, random_state=seed).to_csv(file, index=False)
+    return folder / name
+
+
+@pytest.fixture
+def better(tmp_path):
+    return method(tmp_path, "better", [scores(85, seed=seed) for seed in range(3)])
+
+
+@pytest.fixture
+def worse(tmp_path):
+    return method(tmp_path, "worse", [moved(scores(85, seed=seed), -6) for seed in range(3)])
+
+
+def test_methods_with_seeds_are_compared_as_the_tables_do(better, worse, tmp_path, capsys):
+    output = tmp_path / "difference.csv"
+    assert main(["compare", str(better), str(worse), "-o", str(output)]) == 0
+    table = pandas.read_csv(output)
+    means = table[table["scan"].isna()].set_index("metric")
+    assert list(means.index) == list(METRICS)
+    dice = [[sorted_dice(folder, seed) for seed in range(3)] for folder in (better, worse)]
+    expected = compare(*dice)
+    assert tuple(means.loc["dice", ["difference", "low", "high", "p"]]) == pytest.approx(
+        (expected.value, expected.low, expected.high, expected.p)
+    )
+    printed = capsys.readouterr().out
+    assert "20 scans, 3 and 3 seeds: methods" in printed
+    assert f"{expected.value:+.2f}" in printed
+
+
+def sorted_dice(folder, seed):
+    table = pandas.read_csv(folder / f"seed-{seed}" / "last" / "scores.csv")
+    return 100 * table.sort_values("scan")["dice"]
+
+
+def test_the_csv_has_every_scans_difference_of_the_means_over_seeds(better, worse, tmp_path):
+    output = tmp_path / "difference.csv"
+    main(["compare", str(better), str(worse), "-o", str(output)])
+    table = pandas.read_csv(output)
+    dice = table[(table["metric"] == "dice") & table["scan"].notna()]
+    assert len(dice) == 20
+    first = sum(sorted_dice(better, seed).iloc[0] for seed in range(3)) / 3
+    assert dice.iloc[0]["a"] == pytest.approx(first)
+    assert (dice["a"] - dice["b"]).to_list() == pytest.approx(dice["difference"].to_list())
+
+
+def test_single_networks_are_compared_by_a_paired_t_test_that_says_what_it_leaves_out(
+    better, worse, tmp_path, capsys
+):
+    output = tmp_path / "difference.csv"
+    pair = [str(better / "seed-0"), str(worse / "seed-1/last/scores.csv")]
+    assert main(["compare", *pair, "-o", str(output)]) == 0
+    means = pandas.read_csv(output).iloc[0]
+    expected = stats.ttest_rel(sorted_dice(better, 0), sorted_dice(worse, 1))
+    interval = expected.confidence_interval()
+    assert tuple(means[["low", "high", "p"]]) == pytest.approx(
+        (interval.low, interval.high, expected.pvalue)
+    )
+    assert "two networks, not methods" in capsys.readouterr().out
+
+
+def test_runs_of_different_scans_are_refused_by_name(better, tmp_path, capsys):
+    fewer = method(tmp_path, "fewer", [scores(scans=19)])
+    assert main(["compare", str(better), str(fewer)]) == 1
+    said = capsys.readouterr().err
+    assert "different scans, such as scan 19" in said
+    assert str(fewer) in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["nothing", "better/seed-0"])
+def test_a_folder_without_scores_says_what_to_give(name, better, tmp_path, capsys):
+    assert main(["compare", str(tmp_path / name), str(better), "--selection", "best_on_test"]) == 1
+    assert "no scores of the selection best_on_test here; give" in capsys.readouterr().err
+
+
+def test_seeds_are_taken_in_whichever_folder_is_named(better):
+    assert len(score_files(better, "last")) == 3
+    assert score_files(better / "seed-1", "last") == [better / "seed-1/last/scores.csv"]
+    assert score_files(better / "seed-1/last", "last") == [better / "seed-1/last/scores.csv"]

@@ -335,6 +335,7 @@ class Layout:
                 **point._asdict(),
                 "title": self.plan.titles[point],
                 "label": self.plan.label(point),
+                "dataset_title": self.plan.dataset_title(point.dataset),
                 "record": self._of(self.record, point),
                 "log": self._of(self.training_log, point),
                 "scores": {

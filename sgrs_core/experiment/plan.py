@@ -248,11 +248,15 @@ class Plan:
             for point, title in titles.items()
         }
 
+    def dataset_title(self, name: str) -> str:
+        """What people call a data set, or one of its folds, in a line with other words."""
+        title = short(self.dataset(name).title)
+        fold = name.removeprefix(base_of(name)).strip("/").replace("-", " ")
+        return f"{title}, {fold}" if fold else title
+
     def label(self, point: Point) -> str:
         """What people call a run."""
-        dataset = short(self.dataset(point.dataset).title)
-        if fold := point.dataset.removeprefix(base_of(point.dataset)):
-            dataset += f", {fold.strip('/').replace('-', ' ')}"
+        dataset = self.dataset_title(point.dataset)
         return f"{self.titles[point]}, {dataset}, {point.labelled} labelled, seed {point.seed}"
 
     def published_selection(self, dataset: str, row: Row) -> Selection | None:

@@ -183,6 +183,8 @@ def _between(one: Difference) -> str:
 
 def _empty(group: DataFrame) -> Iterator[str]:
     empty, total = int(group["empty"].sum()), (group["seeds"] * group["scans"]).sum()
-    if empty:
+    if empty == total:
+        yield f"All {total} predictions are empty."
+    elif empty:
         worst = max(group.to_dict("records"), key=itemgetter("empty"))
         yield f"{empty} of {total} predictions are empty, most of them by {worst['title']}."

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from pandas import DataFrame
 
 from sgrs_core import __version__
+from sgrs_core.experiment.splits import base_of
 from sgrs_core.reporting.figures.style import GROUND_TRUTH, PREDICTION
 from sgrs_core.reporting.figures.training_curves import draw_run, to_svg
 from sgrs_core.reporting.html import GENERAL_PAGES, SELECTIONS, as_address, sortable
@@ -64,7 +65,7 @@ def build_report(
     """
     runs = [read_run(run) for run in contents["runs"]]
     titles = {one["name"]: one["title"] for one in contents["datasets"]}
-    overview = overview_of(runs).replace({"data set": titles})
+    overview = overview_of(runs)
     tables = [(table, read_table(table["file"])) for table in contents["tables"]]
     frames = [frame for _, frame in tables]
     counts = [{"table": table["title"], **count} for table, frame in tables
@@ -136,7 +137,7 @@ def _summary(contents: Mapping[str, Any], runs: Sequence[Finished]) -> dict[str,
 def _gains(file: Path, runs: Sequence[Finished], datasets: Mapping[str, str]) -> DataFrame:
     """What choosing on test scans adds, with titles."""
     gains, keys = pandas.read_csv(file), ["dataset", "labelled", "method"]
-    titles = {(run.dataset, run.labelled, run.variant): run.title for run in runs}
+    titles = {(base_of(run.dataset), run.labelled, run.variant): run.title for run in runs}
     gains["method"] = [titles[key] for key in gains[keys].itertuples(index=False, name=None)]
     return gains.replace({"dataset": datasets})
 

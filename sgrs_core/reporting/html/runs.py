@@ -28,6 +28,7 @@ class Finished:
     seed: int
     title: str
     label: str
+    dataset_title: str
     record: Mapping[str, Any]
     log: DataFrame
     scores: Mapping[str, DataFrame]
@@ -61,7 +62,7 @@ def overview_of(runs: Sequence[Finished]) -> DataFrame:
         {
             "method": run.title,
             "labelled": run.labelled,
-            "data set": run.dataset,
+            "data set": run.dataset_title,
             "seed": run.seed,
             "device": str(run.record["training"].get("device", "unknown")),
             "hours": run.hours,

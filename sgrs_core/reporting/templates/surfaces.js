@@ -40,6 +40,7 @@ async function showSurfaces(article) {
   });
   await view.attachToCanvas(canvas);
   view.setRenderAzimuthElevation(...FRONT_LEFT);
+  view.setScale(Math.min(1, canvas.clientWidth / canvas.clientHeight)); // whole in a tall window
 
   // The ground truth comes last, as what is translucent must.
   const { prediction, truth } = article.dataset;

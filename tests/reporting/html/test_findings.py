@@ -90,6 +90,8 @@ def test_empty_predictions_are_counted(tmp_path):
     tables = [scores(70, empty=range(3)), scores(70)]
     (found,) = said([line("a", 4, tables, tmp_path), line("b", 4, steady(60, 2), tmp_path)])
     assert "3 of 80 predictions are empty, most of them by A." in found.text
+    (found,) = said([line("c", 4, [scores(70, empty=range(20))], tmp_path)])
+    assert found.text.endswith("All 20 predictions are empty.")
 
 
 def test_what_choosing_on_test_scans_is_worth_is_said_where_it_was_measured():

@@ -176,6 +176,7 @@ def test_a_file_of_costs_is_shown_in_place_of_the_records_hours(html, tmp_path):
     (tmp_path / "log.csv").write_text("iteration,loss\n10,0.5\n20,0.25\n")
     run = {"dataset": "la", "labelled": 4, "variant": "sgrs", "seed": 0, "scores": {}}
     run |= {"title": "SGRS-Net", "label": "SGRS-Net, LA, 4 labelled, seed 0"}
+    run |= {"dataset_title": "LA"}
     run |= {"log": tmp_path / "log.csv", "record": tmp_path / "record.json"}
     write_record(run["record"], 0)
     shown = build_report({**nothing, "figures": [], "runs": [run]}, cost=cost).html

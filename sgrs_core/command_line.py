@@ -182,7 +182,8 @@ def predict(options: argparse.Namespace) -> int:
     from sgrs_core.evaluation.mask_maker import ModelFile
     from sgrs_core.evaluation.prediction import mask_files, model_file, shared_names
 
-    scans = [scan for path in options.scans for scan in scans_of(path)]
+    found = (scan for path in options.scans for scan in scans_of(path))
+    scans = list({scan.absolute(): scan for scan in found}.values())  # once each
     masks = mask_files(scans, options.output)
     shared = shared_names(scans, masks)
     pairs = [pair for pair in zip(scans, masks, strict=True) if pair[1] not in shared]
@@ -264,7 +265,8 @@ def check(options: argparse.Namespace) -> int:
     for line in plan.warnings():
         logger.warning("%s", line)
     sheets = ", ".join(plan.sheets) or "no table or figure"
-    print(f"{plan.experiment.experiment}: {len(plan.rows)} runs for {sheets}")
+    runs = f"{len(plan.rows)} run{'s' * (len(plan.rows) != 1)}"
+    print(f"{plan.experiment.experiment}: {runs} for {sheets}")
     return 0
 
 
@@ -283,6 +285,10 @@ def compare(options: argparse.Namespace) -> int:
     one, other = options.runs
     comparison = compare_runs(one, other, options.selection, options.scoring)
     if options.output:
+        if not options.output.parent.is_dir():
+            raise FileNotFoundError(
+                f"{options.output.parent}: no such folder, for {options.output}"
+            )
         write_comparison(options.output, comparison)
     print(in_words(comparison))
     return 0

@@ -10,7 +10,7 @@ from tests.places import CONFIG
 
 def test_check_says_what_an_experiments_files_plan(capsys):
     assert main(["check", str(CONFIG / "config.yaml")]) == 0
-    assert re.fullmatch(r"demo: \d+ runs for table2, .*\n", capsys.readouterr().out)
+    assert re.fullmatch(r"demo_full: \d+ runs for table2, .*\n", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(

@@ -220,7 +220,8 @@ def known(state: str, left: float | None) -> Known:
 def test_runs_at_work_come_first_and_the_others_take_the_places_that_become_free():
     three = [known("waiting", 3600), known("training", 7200), known("training", 3600)]
     assert remaining(three, 1).startswith("Left: about 2 h 0 min, until ")  # two are at work
-    assert remaining([known("waiting", 600)] * 3, 2).startswith("Left: about 20 min, once it is")
+    left = remaining([known("waiting", 600)] * 3, 2)
+    assert left.startswith("Left: about 20 min (nothing is being trained")
     assert "1 of unknown pace" in remaining([known("waiting", 600), known("waiting", None)], 1)
     assert remaining([known("evaluated", 0.0)], 1) == "Nothing is left to train or to evaluate."
 

@@ -1,5 +1,6 @@
 """Masks against labels: their scores, file by file, and in a table."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from sgrs_core.data.formats.images import check_grids, oriented_as, to_array, to
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.folders import is_prepared
 from sgrs_core.evaluation.scoring import score_line
+
+logger = logging.getLogger(__name__)
 
 Line = Mapping[str, float | bool]  # of a score file
 HEADINGS = {
@@ -50,6 +53,11 @@ def score_files(
     check_grids(predicted, labelled, str(mask_file), ("the mask", "the label"))
     values = labelled.array
     truth = np.isin(values, foreground) if foreground else values != 0
+    if not foreground and len(kinds := np.unique(values[truth])) > 1:
+        logger.warning(
+            "%s: its values %s count as one structure; --foreground says which do",
+            label_file, ", ".join(f"{kind:g}" for kind in kinds[:8]),
+        )  # fmt: skip
     if not truth.any():
         raise ValueError(
             f"{label_file}: no voxel is foreground, so no metric is defined; its values are "

@@ -43,6 +43,9 @@ def scans_of(path: Path) -> list[Path]:
     if not images and len(series_among(slices)) == 1:
         return [path]
     folders = {path / file.relative_to(path).parts[0] for file in slices}
+    others = sorted(one.name for one in path.iterdir() if one.is_dir() and one not in folders)
+    if (images or folders) and others:
+        logger.warning("%s: folders in it are not looked into: %s", path, ", ".join(others))
     return sorted([*images, *folders]) or [path]
 
 

@@ -26,6 +26,7 @@ from sgrs_core.files import sha256_of
 from sgrs_core.log import in_one_line
 
 NOTE = "ITK_FileNotes"  # NIfTI's `descrip`, of 79 characters, and a field of NRRD
+OURS = "sgrs "  # how the notes of our masks begin
 LENGTH = 32  # characters of a digest
 
 
@@ -71,7 +72,7 @@ class MaskMaker:
         """Write a scan's mask unless it is there; raises nothing, whatever the scan is."""
         try:
             image, predict = self._read(scan)
-            note = f"sgrs {self.model} {digest_of(image)}"
+            note = f"{OURS}{self.model} {digest_of(image)}"
             if mask.exists() and not self.overwrite and is_made(mask, note):
                 return Outcome(scan, mask, "skipped, this model's mask of this scan is there")
             found = predict(to_do, on_windows)
@@ -90,6 +91,8 @@ class MaskMaker:
             )
         if not is_prepared(scan):
             image = read_scan(scan)
+            if not scan.is_dir() and note_of(scan).startswith(OURS):
+                raise ValueError(f"{scan}: a mask that was predicted here, not a scan")
             return to_array(image), partial(self.predictor.predict, image)
         # A file that others prepared does not say how large its voxels are.
         volume = read_volume(scan, self.predictor.prepared_spacing)
@@ -105,20 +108,25 @@ def digest_of(image: PlacedImage) -> str:
     return digest.hexdigest()[:LENGTH]
 
 
+def note_of(file: Path) -> str:
+    """What an image's header notes of where it comes from; nothing for one that cannot be read."""
+    reader = SimpleITK.ImageFileReader()
+    reader.SetFileName(str(file))
+    try:
+        reader.ReadImageInformation()
+        return str(reader.GetMetaData(NOTE)) if reader.HasMetaDataKey(NOTE) else ""
+    except RuntimeError:
+        return ""
+
+
 def is_made(mask: Path, note: str) -> bool:
     """Whether a file is the whole mask that its note says; False where such a mask is damaged.
 
     Raises FileExistsError for any other file: it is not ours to replace.
     """
-    reader = SimpleITK.ImageFileReader()
-    reader.SetFileName(str(mask))
-    try:
-        reader.ReadImageInformation()
-        found = reader.GetMetaData(NOTE) if reader.HasMetaDataKey(NOTE) else ""
-    except RuntimeError:
-        found = ""
+    found = note_of(mask)
     if found != note and mask.stat().st_size:
-        what = "of another model or scan" if found.startswith("sgrs ") else "of unknown origin"
+        what = "of another model or scan" if found.startswith(OURS) else "of unknown origin"
         raise FileExistsError(f"{mask}: there already, and {what}; --overwrite replaces it")
     try:
         read_label(mask)

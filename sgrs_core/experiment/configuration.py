@@ -164,18 +164,19 @@ def _only(
         name: group for group in GROUPS[1:] for name, over in groups.get(group, {}).items()
         if over is not None
     }  # fmt: skip
-    kept = set()
+    kept: dict[str, set[Any]] = {group: set() for group in groups}
     for name in wanted:
         check_known(f"{files.last}: only", name, sheets)
         given = groups[sheets[name]][name]
         if not is_written_out(given):
             _, given = files.named(sheets[name], name, f"{files.last}: {sheets[name]}")
-        kept |= {name, given.get("dataset")}
-    every = {group: dict(members) for group, members in groups.items()}
-    return (
-        {g: {n: over for n, over in members.items() if n in kept} for g, members in every.items()},
-        sheets.keys() - kept,
-    )
+        kept[sheets[name]].add(name)
+        kept["datasets"].add(given.get("dataset"))
+    left: dict[str, Values] = {
+        group: {name: over for name, over in members.items() if name in kept[group]}
+        for group, members in groups.items()
+    }
+    return left, sheets.keys() - set(wanted)
 
 
 def _filter(_: str, over: Any) -> Any:

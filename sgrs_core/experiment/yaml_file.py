@@ -53,6 +53,8 @@ def read_yaml(file: Path) -> dict[str, Any]:
         values = StrictLoader(file.read_text(encoding="utf-8-sig")).get_single_data()
     except RecursionError:
         raise ValueError(f"{file}: not readable as YAML: nested too deeply") from None
+    except OSError as error:
+        raise ValueError(f"{file}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"{file}: not UTF-8 ({error.reason}); save it as UTF-8") from None
     except yaml.MarkedYAMLError as error:

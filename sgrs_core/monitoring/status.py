@@ -130,7 +130,7 @@ def remaining(runs: Sequence[Known], noted: int) -> str:
     if unknown == len(known):
         return "Left: not known before a training has run for half a minute."
     at = datetime.now() + timedelta(seconds=max(places))
-    when = f", until {at:%a %H:%M}" if active else ", once it is started again"
+    when = f", until {at:%a %H:%M}" if active else " (nothing is being trained at this moment)"
     measured = sum(one.trace.seconds is not None for one in runs)
     return (
         f"Left: about {in_words(max(places))}{when}; {len(places)} at a time, "

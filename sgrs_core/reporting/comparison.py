@@ -40,6 +40,8 @@ def compare_runs(one: Path, other: Path, selection: str, scoring: str) -> Compar
         gather([read_scores(file) for file in score_files(run, selection)], scoring)
         for run in (one, other)
     )
+    if score_files(one, selection) == score_files(other, selection):
+        raise ValueError(f"{one}, {other}: the same run twice")
     try:
         check_same_scans(first.scans, second.scans)
     except ValueError as error:
@@ -69,19 +71,21 @@ def score_files(run: Path, selection: str) -> list[Path]:
 
 def in_words(comparison: Comparison) -> str:
     """The comparison as lines to read."""
-    lines = [f"{'':15}{'A':>8}{'B':>8}{'A - B':>9}  {CONFIDENCE:.0%} interval         p"]
+    lines = [f"{'':15}{'A':>8}{'B':>8}{'A - B':>9}  {f'{CONFIDENCE:.0%} interval':26}p"]
     for metric, found in comparison.differences.items():
         means = (float(scores.of(metric).mean()) for scores in comparison[:2])
         numbers = "".join(f"{mean:8.2f}" for mean in means)
         lines.append(
-            f"{HEADINGS[metric]:15}{numbers}{found.value:+9.2f}  [{found.low:+.2f}, "
-            f"{found.high:+.2f}]".ljust(60)
-            + f"{found.p:.4f}"
+            f"{HEADINGS[metric]:15}{numbers}{found.value:+9.2f}  "
+            + f"[{found.low:+.2f}, {found.high:+.2f}]".ljust(24)
+            + f"  {found.p:.4f}"
         )
     of_seeds = " and ".join(map(str, comparison.seeds))
     compared = "methods: the p are of chance in seeds and scans"
     if min(comparison.seeds) < 2:
-        compared = "two networks, not methods: another seed's may differ otherwise"
+        compared = "trained networks, not methods: those of other seeds may differ otherwise"
+    elif max(comparison.seeds) < 3:
+        compared += "; two seeds hardly say how far seeds lie apart, so intervals are wide"
     lines.append(f"{len(comparison.one.scans)} scans, {of_seeds} seeds: {compared}.")
     return "\n".join(lines)
 

@@ -148,7 +148,10 @@ def test_every_scan_of_a_folder_gets_a_mask_of_its_name(images, capsys, caplog):
     assert sorted(path.name for path in Path("masks").iterdir()) == names
     assert [line.split(":")[0] for line in out.splitlines()] == [f"masks/{n}" for n in names]
     assert out.splitlines()[-1].endswith(" [4/4]")
-    assert caplog.messages == ["images: left out, for their names: notes.txt"]
+    assert caplog.messages == [
+        "images: left out, for their names: notes.txt",
+        "images: folders in it are not looked into: empty",
+    ]
     assert err == "sgrs: 4 masks written, 0 there before\n"
     for name in names:
         assert to_array(read_label(Path("masks", name))).array.sum() == (ARRAY > 0).sum()

@@ -74,7 +74,7 @@ def test_single_networks_are_compared_by_a_paired_t_test_that_says_what_it_leave
     assert tuple(means[["low", "high", "p"]]) == pytest.approx(
         (interval.low, interval.high, expected.pvalue)
     )
-    assert "two networks, not methods" in capsys.readouterr().out
+    assert "trained networks, not methods" in capsys.readouterr().out
 
 
 def test_runs_of_different_scans_are_refused_by_name(better, tmp_path, capsys):

@@ -92,6 +92,13 @@ def test_two_scans_of_one_name_are_refused_and_the_others_predicted(capsys):
     assert last == "sgrs: 2 of 3 scans have no mask: a.nii, other/a.nii.gz"
 
 
+def test_a_mask_made_here_is_no_scan(capsys):
+    write_nifti(Path("a.nii"), ARRAY, AFFINE)
+    assert predict("a.nii") == 0
+    assert predict("masks/a.nii.gz", output="again") == 1
+    assert "a mask that was predicted here, not a scan" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("output", ["MASK.NII.GZ", "Mask.Nii", "mask.NRRD"])
 @pytest.mark.parametrize("scan", ["X.NII.GZ", "x.NRRD", "x.MHA", "series"])
 def test_suffixes_are_known_in_any_case_and_masks_lie_where_scans_do(output, scan):

@@ -214,6 +214,10 @@ def test_only_what_is_named_is_made_with_the_data_sets_it_shows():
     assert list(plan.sheets) == ["table3", "figure3"]
     assert list(plan.experiment.datasets) == ["pancreas"]
     assert plan.experiment.headline == ["table3"]
+    # A table called as a data set is, is not wanted for that.
+    named = {"title": "All", "dataset": "la", "labelled": [4], "rows": ["vnet"]}
+    values |= {"tables": {**values["tables"], "pancreas": named}, "only": ["figure3"]}
+    assert list(load_plan(values, [CONFIG / "config.yaml"], CONFIG).sheets) == ["figure3"]
     with pytest.raises(ConfigError, match="only = 'table9': allowed are table2"):
         load_plan({**values, "only": ["table9"]}, [CONFIG / "config.yaml"], CONFIG)
 

@@ -176,7 +176,7 @@ def test_no_distance_is_best_where_an_empty_prediction_counts_as_0(tmp_path):
     ("empty", "headings"),
     [
         ([], ["Selection last"]),
-        ([0], ["Selection last, scoring published", "Selection last, scoring strict"]),
+        ([0], ["Selection last, scoring strict", "Selection last, scoring published"]),
     ],
 )
 def test_scorings_that_agree_are_said_once(empty, headings, tmp_path):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK
 from medpy.metric.binary import asd
+from pydicom import dcmread
 
 from sgrs_core.data.formats.image_files import read_scan
 from sgrs_core.phantoms.dicom import Series, write_series
@@ -44,7 +45,10 @@ def folder(tmp_path_factory) -> Path:
     series = Series("c", "key", scan.GetSpacing(), scan.GetOrigin(), 1, 0, True)
     write_series(root / "scans/c", array, series)
     for file in (root / "scans/c").glob("*.dcm"):
-        file.rename(file.with_suffix(""))
+        slice_ = dcmread(file)
+        slice_.Modality = "MR"  # as the training's
+        slice_.save_as(file.with_suffix(""))
+        file.unlink()
     return root
 
 
@@ -140,11 +144,16 @@ def test_the_four_metrics_are_printed_whichever_way_the_label_is_stored(tmp_path
     assert lines[2][:2] == ["hd95", "2.00"]
     assert run.stdout.splitlines()[2].endswith(" voxels of 0.8 x 0.8 x 1.2 mm")
     assert lines[3][:2] == ["asd", f"{asd(mask, label == 3):.2f}"]
+    assert "count as one structure" not in run.stderr
+    run = sgrs("evaluate", "mask.nii.gz", "label.nrrd", folder=tmp_path)
+    assert "count as one structure; --foreground says which do" in run.stderr
 
 
 def test_masks_that_cannot_be_scored_are_refused_by_name(tmp_path):
     cube = np.zeros((9, 9, 9), np.uint8)
-    for name, array in (("empty", cube), ("label", cube + 1), ("other", np.ones((9, 9, 8)))):
+    label, other = cube.copy(), np.zeros((9, 9, 8))
+    label[2:5], other[2:5] = 1, 1
+    for name, array in (("empty", cube), ("label", label), ("other", other)):
         SimpleITK.WriteImage(SimpleITK.GetImageFromArray(array), str(tmp_path / f"{name}.nrrd"))
     for arguments, message in (
         (("label.nrrd", "empty.nrrd"), "empty.nrrd: no voxel is foreground"),

@@ -37,7 +37,7 @@ def test_the_report_shows_what_was_run(folder):
     html = (folder / "results/quick/report.html").read_text(encoding="utf-8")
     text = unescape(re.sub("<[^>]+>", " ", html))
     assert NOTE in text
-    assert "la, 4 labelled, vnet, seed 0" in text
+    assert "V-Net, LA, 4 labelled, seed 0" in text
     assert "What choosing a checkpoint on the test scans adds" in text
     assert "Slice by slice: 4 labelled" in text
     assert html.count('<img src="data:image/png') == 2

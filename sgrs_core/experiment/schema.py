@@ -320,7 +320,10 @@ class Dataset(Strict):
         """Whether a scan has a label; True also where only a job will know."""
         if self.source != "raw" or self.custom is None:
             return True
-        return self.custom.files(Path(self.folder or ""), scan)[1].exists()
+        try:
+            return self.custom.files(Path(self.folder or ""), scan)[1].exists()
+        except OSError:  # a name that no file can have
+            return False
 
     def options(self) -> dict[str, Any]:
         """What the preparation of an original scan must know besides its files."""

@@ -251,7 +251,7 @@ WITH_COMMANDS = [page for page in PAGES if any(block.commands for block in block
 
 
 def readmes_file(name: str) -> Block:
-    (block,) = [block for block in blocks_of("README.md") if block.file == name]
+    (block,) = [block for block in blocks_of("config/README.md") if block.file == name]
     return block
 
 

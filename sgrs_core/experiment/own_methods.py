@@ -15,7 +15,7 @@ PATTERN = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
 
 def is_own(method: str) -> bool:
     """Whether it is written as a method in a file of one's own."""
-    return ":" in method
+    return re.fullmatch(PATTERN, method) is not None
 
 
 def title_of(method: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from sgrs_core.experiment import nnunet
-from sgrs_core.experiment.own_methods import is_own, name_of
+from sgrs_core.experiment.own_methods import check_written, is_own, name_of
 from sgrs_core.experiment.schema import Experiment, Figure, MethodFile, Sheet, Splits
 from sgrs_core.experiment.settings import is_plain
 from sgrs_core.experiment.words import NAME, allowed_at, keys_at
@@ -127,6 +127,10 @@ class Files:
         if not isinstance(method, str) or not is_own(method):
             return method  # the schema will say so if it is no name
         place: Place = (file, ("rows",))
+        try:
+            check_written(method)
+        except ValueError as error:
+            raise ConfigError(f"{method_at(place)} = {method!r}: {error}") from None
         name = name_of(method)
         self.add_method(name, MethodFile(method=method), place)
         return name

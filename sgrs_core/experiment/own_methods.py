@@ -15,7 +15,13 @@ PATTERN = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
 
 def is_own(method: str) -> bool:
     """Whether it is written as a method in a file of one's own."""
-    return re.fullmatch(PATTERN, method) is not None
+    return ":" in method
+
+
+def check_written(method: str) -> None:
+    """Raise ValueError unless a method in a file of one's own is written as one."""
+    if not re.fullmatch(PATTERN, method):
+        raise ValueError("allowed are names, and <package>.<module>:<Class>")
 
 
 def title_of(method: str) -> str:
@@ -35,8 +41,7 @@ def source_of(method: str, folders: Iterable[Path]) -> Path:
     process and those that it starts; without one, the module is where Python looks anyway. Raises
     ValueError, saying why it cannot be found.
     """
-    if not re.fullmatch(PATTERN, method):
-        raise ValueError("allowed are names, and <package>.<module>:<Class>")
+    check_written(method)
     module = method.partition(":")[0]
     relative = module.replace(".", "/")
     for folder in folders:

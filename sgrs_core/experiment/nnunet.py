@@ -35,8 +35,8 @@ def keys_of(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     images, labels = _names(folder / "imagesTr", of_image), _names(folder / "labelsTr", ending)
     if not images:
         raise ValueError(f"{place}: imagesTr holds no image whose name ends in {of_image}")
-    test = [name for name in _names(folder / "imagesTs", of_image)
-            if name in _names(folder / "labelsTs", ending)]  # fmt: skip
+    of_test = set(_names(folder / "labelsTs", ending))
+    test = [name for name in _names(folder / "imagesTs", of_image) if name in of_test]
     nifti = {"images": f"images*/{SCAN}{of_image}", "labels": f"labels*/{SCAN}{ending}"}
     return {
         "title": described.get("name", folder.name),

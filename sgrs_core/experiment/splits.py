@@ -91,11 +91,12 @@ def fold_lists(lists: SplitLists, folds: int, has_label: Callable[[str], bool]) 
     folds differ in their labelled scans, too; those without a label end all of them. Raises
     ValueError where there are too few.
     """
-    named = sorted(filter(has_label, lists.train), key=lambda scan: sha256(scan.encode()).digest())
+    labelled = set(filter(has_label, lists.train))
+    named = sorted(labelled, key=lambda scan: sha256(scan.encode()).digest())
     if len(named) < folds:
         raise ValueError(f"train: {len(named)} scans with a label, but folds = {folds} needs more")
     parts = [tuple(named[one::folds]) for one in range(folds)]
-    unlabelled = tuple(scan for scan in lists.train if not has_label(scan))
+    unlabelled = tuple(scan for scan in lists.train if scan not in labelled)
     return [
         lists._replace(
             train=(*chain(*parts[one + 1 :], *parts[:one]), *unlabelled), test=parts[one]

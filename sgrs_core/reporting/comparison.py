@@ -36,12 +36,10 @@ def compare_runs(one: Path, other: Path, selection: str, scoring: str) -> Compar
 
     Raises FileNotFoundError and ValueError, naming what is missing, and where the scans differ.
     """
-    first, second = (
-        gather([read_scores(file) for file in score_files(run, selection)], scoring)
-        for run in (one, other)
-    )
-    if score_files(one, selection) == score_files(other, selection):
+    ours, others = (score_files(run, selection) for run in (one, other))
+    if ours == others:
         raise ValueError(f"{one}, {other}: the same run twice")
+    first, second = (gather(list(map(read_scores, files)), scoring) for files in (ours, others))
     try:
         check_same_scans(first.scans, second.scans)
     except ValueError as error:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas
 import yaml
 
+from sgrs_core.evaluation.units import METRICS
 from sgrs_core.experiment.layout import Layout
 from sgrs_core.experiment.planning import load_plan
 from sgrs_core.reporting.figures.cases import Case, Panel
@@ -15,7 +16,6 @@ from sgrs_core.reporting.html.contents import contents_of, pages_of
 from sgrs_core.reporting.html.page import build_report
 from sgrs_core.reporting.html.slices import slices_of
 from sgrs_core.reporting.html.surfaces import surfaces_of
-from sgrs_core.reporting.scores import METRICS
 from sgrs_core.reporting.selection_gain import build_selection_gain
 from sgrs_core.reporting.tables import build_table
 from tests.places import PROJECT

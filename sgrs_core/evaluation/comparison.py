@@ -11,17 +11,11 @@ from sgrs_core.data.formats.images import check_grids, oriented_as, to_array, to
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.folders import is_prepared
 from sgrs_core.evaluation.scoring import score_line
+from sgrs_core.evaluation.units import FACTORS, HEADINGS
 
 logger = logging.getLogger(__name__)
 
 Line = Mapping[str, float | bool]  # of a score file
-HEADINGS = {
-    "dice": "Dice (%)",
-    "jaccard": "Jaccard (%)",
-    "hd95": "95HD (voxels)",
-    "asd": "ASD (voxels)",
-}
-FACTORS = {"dice": 100, "jaccard": 100, "hd95": 1, "asd": 1}
 
 
 def check_foreground(foreground: Sequence[int]) -> None:

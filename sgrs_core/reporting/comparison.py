@@ -6,15 +6,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas
 
+from sgrs_core.evaluation.units import HEADINGS, METRICS
 from sgrs_core.files import write_text
-from sgrs_core.reporting.scores import (
-    HEADINGS,
-    METRICS,
-    Scores,
-    check_same_scans,
-    gather,
-    read_scores,
-)
+from sgrs_core.reporting.scores import Scores, check_same_scans, gather, read_scores
 from sgrs_core.reporting.statistics import CONFIDENCE, Difference, compare, compare_networks
 
 

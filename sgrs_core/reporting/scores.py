@@ -12,13 +12,9 @@ import pandas
 from numpy.typing import NDArray
 from pandas import DataFrame
 
-NAMES = {"dice": "Dice", "jaccard": "Jaccard", "hd95": "95HD", "asd": "ASD"}  # as printed
-METRICS = tuple(NAMES)
+from sgrs_core.evaluation.units import FACTORS, METRICS, PERCENT
+
 PRIMARY = "dice"  # the metric that claims rest on; the others are exploratory
-PERCENT = ("dice", "jaccard")  # fractions in the score files, per cent in the tables
-FACTORS = {metric: 100 if metric in PERCENT else 1 for metric in METRICS}  # to a table's units
-UNITS = {metric: "%" if metric in PERCENT else "voxels" for metric in METRICS}
-HEADINGS = {metric: f"{NAMES[metric]} ({UNITS[metric]})" for metric in METRICS}
 SCORINGS = ("strict", "published")
 
 

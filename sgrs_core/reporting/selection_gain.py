@@ -9,7 +9,8 @@ from typing import Any
 
 from pandas import DataFrame
 
-from sgrs_core.reporting.scores import METRICS, NAMES, check_same_scans, gather, read_seeds
+from sgrs_core.evaluation.units import METRICS, NAMES
+from sgrs_core.reporting.scores import check_same_scans, gather, read_seeds
 from sgrs_core.reporting.statistics import CONFIDENCE, mean_interval
 from sgrs_core.reporting.typeset import interval, number
 

@@ -12,9 +12,9 @@ import numpy as np
 import pandas
 from pandas import DataFrame
 
+from sgrs_core.evaluation.units import METRICS
 from sgrs_core.experiment.settings import Margins
 from sgrs_core.reporting.scores import (
-    METRICS,
     PRIMARY,
     SCORINGS,
     Scores,

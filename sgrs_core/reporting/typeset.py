@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from pandas import DataFrame
 from pylatexenc.latexencode import unicode_to_latex
 
-from sgrs_core.reporting.scores import HEADINGS, METRICS, NAMES, PERCENT, PRIMARY
+from sgrs_core.evaluation.units import HEADINGS, METRICS, NAMES, PERCENT
+from sgrs_core.reporting.scores import PRIMARY
 from sgrs_core.reporting.statistics import (
     DIFFERENT,
     EQUIVALENT,

@@ -12,7 +12,8 @@ from sgrs_core.command_line import main
 from sgrs_core.data.formats.image_files import read_label
 from sgrs_core.data.formats.images import to_array
 from sgrs_core.evaluation import prediction
-from sgrs_core.reporting.scores import METRICS, counted, read_scores
+from sgrs_core.evaluation.units import METRICS
+from sgrs_core.reporting.scores import counted, read_scores
 from tests.data.formats.writing import affine_of, write_dicom, write_itk, write_nifti
 
 AFFINE = affine_of((0.8, 0.7, 2.0), (5.0, -6.0, 7.0), np.eye(3))

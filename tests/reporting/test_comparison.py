@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 
 from sgrs_core.command_line import main
+from sgrs_core.evaluation.units import METRICS
 from sgrs_core.reporting.comparison import score_files
-from sgrs_core.reporting.scores import METRICS
 from sgrs_core.reporting.statistics import compare
 from tests.synthetic_scores import moved, scores
 

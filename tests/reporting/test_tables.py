@@ -4,7 +4,8 @@ import numpy as np
 import pandas
 import pytest
 
-from sgrs_core.reporting.scores import METRICS, gather, summarise
+from sgrs_core.evaluation.units import METRICS
+from sgrs_core.reporting.scores import gather, summarise
 from sgrs_core.reporting.statistics import compare, holm, mean_interval
 from sgrs_core.reporting.tables import PARTS, Rules, build_table, read_table
 from tests.synthetic_scores import DIAGONAL, moved, published, scores, write

@@ -4,9 +4,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pandas import DataFrame
 
+from sgrs_core.evaluation.units import HEADINGS, METRICS
 from sgrs_core.experiment.settings import PUBLISHED_TAU
 from sgrs_core.reporting.figures.style import FULL_WIDTH, LINES, MARKERS, new_figure, styled
-from sgrs_core.reporting.scores import HEADINGS, METRICS
 
 
 @styled

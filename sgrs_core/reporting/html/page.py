@@ -13,6 +13,7 @@ from markupsafe import Markup
 from pandas import DataFrame
 
 from sgrs_core import __version__
+from sgrs_core.evaluation.units import HEADINGS, METRICS, NAMES
 from sgrs_core.experiment.splits import base_of
 from sgrs_core.reporting.figures.style import GROUND_TRUTH, PREDICTION
 from sgrs_core.reporting.figures.training_curves import draw_run, to_svg
@@ -36,7 +37,6 @@ from sgrs_core.reporting.html.runs import (
     overview_of,
     read_run,
 )
-from sgrs_core.reporting.scores import HEADINGS, METRICS, NAMES
 from sgrs_core.reporting.selection_gain import TITLE as SELECTION_GAIN
 from sgrs_core.reporting.tables import Rules, read_table
 from sgrs_core.reporting.templating import TEMPLATES, render

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import pandas
 from pandas import DataFrame
 
+from sgrs_core.evaluation.units import HEADINGS, METRICS
 from sgrs_core.reporting import typeset
 from sgrs_core.reporting.html import SELECTIONS
-from sgrs_core.reporting.scores import HEADINGS, METRICS, in_units
+from sgrs_core.reporting.scores import in_units
 from sgrs_core.reporting.selection_gain import PARTS as GAIN_PARTS
 from sgrs_core.reporting.selection_gain import gain_of
 from sgrs_core.reporting.statistics import DIFFERENT, EQUIVALENT, INCONCLUSIVE

@@ -9,10 +9,10 @@ from matplotlib.container import ErrorbarContainer
 from numpy.typing import NDArray
 from pandas import DataFrame
 
+from sgrs_core.evaluation.units import METRICS
 from sgrs_core.experiment.settings import PUBLISHED_TAU
 from sgrs_core.reporting.figures.style import save
 from sgrs_core.reporting.figures.threshold import draw_threshold_sweep
-from sgrs_core.reporting.scores import METRICS
 
 
 @pytest.fixture

@@ -13,22 +13,16 @@ from the first way's, seed by seed, and Student's 95% interval of that.
 """
 
 import argparse
-import subprocess
-import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import mean, stdev
 
-import pandas
 import torch
 import yaml
+from experiments import PROJECT, mean_dice, run_experiment
 from measuring import Table, hardware
 from scipy.stats import ttest_1samp
 
-from sgrs_core.reporting.scores import summarise
-
-PROJECT = Path(__file__).parents[1]
 DATASET, TABLE, LABELLED = "brats2019", "table4", 12
 METHODS = ["vnet", "sgrs"]
 TEST_SCANS = 20
@@ -63,23 +57,10 @@ def experiment(way: str, device: str, seeds: int, training: Mapping[str, object]
     }
 
 
-def run(values: dict, cores: int) -> None:
-    """The experiment, to its table."""
-    with tempfile.TemporaryDirectory() as folder:
-        over = Path(folder) / "over.yaml"
-        over.write_text(yaml.safe_dump(values), encoding="utf-8")
-        command = [
-            *(sys.executable, "-m", "snakemake", "--cores", str(cores), "--quiet", "rules"),
-            *("--configfile", "config/config.yaml", str(over), "--", "headline"),
-        ]
-        subprocess.run(command, cwd=PROJECT, check=True)
-
-
 def dice_of(way: str, method: str, seed: int) -> float:
     """The mean over the test scans, in per cent."""
     runs = PROJECT / "results" / f"precision_{way}" / DATASET / f"labelled-{LABELLED}"
-    scores = runs / method / f"seed-{seed}" / "last" / "scores.csv"
-    return summarise(pandas.read_csv(scores), "published")["dice"]
+    return mean_dice(runs / method / f"seed-{seed}" / "last" / "scores.csv")
 
 
 def compare(dice: list[float], first: list[float]) -> dict[str, str]:
@@ -113,7 +94,8 @@ def main() -> None:
 
     training = {"iterations": arguments.iterations, "learning_rate": arguments.learning_rate}
     for way in arguments.ways:
-        run(experiment(way, arguments.device, arguments.seeds, training), arguments.cores)
+        over = experiment(way, arguments.device, arguments.seeds, training)
+        run_experiment("config", over, arguments.cores, "--quiet", "rules", "--", "headline")
     machine = hardware(torch.device(arguments.device))
     print(f"{machine}; {training}")
     table = Table(arguments.output, COLUMNS, unprinted=["hardware"])

@@ -40,9 +40,9 @@ def test_the_report_shows_what_was_run(folder):
     assert "V-Net, LA, 4 labelled, seed 0" in text
     assert "What choosing a checkpoint on the test scans adds" in text
     assert "Slice by slice: 4 labelled" in text
-    assert html.count('<img src="data:image/png') == 2
+    assert html.count('<img class="scans" src="data:image/png') == 2
     assert "What each method finds, adds and misses, on LA." in text
-    assert html.count('<img src="data:image/svg') == 1
+    assert html.count('<img class="plot" src="data:image/svg') == 1
 
 
 def test_nothing_is_left_to_do_after_it(folder, snakemake, experiment):

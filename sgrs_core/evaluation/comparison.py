@@ -11,7 +11,7 @@ from sgrs_core.data.formats.images import check_grids, oriented_as, to_array, to
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.folders import is_prepared
 from sgrs_core.evaluation.scoring import score_line
-from sgrs_core.evaluation.units import FACTORS, HEADINGS
+from sgrs_core.evaluation.units import FACTORS, HEADINGS, counted
 
 logger = logging.getLogger(__name__)
 
@@ -79,10 +79,3 @@ def table(lines: Mapping[str, Line]) -> list[str]:
     return [
         "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
     ]
-
-
-def counted(line: Line, scoring: str) -> list[float]:
-    """The metrics of a line in the table's units, an empty mask's distances as a scoring has it."""
-    instead = line["diagonal"] if scoring == "strict" else 0.0
-    values = {metric: FACTORS[metric] * line[metric] for metric in HEADINGS}
-    return [instead if value != value else value for value in values.values()]

@@ -12,7 +12,7 @@ import pandas
 from numpy.typing import NDArray
 from pandas import DataFrame
 
-from sgrs_core.evaluation.units import FACTORS, METRICS, PERCENT
+from sgrs_core.evaluation.units import FACTORS, METRICS, PERCENT, counted
 
 PRIMARY = "dice"  # the metric that claims rest on; the others are exploratory
 SCORINGS = ("strict", "published")
@@ -51,7 +51,8 @@ def gather(files: Sequence[DataFrame], scoring: str) -> Scores:
     scans = tuple(map(str, ordered[0]["scan"]))
     for one in ordered[1:]:
         check_same_scans(scans, tuple(map(str, one["scan"])))
-    values = np.array([counted(one, scoring).to_numpy().T for one in ordered]).swapaxes(0, 1)
+    lines = [[counted(line, scoring) for line in one.to_dict("records")] for one in ordered]
+    values = np.moveaxis(np.array(lines, dtype=np.float64), 2, 0)
     empty = sum(int(one["empty"].sum()) for one in files)
     judged = PERCENT if scoring == "published" and empty else METRICS
     folds = ordered[0].get("fold", pandas.Series(0, ordered[0].index))
@@ -106,26 +107,6 @@ def check_same_scans(scans: Sequence[str], others: Sequence[str]) -> None:
             f"score files of different scans, such as {different[0]}: evaluate these runs anew "
             "on the same test scans"
         )
-
-
-def counted(scores: DataFrame, scoring: str) -> DataFrame:
-    """The metrics of one seed's scans as a scoring counts them, in a table's units.
-
-    An empty prediction is 0 in Dice and Jaccard. Its distances are 0, the best there is, under
-    `published`; the image's diagonal under `strict`, and NaN in files that do not name it.
-    """
-    values = in_units(scores)
-    empty = scores["empty"].astype(bool)
-    diagonal = scores.get("diagonal", pandas.Series(np.nan, scores.index))
-    for metric in METRICS:
-        is_zero = metric in PERCENT or scoring == "published"
-        values[metric] = values[metric].mask(empty, 0.0 if is_zero else diagonal)
-    return values
-
-
-def in_units(scores: DataFrame) -> DataFrame:
-    """Columns METRICS of a score file in a table's units."""
-    return scores[list(METRICS)].astype(float) * list(FACTORS.values())
 
 
 def summarise(scores: DataFrame, scoring: str) -> dict[str, float]:

@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 import pandas
 from pandas import DataFrame
 
-from sgrs_core.evaluation.units import HEADINGS, METRICS
+from sgrs_core.evaluation.units import FACTORS, HEADINGS, METRICS
 from sgrs_core.reporting import typeset
 from sgrs_core.reporting.html import SELECTIONS
-from sgrs_core.reporting.scores import in_units
 from sgrs_core.reporting.selection_gain import PARTS as GAIN_PARTS
 from sgrs_core.reporting.selection_gain import gain_of
 from sgrs_core.reporting.statistics import DIFFERENT, EQUIVALENT, INCONCLUSIVE
@@ -88,7 +87,8 @@ def of_gain(gain: DataFrame, caption: str) -> SortableTable:
 
 def of_scores(scores: DataFrame, caption: str) -> SortableTable:
     """The scores of one run's test scans, the worst Dice first."""
-    shown = in_units(scores).rename(columns=HEADINGS).sort_values(HEADINGS["dice"], kind="stable")
+    values = scores[list(METRICS)].astype(float) * list(FACTORS.values())
+    shown = values.rename(columns=HEADINGS).sort_values(HEADINGS["dice"], kind="stable")
     shown.insert(0, "scan", scores["scan"])
     shown["empty prediction"] = scores["empty"].map({True: "yes", False: "no"})
     return of_frame(shown, caption)

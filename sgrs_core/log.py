@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tqdm import tqdm
@@ -53,6 +54,15 @@ def in_one_line(error: Exception | str, *named: Path) -> str:
     if named and not any(str(path) in text for path in named):
         text = f"{named[0]}: {text}"
     return " ".join(text.split())
+
+
+@contextmanager
+def prefix_errors(beginning: str, kind: type[ValueError] = ValueError) -> Iterator[None]:
+    """Say what a block's OSErrors and ValueErrors are about, which the block does not know."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise kind(f"{beginning}{error}") from error
 
 
 def follow(done: int, total: int, summary: Callable[[], str], label: str = "") -> Iterator[int]:

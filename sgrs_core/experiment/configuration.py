@@ -20,6 +20,7 @@ from sgrs_core.experiment.schema import Experiment, Figure, MethodFile, Sheet, S
 from sgrs_core.experiment.settings import is_plain
 from sgrs_core.experiment.words import NAME, allowed_at, keys_at
 from sgrs_core.experiment.yaml_file import read_yaml
+from sgrs_core.log import prefix_errors
 
 Model = TypeVar("Model")
 AnySheet = TypeVar("AnySheet", bound=Sheet)
@@ -127,10 +128,8 @@ class Files:
         if not isinstance(method, str) or not is_own(method):
             return method  # the schema will say so if it is no name
         place: Place = (file, ("rows",))
-        try:
+        with prefix_errors(f"{method_at(place)} = {method!r}: ", ConfigError):
             check_written(method)
-        except ValueError as error:
-            raise ConfigError(f"{method_at(place)} = {method!r}: {error}") from None
         name = name_of(method)
         self.add_method(name, MethodFile(method=method), place)
         return name

@@ -39,6 +39,7 @@ from sgrs_core.experiment.settings import InferenceSettings, TrainingSettings, c
 from sgrs_core.experiment.slices import MEDIAN
 from sgrs_core.experiment.splits import SplitLists, base_of, fold_lists, read_splits
 from sgrs_core.files import sha256_of
+from sgrs_core.log import prefix_errors
 
 MOST_CURVES = 5  # in one panel of a figure: as many as colours that all readers tell apart
 
@@ -124,10 +125,8 @@ def load_plan(values: Mapping[str, Any], own: Sequence[Path], root: Path) -> Pla
 
 def _source_digest(method: str, place: Place, files: Files) -> str:
     """The SHA-256 of the file of a method of one's own."""
-    try:
+    with prefix_errors(f"{method_at(place)} = {method!r}: ", ConfigError):
         return sha256_of(source_of(method, files.folders))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{method_at(place)} = {method!r}: {error}") from None
 
 
 def load_files(own: Sequence[Path], root: Path) -> Plan:
@@ -141,27 +140,21 @@ def load_files(own: Sequence[Path], root: Path) -> Plan:
 def check_scans(plan: Plan, files: Sequence[Path]) -> None:
     """Check that every scan is where its data set says; `files`: as for `load_plan`."""
     for name, dataset in plan.experiment.datasets.items():
-        try:
+        with prefix_errors(f"{files[-1]}: datasets.{name}.", ConfigError):
             check_presence(dataset, plan.splits[name], plan.root, plan.used_labels(name))
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"{files[-1]}: datasets.{name}.{error}") from None
 
 
 def _splits(name: str, dataset: Dataset, files: Files) -> SplitLists:
-    try:
+    writer = files.writer(("datasets", name, "splits"))
+    with prefix_errors(f"{writer}: datasets.{name}.splits: ", ConfigError):
         lists = read_splits(dataset, files.root)
         return lists._replace(absent=absent_scans(dataset, lists, files.root))
-    except (OSError, ValueError) as error:
-        writer = files.writer(("datasets", name, "splits"))
-        raise ConfigError(f"{writer}: datasets.{name}.splits: {error}") from None
 
 
 def _folds(name: str, dataset: Dataset, lists: SplitLists, files: Files) -> list[SplitLists]:
-    try:
+    writer = files.writer(("datasets", name, "folds"))
+    with prefix_errors(f"{writer}: datasets.{name}.splits.", ConfigError):
         return fold_lists(lists, dataset.folds, dataset.has_label) if dataset.folds else []
-    except ValueError as error:
-        writer = files.writer(("datasets", name, "folds"))
-        raise ConfigError(f"{writer}: datasets.{name}.splits.{error}") from None
 
 
 def _cropped_alike(dataset: Dataset, lists: SplitLists) -> Dataset:
@@ -217,10 +210,8 @@ def _check_layers(plan: Plan, dataset: str, row: Row, file: str, at: tuple[str, 
     predicted = plan.layered("inference", dataset, row)
     training = checked(TrainingSettings, trained, file, (*at, "training"))
     inference = checked(InferenceSettings, predicted, file, (*at, "inference"))
-    try:
+    with prefix_errors(f"{file}: {'.'.join(at)}.", ConfigError):
         check_strides(inference, training)
-    except ValueError as error:
-        raise ConfigError(f"{file}: {'.'.join(at)}.{error}") from None
 
 
 def _check_sheet_names(

@@ -8,6 +8,7 @@ import pandas
 
 from sgrs_core.evaluation.units import HEADINGS, METRICS
 from sgrs_core.files import write_text
+from sgrs_core.log import prefix_errors
 from sgrs_core.reporting.scores import Scores, check_same_scans, gather, read_scores
 from sgrs_core.reporting.statistics import CONFIDENCE, Difference, compare, compare_networks
 
@@ -34,10 +35,8 @@ def compare_runs(one: Path, other: Path, selection: str, scoring: str) -> Compar
     if ours == others:
         raise ValueError(f"{one}, {other}: the same run twice")
     first, second = (gather(list(map(read_scores, files)), scoring) for files in (ours, others))
-    try:
+    with prefix_errors(f"{one}, {other}: "):
         check_same_scans(first.scans, second.scans)
-    except ValueError as error:
-        raise ValueError(f"{one}, {other}: {error}") from None
     have_seeds = min(first.values.shape[1], second.values.shape[1]) > 1
     differences = {
         metric: compare(first.of(metric), second.of(metric))

@@ -19,9 +19,10 @@ from sgrs_core.data.formats.images import (
 from sgrs_core.data.masks import Mask
 from sgrs_core.data.preprocessing.common import prepare_custom
 from sgrs_core.data.preprocessing.modality import check_modality
-from sgrs_core.data.preprocessing.reading import provenance, to_volume, with_name
+from sgrs_core.data.preprocessing.reading import provenance, to_volume
 from sgrs_core.data.volumes import Volume
 from sgrs_core.experiment.settings import NiftiSettings
+from sgrs_core.log import prefix_errors
 
 ORIENTATION = "LPS"
 
@@ -40,7 +41,7 @@ def prepare(root: Path, scan: str, settings: NiftiSettings, label_is_used: bool 
     if label_is_used or label_file.exists():
         files.append(label_file)
         mask = _mask(stored, scan, image_file, label_file, settings, label_is_used)
-    with with_name(scan):
+    with prefix_errors(f"{scan}: "):
         check_modality(image.array, "nifti", settings.window, modality_of(scanned))
         prepared = prepare_custom(image.array, mask, image.spacing, settings)
     source = provenance(

@@ -29,7 +29,6 @@ from sgrs_core.data.preprocessing.reading import (
     binary_mask,
     provenance,
     to_volume,
-    with_name,
 )
 from sgrs_core.data.volumes import Volume
 from sgrs_core.experiment.originals import (
@@ -38,6 +37,7 @@ from sgrs_core.experiment.originals import (
     LabelPlacement,
     pancreas_files,
 )
+from sgrs_core.log import prefix_errors
 
 ROUNDING = 0.01  # mm and cosines: of the two files' headers
 HALF_A_VOXEL = 0.3  # mm: a shift by one voxel is more
@@ -77,7 +77,7 @@ def prepare(
     label = label._replace(origin=image.origin)
     check_grids(image, label, scan, (folder.name, label_file.name), ROUNDING)
     mask = binary_mask(label.array, 1, label_file, "collection")
-    with with_name(scan):
+    with prefix_errors(f"{scan}: "):
         check_modality(image.array, "pancreas", PANCREAS.window, modality_of(series))
         try:
             check_placement(image.array, mask, label.spacing)

@@ -1,8 +1,7 @@
 """What the formats share on the way from a scan's original files to its Volume."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +67,3 @@ def digest_of(source: Path) -> str:
         return sha256_of(source)
     lines = sorted(f"{file.name}  {sha256_of(file)}\n" for file in dicom_files(source))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-@contextmanager
-def with_name(scan: object) -> Iterator[None]:
-    """Put the scan's name in front of the ValueErrors of a block that knows arrays only."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{scan}: {error}") from error

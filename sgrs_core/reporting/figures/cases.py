@@ -14,6 +14,7 @@ from sgrs_core.data.masks import Mask, extent
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.metrics import dice
 from sgrs_core.experiment.slices import MEDIAN, Slices
+from sgrs_core.log import prefix_errors
 from sgrs_core.reporting.figures.choice import indices_of, median_scan
 
 
@@ -57,10 +58,8 @@ class Case:
 
     def chosen(self, slices: Slices) -> list[int]:
         """The indices of those of its slices; raises ValueError, naming it, without such a one."""
-        try:
+        with prefix_errors(f"{self.line}: "):
             return indices_of(slices, self.label)
-        except ValueError as error:
-            raise ValueError(f"{self.line}: {error}") from None
 
     def seen_along(self, direction: int) -> "Case":
         """The case with axes as its slices show them: downwards, to the right, slice by slice.

@@ -34,8 +34,8 @@ config.settings.reading_validation_mode = config.IGNORE  # what matters is check
 DAMAGED = "no readable DICOM slice; it may be damaged or cut off: fetch the series again"
 
 
-def read_series(folder: Path) -> PlacedImage:
-    """The one series below `folder` in HU (slope and intercept applied).
+def read_series(folder: Path) -> tuple[PlacedImage, str]:
+    """The one series below `folder` in HU (slope and intercept applied), and its modality or "".
 
     Raises FileNotFoundError where there is none, and ValueError, naming the folder or file, for
     several series, a file that is no slice or damaged, and slices that are no stack.
@@ -62,13 +62,8 @@ def read_series(folder: Path) -> PlacedImage:
     affine[:3, :3] = np.stack([row * right, column * down, step_of(folder, slices, normal)], 1)
     affine[:3, 3] = slices[0].ImagePositionPatient
     image = read_voxels(folder, slices)
-    return placed(image, affine, folder, f"ImagePositionPatient of {len(slices)} slices")
-
-
-def read_modality(folder: Path) -> str:
-    """What the first slice below `folder` says of its modality; empty if nothing."""
-    first = next(filter(None, map(read_header, dicom_files(folder))))
-    return str(first.get("Modality") or "")
+    source = f"ImagePositionPatient of {len(slices)} slices"
+    return placed(image, affine, folder, source), str(slices[0].get("Modality") or "")
 
 
 def dicom_files(folder: Path) -> list[Path]:

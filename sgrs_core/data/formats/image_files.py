@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import SimpleITK
 
-from sgrs_core.data.formats.dicom import read_modality, read_series
+from sgrs_core.data.formats.dicom import read_series
 from sgrs_core.data.formats.geometry import PlacedImage, on_grid
 from sgrs_core.data.formats.images import MODALITY, to_array, to_image
 from sgrs_core.data.formats.nifti import read_nifti
@@ -52,24 +52,23 @@ def read_scan(path: Path) -> SimpleITK.Image:
     Raises FileNotFoundError and ValueError, naming the file and the cause, for a missing or damaged
     file, one of another format, one that is not 3D, and geometry or values that no scan has.
     """
-    placed = read_image(path)
+    placed, modality = read_image(path)
     check_image(placed.array, path, warn=True)
     image = to_image(*placed)
-    if path.is_dir():
-        image.SetMetaData(MODALITY, read_modality(path))
+    image.SetMetaData(MODALITY, modality)
     return image
 
 
 def read_label(path: Path) -> SimpleITK.Image:
     """Read a mask or a label as whole numbers; raises as `read_scan`, and see `as_classes`."""
-    array, *place = read_image(path)
+    (array, *place), _ = read_image(path)
     return to_image(as_classes(array, path), *place)
 
 
-def read_image(path: Path) -> PlacedImage:
+def read_image(path: Path) -> tuple[PlacedImage, str]:
     """The voxels, of any real values, and their place, as the gate for geometry states it.
 
-    Raises as `read_scan` does, but for values.
+    And the modality, where DICOM says it. Raises as `read_scan` does, but for values.
     """
     if path.is_dir():
         return read_series(path)
@@ -81,7 +80,7 @@ def read_image(path: Path) -> PlacedImage:
             f"{path}: allowed are files {', '.join(READERS)}, and the folder of a DICOM series"
         )
     reader = READERS[suffix]
-    return read_nifti(path) if reader == "NiftiImageIO" else read_by_itk(path, reader)
+    return read_nifti(path) if reader == "NiftiImageIO" else read_by_itk(path, reader), ""
 
 
 def read_by_itk(path: Path, reader: str) -> PlacedImage:

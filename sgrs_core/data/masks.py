@@ -11,15 +11,18 @@ Neighbours = Literal[18, 26]
 REACH: dict[Neighbours, int] = {18: 2, 26: 3}  # how many coordinates of neighbours may differ
 
 
-def extent(mask: Mask, axis: int, margin: int = 0) -> slice:
+def extent(mask: Mask, axis: int, margin: int = 0, name: str = "the mask") -> slice:
     """From the first to the last voxel along an axis, with a margin where the array has one.
 
-    Raises ValueError where the mask holds no voxel.
+    Raises ValueError, with the mask's name, where it holds no voxel.
     """
     others = tuple(one for one in range(mask.ndim) if one != axis)
     filled = np.flatnonzero(mask.any(axis=others))
     if not filled.size:
-        raise ValueError("a mask without a voxel has no extent")
+        raise ValueError(
+            f"{name} is zero everywhere, so there is nothing to crop around; "
+            "check that it is the right file, or exclude the scan"
+        )
     return slice(max(0, int(filled[0]) - margin), int(filled[-1]) + 1 + margin)
 
 

@@ -11,15 +11,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from sgrs_core.data.formats.geometry import IDENTITY_DIRECTION, PlacedImage, on_grid
-from sgrs_core.data.formats.values import check_image
+from sgrs_core.data.formats.values import check_image, check_shapes
 from sgrs_core.files import atomic
+from sgrs_core.log import prefix_errors
 
 Axes = Literal["xyz", "zyx"]
 
@@ -66,7 +67,8 @@ def read_volume(
                 raise TypeError("its values are complex")
             image = np.asarray(file["image"], dtype=np.float32)
             label = np.asarray(file["label"]) if "label" in file else None
-            attributes = dict(file.attrs)
+            described = _described(file.attrs, spacing)
+            is_ours = "spacing" in file.attrs
     except (OSError, KeyError, RuntimeError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{path}: not a readable h5 file with a dataset 'image', and 'label' where it is "
@@ -74,16 +76,10 @@ def read_volume(
             "it may be cut off: delete it and prepare or download it again"
         ) from error
     check_arrays(image, label, str(path))
-    if axes == "zyx" and "spacing" not in attributes:
+    if axes == "zyx" and not is_ours:
         image, label = np.ascontiguousarray(image.T), None if label is None else label.T
-    return Volume(
-        image=image,
-        label=None if label is None else label.astype(np.uint8, order="C"),
-        spacing=tuple(map(float, attributes.get("spacing", spacing))),
-        origin=tuple(map(float, attributes.get("origin", (0.0, 0.0, 0.0)))),
-        direction=tuple(map(float, attributes.get("direction", IDENTITY_DIRECTION))),
-        provenance=json.loads(attributes.get("provenance", "{}")),
-    )
+    label = None if label is None else label.astype(np.uint8, order="C")
+    return Volume(image, label, **described)
 
 
 def check_own(file: h5py.File) -> None:
@@ -98,19 +94,20 @@ def check_own(file: h5py.File) -> None:
             raise TypeError(f"the values of {name!r} lie in another file")
 
 
-def read_geometry(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Spacing (mm) and direction of a scan that `write_volume` wrote, without its arrays."""
+def read_description(path: Path) -> dict[str, Any]:
+    """The fields of a prepared scan but image and label, which are not read."""
     with h5py.File(path, "r") as file:
-        spacing, direction = (
-            tuple(map(float, file.attrs[name])) for name in ("spacing", "direction")
-        )
-    return spacing, direction
+        return _described(file.attrs)
 
 
-def read_provenance(path: Path) -> dict[str, str]:
-    """What a prepared scan's file says of how it was made; nothing in files that others wrote."""
-    with h5py.File(path, "r") as file:
-        return json.loads(file.attrs.get("provenance", "{}"))
+def _described(
+    attributes: Mapping[str, Any], spacing: tuple[float, ...] = (1.0, 1.0, 1.0)
+) -> dict[str, Any]:
+    place = {"spacing": spacing, "origin": (0.0, 0.0, 0.0), "direction": IDENTITY_DIRECTION}
+    return {
+        **{name: tuple(map(float, attributes.get(name, other))) for name, other in place.items()},
+        "provenance": json.loads(attributes.get("provenance", "{}")),
+    }
 
 
 def write_volume(path: Path, volume: Volume) -> None:
@@ -135,11 +132,8 @@ def check_place(path: Path, volume: Volume) -> None:
 
 def check_arrays(image: NDArray[np.floating], label: NDArray[np.generic] | None, name: str) -> None:
     """Raise ValueError, naming the scan, unless image and label can be trained on."""
-    shape = image.shape if label is None else label.shape
-    if image.ndim != 3 or image.shape != shape:
-        raise ValueError(
-            f"{name}: image {image.shape} and label {shape} must be 3D and of one shape"
-        )
+    with prefix_errors(f"{name}: "):
+        check_shapes(image, label)
     if 0 in image.shape:
         raise ValueError(f"{name}: it has no voxels, its shape is {image.shape}")
     check_image(image, name)

@@ -37,6 +37,16 @@ def check_kind(file: Path, shape: Sequence[int], dtype: np.dtype[Any], channels:
     raise ValueError(f"{file}: {tuple(shape)} is not a 3D image of one channel: {cause}")
 
 
+def check_shapes(image: NDArray[Any], label: NDArray[Any] | None) -> None:
+    """Raise ValueError unless an image and its label, if any, are 3D and of one shape."""
+    shape = image.shape if label is None else label.shape
+    if image.ndim != 3 or image.shape != shape:
+        raise ValueError(
+            f"image {image.shape} and label {shape} must be 3D and of one shape; "
+            "check that both files belong to the same scan"
+        )
+
+
 def check_finite(array: NDArray[Any], name: object) -> None:
     """Raise ValueError, naming the scan and a voxel, where values are NaN or infinite."""
     finite = np.isfinite(array)

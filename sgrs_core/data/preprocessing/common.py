@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from skimage.exposure import cumulative_distribution
 from skimage.filters import threshold_otsu
 
-from sgrs_core.data import masks
 from sgrs_core.data.formats.images import to_array, to_image
-from sgrs_core.data.masks import Mask
+from sgrs_core.data.formats.values import check_shapes
+from sgrs_core.data.masks import Mask, extent, largest_component
 from sgrs_core.experiment.settings import NiftiSettings
 
 Array = NDArray[Any]  # numbers of any type
@@ -137,7 +137,7 @@ def kept_part(settings: NiftiSettings, image: Array, mask: Array | None = None) 
 
 def body_of(image: Array) -> Mask:
     """Where a patient lies: the largest connected part above Otsu's threshold, (X, Y, Z)."""
-    return masks.largest_component(image > threshold_otsu(image))
+    return largest_component(image > threshold_otsu(image))
 
 
 def downsample(image: Array, label: Array | None, factor: int) -> tuple[Array, Array | None]:
@@ -200,7 +200,8 @@ def crop_bounds(label: Array, axis: int, margins: tuple[int, int], minimum_side:
     As published, the upper end is excluded, so it lies one voxel nearer than its margin says; at
     the scan's border the box is cut off and may be smaller than `minimum_side`.
     """
-    first, last = extent(label != 0, axis, "the label")
+    along = extent(label != 0, axis, name="the label")
+    first, last = along.start, along.stop - 1
     padding = max(minimum_side - (last - first), 0) // 2
     lower = max(first - padding - margins[0], 0)
     return slice(lower, min(last + padding + margins[1], label.shape[axis]))
@@ -208,23 +209,11 @@ def crop_bounds(label: Array, axis: int, margins: tuple[int, int], minimum_side:
 
 def brain_box(flair: Array) -> Crop:
     """The box of non-zero voxels, without its last slice along each axis, as published."""
-    mask = flair != 0
-    ranges = [extent(mask, axis, "the FLAIR image") for axis in range(3)]
-    if any(first == last for first, last in ranges):
+    sides = [extent(flair != 0, axis, name="the FLAIR image") for axis in range(3)]
+    x, y, z = (slice(side.start, side.stop - 1) for side in sides)
+    if any(side.start == side.stop for side in (x, y, z)):
         raise ValueError("the FLAIR image is non-zero in one slice only; is it skull-stripped?")
-    x, y, z = (slice(first, last) for first, last in ranges)
     return x, y, z
-
-
-def extent(mask: Mask, axis: int, name: str) -> tuple[int, int]:
-    """First and last index along `axis` at which the mask is set; `name` is for the error."""
-    if not mask.any():
-        raise ValueError(
-            f"{name} is zero everywhere, so there is nothing to crop around; "
-            "check that it is the right file, or exclude the scan"
-        )
-    along = masks.extent(mask, axis)
-    return along.start, along.stop - 1
 
 
 def clip_value(image: Array) -> Any:
@@ -322,13 +311,3 @@ def start(crop: Crop) -> tuple[int, int, int]:
     """The first voxel of a crop."""
     x, y, z = (int(side.start) for side in crop)
     return x, y, z
-
-
-def check_shapes(image: Array, label: Array | None) -> None:
-    """Raise ValueError unless both are three-dimensional and of one shape."""
-    shape = image.shape if label is None else label.shape
-    if image.ndim != 3 or image.shape != shape:
-        raise ValueError(
-            f"image {image.shape} and label {shape} must be 3D and of one shape; "
-            "check that both files belong to the same scan"
-        )

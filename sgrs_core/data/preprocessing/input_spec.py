@@ -14,7 +14,7 @@ import numpy as np
 
 from sgrs_core.data.formats.images import orientation_of
 from sgrs_core.data.preprocessing.common import PANCREAS
-from sgrs_core.data.volumes import read_geometry, read_provenance
+from sgrs_core.data.volumes import read_description
 from sgrs_core.experiment.originals import Format
 from sgrs_core.experiment.settings import NiftiSettings
 
@@ -86,15 +86,15 @@ class InputSpec:
 def input_spec_of(how: Mapping[str, Any], files: Sequence[Path]) -> InputSpec:
     """The input of a run, from `Plan.preparation_of_new` and its scans' prepared files."""
     factor = how["downsample"]
-    geometries = [read_geometry(file) for file in files]
-    orientations = [orientation_of(direction) for _, direction in geometries]
+    scans = [read_description(file) for file in files]
+    orientations = [orientation_of(scan["direction"]) for scan in scans]
     # Most scans' one where they differ; then the network has seen several, and this one most often.
     orientation = Counter(orientations).most_common(1)[0][0]
-    pairs = zip(geometries, orientations, strict=True)
-    spacings = np.array([spacing for (spacing, _), other in pairs if other == orientation])
+    pairs = zip(scans, orientations, strict=True)
+    spacings = np.array([scan["spacing"] for scan, other in pairs if other == orientation])
     usual = np.median(spacings, axis=0)
     alike = bool((np.abs(spacings / usual - 1) <= SAME_SPACING).all())
-    least = [read_provenance(file).get("least_intensity") for file in files]
+    least = [scan["provenance"].get("least_intensity") for scan in scans]
     return InputSpec(
         format=how["format"],
         orientation=orientation if how["geometry"] else USUAL_ORIENTATION[how["format"]],

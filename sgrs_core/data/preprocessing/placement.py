@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 
-from sgrs_core.data.masks import Mask
-from sgrs_core.data.preprocessing.common import extent
+from sgrs_core.data.masks import Mask, extent
 
 SOFT_TISSUE = (0.0, 200.0)  # HU
 LEAST_SOFT_TISSUE = 0.7  # share of the label's voxels
@@ -83,11 +82,7 @@ def fit(image: NDArray[Any], mask: Mask, shell: Mask) -> Fit:
 def surroundings(mask: Mask, spacing: tuple[float, ...]) -> tuple[tuple[slice, slice, slice], Mask]:
     """A box around the label, and inside it the voxels up to SHELL mm away from the label."""
     reach = [max(round(SHELL / step), 1) for step in spacing]
-    ends = [extent(mask, axis, "the label") for axis in range(3)]
-    x, y, z = (
-        slice(max(first - by, 0), last + by + 1)
-        for (first, last), by in zip(ends, reach, strict=True)
-    )
+    x, y, z = (extent(mask, axis, by) for axis, by in enumerate(reach))
     near = mask[x, y, z]
     grown: Mask = maximum_filter(near, [2 * by + 1 for by in reach], mode="constant")
     return (x, y, z), grown & ~near

@@ -12,20 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from sgrs_core.experiment.schema import (
-    Dataset,
-    Experiment,
-    Figure,
-    FigureFilter,
-    Filter,
-    MethodFile,
-    Recipe,
-    RecipeName,
-    Row,
-    Sheet,
-    Table,
-    TableFilter,
-)
+from sgrs_core.experiment import schema
 from sgrs_core.experiment.settings import PUBLISHED_TAU, Selection
 from sgrs_core.experiment.splits import PARTS, SplitLists, base_of
 
@@ -48,7 +35,7 @@ class Point(NamedTuple):
 class Entry(NamedTuple):
     """One line of a table: a row at one number of labelled scans, a point per seed and fold."""
 
-    row: Row
+    row: schema.Row
     labelled: int
     points: tuple[Point, ...]
 
@@ -58,15 +45,15 @@ class Plan:
     """A checked experiment with everything its files refer to."""
 
     root: Path
-    experiment: Experiment
+    experiment: schema.Experiment
     splits: Mapping[str, SplitLists]  # of data sets, and of their folds
-    methods: Mapping[str, MethodFile]
+    methods: Mapping[str, schema.MethodFile]
     # Where each is written: its file, and the keys that lead to it there.
     method_places: Mapping[str, tuple[Path | str, tuple[str, ...]]]
     # The SHA-256 of the files of those that are in files of one's own.
     sources: Mapping[str, str]
-    tables: Mapping[str, Table]
-    figures: Mapping[str, Figure]
+    tables: Mapping[str, schema.Table]
+    figures: Mapping[str, schema.Figure]
     # Data sets whose scans, lists and resolution are those of the published numbers.
     comparable: frozenset[str]
     # For errors, the file and the key in it: of tables and figures by name, and of
@@ -76,11 +63,11 @@ class Plan:
     written: Mapping[str, Mapping[str, Any]]
 
     @property
-    def sheets(self) -> dict[str, Table | Figure]:
+    def sheets(self) -> dict[str, schema.Table | schema.Figure]:
         """All tables and figures by name."""
         return {**self.tables, **self.figures}
 
-    def dataset(self, name: str) -> Dataset:
+    def dataset(self, name: str) -> schema.Dataset:
         """The data set of a name, or the one that a fold is of."""
         return self.experiment.datasets[base_of(name)]
 
@@ -89,7 +76,7 @@ class Plan:
         return [f"{name}/fold-{one}" for one in range(self.dataset(name).folds or 0)] or [name]
 
     @cached_property
-    def rows(self) -> dict[Point, Row]:
+    def rows(self) -> dict[Point, schema.Row]:
         """The rows of all runs."""
         return {
             point: entry.row
@@ -98,7 +85,7 @@ class Plan:
             for point in entry.points
         }
 
-    def wanted(self, name: str) -> TableFilter | FigureFilter:
+    def wanted(self, name: str) -> schema.TableFilter | schema.FigureFilter:
         """What an experiment's own files say of a table or figure."""
         return self.experiment.tables.get(name) or self.experiment.figures[name]
 
@@ -113,15 +100,15 @@ class Plan:
         What the figure's own filter says of a key goes over the table's.
         """
         sheet = self.sheets[name]
-        table = self.tables.get(sheet.rows_of or "") if isinstance(sheet, Figure) else None
+        table = self.tables.get(sheet.rows_of or "") if isinstance(sheet, schema.Figure) else None
         if table is None or table.dataset != sheet.dataset:
             return True
         wanted, own = self.experiment.tables[sheet.rows_of or ""], self.experiment.figures[name]
-        followed = wanted.model_dump(include=set(Filter.model_fields) - own.model_fields_set)
+        followed = wanted.model_dump(include=set(schema.Filter.model_fields) - own.model_fields_set)
         is_of_table = entry.row.variant in table.variants
-        return not is_of_table or Filter(**followed).wants(entry.row, entry.labelled)
+        return not is_of_table or schema.Filter(**followed).wants(entry.row, entry.labelled)
 
-    def entries_among(self, sheet: Sheet, wanted: Filter) -> list[Entry]:
+    def entries_among(self, sheet: schema.Sheet, wanted: schema.Filter) -> list[Entry]:
         """The lines of a table or figure that a filter lets through."""
         folds = self.folds(sheet.dataset)
         replicates = [(fold, seed) for seed in self.experiment.seeds for fold in folds]
@@ -177,7 +164,7 @@ class Plan:
             "nifti": asdict(dataset.custom) if dataset.custom else {},
         }
 
-    def recipe(self, dataset: str, row: Row) -> Recipe | None:
+    def recipe(self, dataset: str, row: schema.Row) -> schema.Recipe | None:
         """The authors' recipe by which a row is run on a data set; None where it is `shared`."""
         wanted = row.recipe or self.experiment.recipe
         return (
@@ -186,11 +173,11 @@ class Plan:
             else None
         )
 
-    def recipe_name(self, dataset: str, row: Row) -> RecipeName:
+    def recipe_name(self, dataset: str, row: schema.Row) -> schema.RecipeName:
         """By which recipe a row is run."""
         return "shared" if self.recipe(dataset, row) is None else "official"
 
-    def settings(self, dataset: str, row: Row, labelled: int) -> dict[str, Any]:
+    def settings(self, dataset: str, row: schema.Row, labelled: int) -> dict[str, Any]:
         """What a row's method is told.
 
         Its file's settings, the data set's, the recipe's, the experiment's, the row's: later ones
@@ -212,7 +199,7 @@ class Plan:
         return self.settings(dataset, entry.row, entry.labelled).get("tau", PUBLISHED_TAU)
 
     def layered(
-        self, group: Literal["training", "inference"], dataset: str, row: Row
+        self, group: Literal["training", "inference"], dataset: str, row: schema.Row
     ) -> dict[str, Any]:
         """How a row trains or predicts: data set, recipe, experiment, row; later ones win."""
         recipe = self.recipe(dataset, row)
@@ -223,7 +210,7 @@ class Plan:
             **getattr(row, group),
         }
 
-    def title(self, row: Row) -> str:
+    def title(self, row: schema.Row) -> str:
         """What tables and figures call a row."""
         return row.title or self.methods[row.method].called
 
@@ -259,7 +246,7 @@ class Plan:
         dataset = self.dataset_title(point.dataset)
         return f"{self.titles[point]}, {dataset}, {point.labelled} labelled, seed {point.seed}"
 
-    def published_selection(self, dataset: str, row: Row) -> Selection | None:
+    def published_selection(self, dataset: str, row: schema.Row) -> Selection | None:
         """How the published number that a row stands beside was chosen; None: there is none.
 
         On phantoms, other lists of scans or another resolution no published number may stand.
@@ -354,7 +341,7 @@ class Plan:
 
 
 def entries_of(
-    sheet: Sheet, wanted: Filter, replicates: Sequence[tuple[str, int]]
+    sheet: schema.Sheet, wanted: schema.Filter, replicates: Sequence[tuple[str, int]]
 ) -> Iterator[Entry]:
     """The lines of a table or figure that a filter lets through.
 
@@ -368,7 +355,7 @@ def entries_of(
                 yield Entry(row, labelled, tuple(points))
 
 
-def variant_of(row: Row) -> str:
+def variant_of(row: schema.Row) -> str:
     """A folder name: `sgrs`, `sgrs+delta=con+theta=con`, `dtc+recipe=official`.
 
     Snakemake hands it to the jobs of a cluster as one of several values between commas.

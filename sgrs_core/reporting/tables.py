@@ -14,6 +14,7 @@ from pandas import DataFrame
 
 from sgrs_core.evaluation.units import METRICS
 from sgrs_core.experiment.settings import Margins
+from sgrs_core.reporting import statistics
 from sgrs_core.reporting.scores import (
     PRIMARY,
     SCORINGS,
@@ -21,15 +22,6 @@ from sgrs_core.reporting.scores import (
     check_same_scans,
     gather,
     read_seeds,
-)
-from sgrs_core.reporting.statistics import (
-    CONFIDENCE,
-    Difference,
-    compare,
-    holm,
-    mean_interval,
-    non_inferiority,
-    verdict,
 )
 
 KEYS = ["dataset", "labelled", "method", "recipe", "title", "selection", "scoring"]
@@ -55,7 +47,7 @@ class Rules(NamedTuple):
     """What a table's words mean. margin: by metric, in a table's units."""
 
     margin: Mapping[str, float] = vars(Margins())
-    confidence: float = CONFIDENCE
+    confidence: float = statistics.CONFIDENCE
 
 
 def build_table(
@@ -193,7 +185,7 @@ def _own_columns(
         scores = row.scores.of(metric)
         seeds, runs = scores.mean(axis=1), row.scores.means_of_runs(metric)
         ours = float(seeds.mean())
-        low, high = mean_interval(scores.mean(axis=0), rules.confidence)
+        low, high = statistics.mean_interval(scores.mean(axis=0), rules.confidence)
         columns |= {
             f"{metric}_ours": ours,
             f"{metric}_difference": ours - printed[metric],
@@ -202,7 +194,7 @@ def _own_columns(
             f"{metric}_high": high,
         }
         if not np.isnan(printed[metric]) and metric in row.scores.judged:
-            columns[f"{metric}_verdict"] = verdict(
+            columns[f"{metric}_verdict"] = statistics.verdict(
                 printed[metric], seeds, rules.margin[metric], rules.confidence
             )
     return columns
@@ -218,7 +210,7 @@ def _test_against(reference: _Row, run: Sequence[_Row], rules: Rules) -> None:
         row.columns["reference"] = reference.spec["variant"]
     for metric in METRICS:
         found = [_difference(row, reference, metric, rules.confidence) for row in others]
-        corrected = holm([one.p for one in found])
+        corrected = statistics.holm([one.p for one in found])
         for row, one, p in zip(others, found, corrected, strict=True):
             row.columns |= {
                 f"{metric}_p": p,
@@ -241,16 +233,18 @@ def _compare_with_upper_bound(run: Sequence[_Row], rules: Rules) -> None:
                 "upper_bound_difference": found.value,
                 "upper_bound_low": found.least,
                 "upper_bound_high": found.most,
-                "upper_bound_verdict": non_inferiority(found, rules.margin[PRIMARY]),
+                "upper_bound_verdict": statistics.non_inferiority(found, rules.margin[PRIMARY]),
             }
 
 
-def _difference(row: _Row, reference: _Row, metric: str, confidence: float) -> Difference:
+def _difference(
+    row: _Row, reference: _Row, metric: str, confidence: float
+) -> statistics.Difference:
     """Nothing where a distance is an empty prediction's 0."""
     ours, others = row.scores, reference.scores
     assert ours is not None  # only rows that are run are compared
     assert others is not None
     check_same_scans(others.scans, ours.scans)
     if metric not in ours.judged or metric not in others.judged:
-        return Difference(np.nan)
-    return compare(ours.of(metric), others.of(metric), confidence)
+        return statistics.Difference(np.nan)
+    return statistics.compare(ours.of(metric), others.of(metric), confidence)

@@ -8,14 +8,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK
 
+from sgrs_core.data.formats import images
 from sgrs_core.data.formats.image_files import read_label, read_scan
-from sgrs_core.data.formats.images import (
-    check_grids,
-    in_orientation,
-    modality_of,
-    oriented_as,
-    to_array,
-)
 from sgrs_core.data.masks import Mask
 from sgrs_core.data.preprocessing.common import prepare_custom
 from sgrs_core.data.preprocessing.modality import check_modality
@@ -36,13 +30,13 @@ def prepare(root: Path, scan: str, settings: NiftiSettings, label_is_used: bool 
     """
     image_file, label_file = settings.files(root, scan)
     scanned = read_scan(image_file)
-    stored = in_orientation(scanned, ORIENTATION)
-    image, mask, files = to_array(stored), None, [image_file]
+    stored = images.in_orientation(scanned, ORIENTATION)
+    image, mask, files = images.to_array(stored), None, [image_file]
     if label_is_used or label_file.exists():
         files.append(label_file)
         mask = _mask(stored, scan, image_file, label_file, settings, label_is_used)
     with prefix_errors(f"{scan}: "):
-        check_modality(image.array, "nifti", settings.window, modality_of(scanned))
+        check_modality(image.array, "nifti", settings.window, images.modality_of(scanned))
         prepared = prepare_custom(image.array, mask, image.spacing, settings)
     source = provenance(
         files,
@@ -66,8 +60,8 @@ def _mask(
     is_used: bool,
 ) -> Mask | None:
     """Where the label is foreground; None where it marks nothing and is not used."""
-    label = to_array(oriented_as(read_label(label_file), stored))
-    check_grids(to_array(stored), label, scan, (str(image_file), str(label_file)))
+    label = images.to_array(images.oriented_as(read_label(label_file), stored))
+    images.check_grids(images.to_array(stored), label, scan, (str(image_file), str(label_file)))
     mask = np.isin(label.array, settings.foreground)
     if mask.any():
         return mask

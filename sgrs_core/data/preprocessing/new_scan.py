@@ -19,20 +19,7 @@ from sgrs_core.data.formats.geometry import PlacedImage
 from sgrs_core.data.formats.images import in_orientation, modality_of, to_array, voxel_position
 from sgrs_core.data.formats.values import check_image
 from sgrs_core.data.masks import Mask, largest_component
-from sgrs_core.data.preprocessing.common import (
-    Crop,
-    block_mean,
-    brain_box,
-    crop_in_plane,
-    first_middle,
-    kept_part,
-    standardised_brain,
-    start,
-    to_voxels,
-    to_window,
-    whole,
-    z_score,
-)
+from sgrs_core.data.preprocessing import common
 from sgrs_core.data.preprocessing.input_spec import SAME_SPACING, InputSpec
 from sgrs_core.data.preprocessing.modality import check_modality
 
@@ -67,22 +54,22 @@ class NewScan:
             placed.array, spec.format, spec.window, modality_of(image), spec.least_intensity
         )
         self.image = regridded(placed, spec)
-        self.kept = whole(self.image.array)
+        self.kept = common.whole(self.image.array)
         if spec.steps and not spec.is_scored_around_the_label:
-            self.kept = kept_part(spec.steps, self.image.array)
+            self.kept = common.kept_part(spec.steps, self.image.array)
         if spec.window:
-            self.image = self.image._replace(array=to_window(self.image.array, spec.window))
+            self.image = self.image._replace(array=common.to_window(self.image.array, spec.window))
 
     def first_input(self) -> Input:
         """The input before anything is known about where the structure lies."""
         array = self.image.array
         if self.spec.format == "brats2019":
-            crop = brain_box(array)
-            return self._input(standardised_brain(array[crop]), crop)
+            crop = common.brain_box(array)
+            return self._input(common.standardised_brain(array[crop]), crop)
         array = array[self.kept]
         air_is_left_out = self.needs_a_second_look() and self.spec.window is not None
         reference = array[array > 0] if air_is_left_out else None
-        return self._input(z_score(array, reference), self.kept)
+        return self._input(common.z_score(array, reference), self.kept)
 
     def needs_a_second_look(self) -> bool:
         """Whether training's z-score was over a crop around the label."""
@@ -96,20 +83,20 @@ class NewScan:
         array, steps = self.image.array, self.spec.steps
         assert steps is not None  # else there is no second look
         near = enlarged(largest_component(found), self.spec.downsample, array.shape)
-        crop = crop_in_plane(near, (steps.margin or 0,) * 4, steps.minimum_side)
-        return self._input(z_score(array, array[crop]), whole(array))
+        crop = common.crop_in_plane(near, (steps.margin or 0,) * 4, steps.minimum_side)
+        return self._input(common.z_score(array, array[crop]), common.whole(array))
 
-    def _input(self, image: NDArray[np.float32], crop: Crop) -> Input:
+    def _input(self, image: NDArray[np.float32], crop: common.Crop) -> Input:
         factor = self.spec.downsample
         _, spacing, origin, direction = self.image
-        origin = voxel_position(start(crop), spacing, origin, direction)
+        origin = voxel_position(common.start(crop), spacing, origin, direction)
         if factor > 1:
             if min(image.shape) < factor:
                 raise ValueError(f"{image.shape} voxels are too few to average {factor}^3 of them")
-            image = block_mean(image, factor).astype(np.float32)
-            origin = voxel_position(first_middle(factor), spacing, origin, direction)
+            image = common.block_mean(image, factor).astype(np.float32)
+            origin = voxel_position(common.first_middle(factor), spacing, origin, direction)
         coarse = tuple(step * factor for step in spacing)
-        return Input(image, coarse, origin, direction, crop == whole(self.image.array))
+        return Input(image, coarse, origin, direction, crop == common.whole(self.image.array))
 
 
 def regridded(image: PlacedImage, spec: InputSpec) -> PlacedImage:
@@ -125,10 +112,10 @@ def regridded(image: PlacedImage, spec: InputSpec) -> PlacedImage:
             f"{image.array.shape} voxels of {rounded(image.spacing)} mm are less than one voxel of "
             f"{rounded(spacing)} mm along some axis; is the spacing in the file right?"
         )
-    array = to_voxels(image.array, steps, SimpleITK.sitkBSpline)
+    array = common.to_voxels(image.array, steps, SimpleITK.sitkBSpline)
     if spec.format == "brats2019":  # splines swing about the brain's edge; 0 has a meaning
         brain = (image.array != 0).astype(np.uint8)
-        array = np.maximum(array, 0) * to_voxels(brain, steps, SimpleITK.sitkNearestNeighbor)
+        array = np.maximum(array, 0) * common.to_voxels(brain, steps, SimpleITK.sitkNearestNeighbor)
     return image._replace(array=array, spacing=spacing)
 
 

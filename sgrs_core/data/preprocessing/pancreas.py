@@ -12,15 +12,9 @@ from pathlib import Path
 import numpy as np
 import SimpleITK
 
+from sgrs_core.data.formats import images
 from sgrs_core.data.formats.geometry import PlacedImage
 from sgrs_core.data.formats.image_files import read_label, read_scan
-from sgrs_core.data.formats.images import (
-    check_grids,
-    in_orientation,
-    modality_of,
-    oriented_as,
-    to_array,
-)
 from sgrs_core.data.formats.segmentations import read_segmentation, segmentation_file
 from sgrs_core.data.preprocessing.common import PANCREAS, prepare_pancreas
 from sgrs_core.data.preprocessing.modality import check_modality
@@ -65,20 +59,20 @@ def prepare(
     series = read_scan(folder)
     if label_files == "dicom_seg":
         label_file = segmentation_file(label_file)
-        stored = read_segmentation(label_file, in_orientation(series, NIFTI_ORDER))
+        stored = read_segmentation(label_file, images.in_orientation(series, NIFTI_ORDER))
         # The precision of NIfTI's headers, so that resampling rounds as it does by those.
         stored.SetSpacing(np.float32(stored.GetSpacing()).tolist())
         compare_with_nifti(stored, root, scan)
     else:
         stored = read_label(label_file)
-    image, label = to_array(oriented_as(series, stored)), to_array(stored)
+    image, label = images.to_array(images.oriented_as(series, stored)), images.to_array(stored)
     if label_origin == "checked":
         check_origin(image, label, scan)
     label = label._replace(origin=image.origin)
-    check_grids(image, label, scan, (folder.name, label_file.name), ROUNDING)
+    images.check_grids(image, label, scan, (folder.name, label_file.name), ROUNDING)
     mask = binary_mask(label.array, 1, label_file, "collection")
     with prefix_errors(f"{scan}: "):
-        check_modality(image.array, "pancreas", PANCREAS.window, modality_of(series))
+        check_modality(image.array, "pancreas", PANCREAS.window, images.modality_of(series))
         try:
             check_placement(image.array, mask, label.spacing)
         except ValueError as error:
@@ -104,7 +98,8 @@ def compare_with_nifti(label: SimpleITK.Image, root: Path, scan: str) -> None:
     if not file.exists():
         return
     ours, theirs = (
-        to_array(image).array for image in (label, oriented_as(read_label(file), label))
+        images.to_array(image).array
+        for image in (label, images.oriented_as(read_label(file), label))
     )
     if ours.shape != theirs.shape:
         logger.warning("%s: the label in %s has another shape", scan, file)

@@ -19,17 +19,9 @@ from numpy.typing import NDArray
 
 from sgrs_core.data.masks import Mask
 from sgrs_core.experiment.slices import Slices
+from sgrs_core.reporting.figures import style
 from sgrs_core.reporting.figures.cases import Case, check_cases, shortened, verdict
 from sgrs_core.reporting.figures.planes import draw_image, draw_outline, grey
-from sgrs_core.reporting.figures.style import (
-    FULL_WIDTH,
-    LETTER,
-    LINE,
-    NORMAL,
-    height_of,
-    new_figure,
-    styled,
-)
 
 Image = NDArray[np.floating[Any]]
 
@@ -53,7 +45,7 @@ CUBIC_MM = 1000  # in a millilitre
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
-@styled
+@style.styled
 def draw_error_maps(cases: Sequence[Case], slices: Slices | None = None) -> Figure:
     """The cases side by side, each with as many columns as slices: three, where none are given.
 
@@ -67,29 +59,29 @@ def draw_error_maps(cases: Sequence[Case], slices: Slices | None = None) -> Figu
         replace(case, image=grey(case.image)).seen_along(slices.direction).cropped(MARGIN)
         for case in cases
     ]
-    methods = [textwrap.fill(one.title, int(NAME_WIDTH / LETTER)) for one in cases[0].panels]
-    room = FULL_WIDTH - NAME_WIDTH - GAP * len(cases)
+    methods = [textwrap.fill(one.title, int(NAME_WIDTH / style.LETTER)) for one in cases[0].panels]
+    room = style.FULL_WIDTH - NAME_WIDTH - GAP * len(cases)
     width = min(COLUMN_WIDTH, room / sum(map(len, chosen)))
     widths = [NAME_WIDTH, *(part for indices in chosen for part in (width * len(indices), GAP))]
-    letters = [int(one / LETTER) for one in widths[1::2]]
+    letters = [int(one / style.LETTER) for one in widths[1::2]]
     heads = [head_of(*one) for one in zip(cases, letters, strict=True)]
     captions = [captions_of(*one) for one in zip(cases, letters, strict=True)]
-    caption = height_of([text for texts in captions for text in texts]) + GAP
+    caption = style.height_of([text for texts in captions for text in texts]) + GAP
     # Many methods get lower slices, so that all fit on a printed page.
     most = max(FULL_HEIGHT / len(methods) - caption, LEAST_HEIGHT)
     shape = max(case.height_over_width for case in cases)
     height = min(width * float(np.clip(shape, *ROW_SHAPES)), most)
     entries = max(1, int(sum(widths) / LEGEND_WIDTH))  # of the legend, side by side
-    legend = LINE * (2 + len(MEANINGS) // entries) + GAP
-    heights = [height_of(heads) + GAP, LINE, *[caption, height] * len(methods), legend]
-    figure = new_figure(sum(widths), sum(heights))
+    legend = style.LINE * (2 + len(MEANINGS) // entries) + GAP
+    heights = [style.height_of(heads) + GAP, style.LINE, *[caption, height] * len(methods), legend]
+    figure = style.new_figure(sum(widths), sum(heights))
     figure.set_layout_engine("none")  # each part is as large as it says
     # Names at the left; of each case its name, the slices', and a caption above each row of slices.
     parts = figure.subfigures(
         len(heights), len(widths), squeeze=False, width_ratios=widths, height_ratios=heights
     )
     for part, method in zip(parts[3::2, 0], methods, strict=True):
-        part.text(0.95, 0.5, method, ha="right", va="center", fontsize=NORMAL)
+        part.text(0.95, 0.5, method, ha="right", va="center", fontsize=style.NORMAL)
     for column, case, indices, head, texts in zip(
         parts.T[1::2], cases, chosen, heads, captions, strict=True
     ):

@@ -17,13 +17,7 @@ from sgrs_core.evaluation.units import HEADINGS, METRICS, NAMES
 from sgrs_core.experiment.splits import base_of
 from sgrs_core.reporting.figures.style import GROUND_TRUTH, PREDICTION
 from sgrs_core.reporting.figures.training_curves import draw_run, to_svg
-from sgrs_core.reporting.html import GENERAL_PAGES, SELECTIONS, as_address, sortable
-from sgrs_core.reporting.html.documents import (
-    ABOUT_DIFFERENCES,
-    Page,
-    glossary_of,
-    read_page,
-)
+from sgrs_core.reporting.html import GENERAL_PAGES, SELECTIONS, as_address, documents, sortable
 from sgrs_core.reporting.html.findings import (
     findings_of,
     missing_of,
@@ -108,7 +102,7 @@ def build_report(
             word: meaning
             for page in pages
             if page.name == "glossary.md"
-            for word, meaning in glossary_of(page).items()
+            for word, meaning in documents.glossary_of(page).items()
         },
     }
     page = render("report.html.j2", values, autoescape=True)
@@ -192,12 +186,12 @@ def _run(run: Finished) -> dict[str, Any]:
     }
 
 
-def _pages(paths: Sequence[Path]) -> list[Page]:
+def _pages(paths: Sequence[Path]) -> list[documents.Page]:
     """Those that have something to say; a simple method's page may name no difference."""
-    told = [path for path in paths if read_page(path, only=_wanted(path)).body]
+    told = [path for path in paths if documents.read_page(path, only=_wanted(path)).body]
     names = [path.name for path in told]
-    return [read_page(path, names, _wanted(path)) for path in told]
+    return [documents.read_page(path, names, _wanted(path)) for path in told]
 
 
 def _wanted(page: Path) -> re.Pattern[str] | None:
-    return None if page.name in GENERAL_PAGES else ABOUT_DIFFERENCES
+    return None if page.name in GENERAL_PAGES else documents.ABOUT_DIFFERENCES

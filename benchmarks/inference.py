@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation import scoring
-from sgrs_core.evaluation.inference import window_count, window_starts
+from sgrs_core.evaluation.inference import window_starts
 from sgrs_core.evaluation.scoring import evaluate, predict_score
 from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.settings import InferenceSettings, Triple
@@ -140,7 +140,10 @@ class Bench:
             raise SystemExit(f"{name}: the ways differ by {difference}, more than {TOLERANCE}")
 
     def count(self, image: NDArray[np.float32]) -> int:
-        return window_count(image.shape, self.settings.patch, self.inference.stride)
+        """How many windows cover an image."""
+        sides = map(max, image.shape, self.settings.patch)
+        along = map(window_starts, sides, self.settings.patch, self.inference.stride)
+        return math.prod(map(len, along))
 
     def corner(self, windows: int) -> NDArray[np.float32]:
         """The part of the scan that has at least so many windows."""

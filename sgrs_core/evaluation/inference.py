@@ -1,7 +1,6 @@
 """Sliding-window inference: a whole scan through a network that takes patches."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 
 import numpy as np
@@ -13,6 +12,7 @@ from torch.nn import functional
 from sgrs_core.experiment.settings import Triple, check_stride
 
 Predict = Callable[[Tensor], Tensor]
+Watch = Callable[[Iterable[int]], Iterable[int]]  # hands steps on and shows them, as tqdm does
 
 
 @torch.no_grad()
@@ -23,11 +23,13 @@ def foreground_score(
     stride: Triple,
     batch: int = 4,
     device: torch.device | str = "cpu",
+    watch: Watch = iter,
 ) -> NDArray[np.float32]:
     """The mean foreground probability of all windows that cover a voxel.
 
     predict: (B, 1, *patch) float32 -> (B, *patch) in [0, 1]. image: (X, Y, Z). A side smaller than
-    the patch is padded with zeros for the time of the computation. Returns (X, Y, Z) in [0, 1].
+    the patch is padded with zeros for the time of the computation. watch: is handed the batches of
+    windows. Returns (X, Y, Z) in [0, 1].
     Raises ValueError where the stride is wider than the patch.
     """
     check_stride("stride", stride, patch)
@@ -35,7 +37,7 @@ def foreground_score(
     total = torch.zeros_like(padded, dtype=torch.float32)
     count = torch.zeros_like(total)
     windows = list(product(*map(window_starts, padded.shape, patch, stride)))
-    for first in range(0, len(windows), batch):
+    for first in watch(range(0, len(windows), batch)):
         slices = [
             tuple(slice(start, start + side) for start, side in zip(corner, patch, strict=True))
             for corner in windows[first : first + batch]
@@ -50,12 +52,6 @@ def foreground_score(
 def segment(score: NDArray[np.float32]) -> NDArray[np.bool_]:
     """The published rule: foreground where the mean probability is above 0.5."""
     return score > 0.5
-
-
-def window_count(shape: Sequence[int], patch: Triple, stride: Triple) -> int:
-    """How many windows cover an image of this shape."""
-    sides = map(max, shape, patch)
-    return math.prod(len(window_starts(*each)) for each in zip(sides, patch, stride, strict=True))
 
 
 def window_starts(side: int, patch: int, stride: int) -> list[int]:

@@ -6,13 +6,13 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
-from typing import NamedTuple, Never
+from typing import NamedTuple, TypeVar
 
 import torch
 from tqdm import tqdm
@@ -22,6 +22,7 @@ from sgrs_core.evaluation.mask_maker import MaskMaker, ModelFile, Outcome
 from sgrs_core.evaluation.prediction import Predictor
 
 logger = logging.getLogger(__name__)
+Step = TypeVar("Step")
 
 
 def make_masks(
@@ -50,10 +51,10 @@ def devices_for(device: torch.device, jobs: int | None) -> list[str]:
 
 
 def _one_by_one(maker: MaskMaker, pairs: Sequence[tuple[Path, Path]]) -> Iterator[Outcome]:
-    """Outcomes from this process, with a bar for the windows of each scan."""
+    """Outcomes from this process, with a bar for the batches of windows of each scan."""
     for number, (scan, mask) in enumerate(pairs, start=1):
-        with progress_bar(f"{number}/{len(pairs)} {scan.name}", 0, "window") as bar:
-            yield maker.make(scan, mask, partial(grow, bar), bar.update)
+        name = f"{number}/{len(pairs)} {scan.name}"
+        yield maker.make(scan, mask, partial(progress_bar, name))
 
 
 def _side_by_side(pool: "_Pool", pairs: Sequence[tuple[Path, Path]]) -> Iterator[Outcome]:
@@ -62,7 +63,7 @@ def _side_by_side(pool: "_Pool", pairs: Sequence[tuple[Path, Path]]) -> Iterator
     Where a process is killed, as for want of memory, its pool ends. Then each scan that is left
     gets a process of its own, so that only the one that has it killed stays without a mask.
     """
-    with progress_bar("scans", len(pairs), "scan") as bar:
+    with progress_bar("scans", pairs) as bar:
         left = []
         with pool.executor() as executor:
             futures = {executor.submit(_make, *pair): pair for pair in pairs}
@@ -130,13 +131,6 @@ def _make(scan: Path, mask: Path) -> Outcome:
     return _maker.make(scan, mask)
 
 
-def progress_bar(name: str, total: int, unit: str) -> "tqdm[Never]":
-    """A bar on standard error where that is a terminal."""
-    hidden = not sys.stderr.isatty()
-    return tqdm(total=total, desc=name, unit=unit, disable=hidden, dynamic_ncols=True, leave=False)
-
-
-def grow(bar: "tqdm[Never]", more: int) -> None:
-    """There are more windows to do."""
-    bar.total = (bar.total or 0) + more
-    bar.refresh()
+def progress_bar(name: str, steps: Iterable[Step]) -> "tqdm[Step]":
+    """A bar for these steps on standard error, where that is a terminal."""
+    return tqdm(steps, name, disable=not sys.stderr.isatty(), dynamic_ncols=True, leave=False)

@@ -19,8 +19,8 @@ from sgrs_core.data.formats.image_files import read_label, read_scan, write_imag
 from sgrs_core.data.formats.images import to_array
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.folders import NAMES, is_prepared
-from sgrs_core.evaluation.prediction import Predictor, Watch, describe
-from sgrs_core.evaluation.scoring import ignore_progress
+from sgrs_core.evaluation.inference import Watch
+from sgrs_core.evaluation.prediction import Predictor, describe
 from sgrs_core.experiment.settings import Triple
 from sgrs_core.files import sha256_of
 from sgrs_core.log import in_one_line
@@ -62,27 +62,21 @@ class MaskMaker:
     model: str
     overwrite: bool = False
 
-    def make(
-        self,
-        scan: Path,
-        mask: Path,
-        to_do: Watch = ignore_progress,
-        on_windows: Watch = ignore_progress,
-    ) -> Outcome:
+    def make(self, scan: Path, mask: Path, watch: Watch = iter) -> Outcome:
         """Write a scan's mask unless it is there; raises nothing, whatever the scan is."""
         try:
             image, predict = self._read(scan)
             note = f"{OURS}{self.model} {digest_of(image)}"
             if mask.exists() and not self.overwrite and is_made(mask, note):
                 return Outcome(scan, mask, "skipped, this model's mask of this scan is there")
-            found = predict(to_do, on_windows)
+            found = predict(watch)
             found.SetMetaData(NOTE, note)
             write_image(mask, found)
         except Exception as error:  # whatever one scan raises, the others are predicted
             return Outcome(scan, mask, in_one_line(error, scan, mask), is_error=True)
         return Outcome(scan, mask, describe(found), is_new=True)
 
-    def _read(self, scan: Path) -> tuple[PlacedImage, Callable[[Watch, Watch], SimpleITK.Image]]:
+    def _read(self, scan: Path) -> tuple[PlacedImage, Callable[[Watch], SimpleITK.Image]]:
         """A scan, and what predicts it."""
         if scan.is_dir() and not dicom_files(scan):
             raise FileNotFoundError(

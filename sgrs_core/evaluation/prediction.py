@@ -1,6 +1,6 @@
 """Predicting scans of no data set: from a model file and a scan to a mask in its geometry."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -16,9 +16,9 @@ from sgrs_core.data.preprocessing.input_spec import SAME_SPACING, InputSpec
 from sgrs_core.data.preprocessing.new_scan import Input, NewScan, rounded
 from sgrs_core.data.volumes import Volume
 from sgrs_core.evaluation.folders import name_of
-from sgrs_core.evaluation.inference import segment, window_count
+from sgrs_core.evaluation.inference import Watch, segment
 from sgrs_core.evaluation.model import load_model
-from sgrs_core.evaluation.scoring import ignore_progress, mask_of, predict_score
+from sgrs_core.evaluation.scoring import mask_of, predict_score
 from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.settings import Triple, check_stride
 from sgrs_core.methods import is_changed
@@ -26,7 +26,6 @@ from sgrs_core.methods.base import Method
 from sgrs_core.methods.precision import choose_device, place
 
 OTHERS = (*READERS, ".gz", ".img", ".hdr", ".dcm")  # names of files, not of folders
-Watch = Callable[[int], object]  # told how many more windows there will be, or are done
 
 CENTRED = "trained on crops around the label, predicts whole scans: look at the masks"
 UNKNOWN_ORIENTATION = "the axes of its training's scans are not known, %s is assumed"
@@ -133,23 +132,18 @@ class Predictor:
             texts.append(CHANGED % self.run.method)
         return "; ".join(texts)
 
-    def predict(
-        self,
-        image: SimpleITK.Image,
-        to_do: Watch = ignore_progress,
-        on_windows: Watch = ignore_progress,
-    ) -> SimpleITK.Image:
+    def predict(self, image: SimpleITK.Image, watch: Watch = iter) -> SimpleITK.Image:
         """A scan's mask, uint8 0 or 1, on the scan's own grid.
 
-        to_do: told how many windows there will be, maybe twice. on_windows: how many are done.
+        watch: see `foreground_score`; asked twice where a scan is looked at twice.
         Raises ValueError where the scan cannot be prepared as the training's scans were.
         """
         scan = NewScan(image, self.input_spec)
         seen = scan.first_input()
-        probability = self._look(seen.image, to_do, on_windows)
+        probability = self._look(seen.image, watch)
         if scan.needs_a_second_look() and segment(probability).any():
             seen = scan.second_input(segment(probability))
-            probability = self._look(seen.image, to_do, on_windows)
+            probability = self._look(seen.image, watch)
         probability = on_grid_of(scan.oriented, seen, probability)
         mask = mask_of(self.run, probability).astype(np.uint8)
         result = to_image(mask)
@@ -158,12 +152,7 @@ class Predictor:
         result.CopyInformation(image)  # to the last bit
         return result
 
-    def predict_prepared(
-        self,
-        volume: Volume,
-        to_do: Watch = ignore_progress,
-        on_windows: Watch = ignore_progress,
-    ) -> SimpleITK.Image:
+    def predict_prepared(self, volume: Volume, watch: Watch = iter) -> SimpleITK.Image:
         """The mask that the workflow gives a prepared scan; arguments as in `predict`.
 
         Raises ValueError where the scan was not prepared on the grid of the training's.
@@ -178,7 +167,7 @@ class Predictor:
                 f"{volume.provenance.get('downsample', 1)}; the training's scans have "
                 f"{rounded(self.prepared_spacing)} mm, downsampled by {spec.downsample}"
             )
-        mask = mask_of(self.run, self._look(volume.image, to_do, on_windows)).astype(np.uint8)
+        mask = mask_of(self.run, self._look(volume.image, watch)).astype(np.uint8)
         return to_image(mask, volume.spacing, volume.origin, volume.direction)
 
     @property
@@ -187,12 +176,9 @@ class Predictor:
         spec = self.input_spec
         return tuple(step * spec.downsample for step in spec.spacing or (1.0, 1.0, 1.0))
 
-    def _look(
-        self, image: NDArray[np.float32], to_do: Watch, on_windows: Watch
-    ) -> NDArray[np.float32]:
+    def _look(self, image: NDArray[np.float32], watch: Watch) -> NDArray[np.float32]:
         stride = self.stride or self.run.inference.stride
-        to_do(window_count(image.shape, self.run.training.patch, stride))
-        return predict_score(self.run, self.method.predict, image, stride, self.device, on_windows)
+        return predict_score(self.run, self.method.predict, image, stride, self.device, watch)
 
 
 def on_grid_of(

@@ -9,11 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from sgrs_core.data.masks import largest_component
 from sgrs_core.data.volumes import Volume
-from sgrs_core.evaluation.inference import Predict, foreground_score, segment
+from sgrs_core.evaluation.inference import Predict, Watch, foreground_score, segment
 from sgrs_core.evaluation.metrics import score
 from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.settings import Triple
@@ -99,33 +98,22 @@ def mask_of(run: Run, score: NDArray[np.float32]) -> NDArray[np.bool_]:
     return largest_component(mask) if run.inference.largest_component else mask
 
 
-def ignore_progress(windows: int) -> None:
-    """For predictions whose progress is not shown."""
-
-
 def predict_score(
     run: Run,
     predict: Predict,
     image: NDArray[np.float32],
     stride: Triple,
     device: torch.device,
-    on_windows: Callable[[int], object] = ignore_progress,
+    watch: Watch = iter,
 ) -> NDArray[np.float32]:
     """One image's foreground probability (X, Y, Z) in [0, 1], in the run's precision.
 
-    predict: of a method in eval mode. on_windows: is told, again and again, how many more windows
-    are done.
+    predict: of a method in eval mode. watch: see `foreground_score`.
     """
-
-    def predict_and_tell(images: Tensor) -> Tensor:
-        scores = predict(images)
-        on_windows(len(images))
-        return scores
-
     patch, batch = run.training.patch, run.inference.batch
     precision = run.training.precision
     with precision_context(precision), autocast(device, precision):
-        return foreground_score(predict_and_tell, image, patch, stride, batch, device)
+        return foreground_score(predict, image, patch, stride, batch, device, watch)
 
 
 def write_scores(path: Path, lines: Mapping[str, Mapping[str, float | bool]]) -> None:

@@ -30,7 +30,7 @@ class Bright:
     def warning(self) -> str:
         return ""
 
-    def predict(self, image, to_do, on_windows) -> SimpleITK.Image:
+    def predict(self, image, watch) -> SimpleITK.Image:
         self.calls += 1
         if self.raises is not None and image.GetSize()[0] == 5:
             raise self.raises

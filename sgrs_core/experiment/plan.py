@@ -6,9 +6,9 @@ and two tables that need the same point share one run.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -110,9 +110,15 @@ class Plan:
 
     def entries_among(self, sheet: schema.Sheet, wanted: schema.Filter) -> list[Entry]:
         """The lines of a table or figure that a filter lets through."""
-        folds = self.folds(sheet.dataset)
+        folds = self.folds(sheet.dataset)  # all of a seed together
         replicates = [(fold, seed) for seed in self.experiment.seeds for fold in folds]
-        return list(entries_of(sheet, wanted, replicates))
+        entries = []
+        for row in sheet.rows:
+            for labelled in filter(partial(wanted.wants, row), row.labelled):
+                name = variant_of(row)
+                points = (Point(fold, labelled, name, seed) for fold, seed in replicates)
+                entries.append(Entry(row, labelled, tuple(points)))
+        return entries
 
     def scans(self, name: str) -> list[str]:
         """All scans of a data set."""
@@ -338,21 +344,6 @@ class Plan:
             "source_sha256": self.sources.get(row.method),
             "selection_scans": {name: judges[name] for name in selections},
         }
-
-
-def entries_of(
-    sheet: schema.Sheet, wanted: schema.Filter, replicates: Sequence[tuple[str, int]]
-) -> Iterator[Entry]:
-    """The lines of a table or figure that a filter lets through.
-
-    replicates: the data set and the seed of each of a line's runs; all folds of a seed together.
-    """
-    for row in sheet.rows:
-        for labelled in row.labelled:
-            if wanted.wants(row, labelled):
-                name = variant_of(row)
-                points = (Point(fold, labelled, name, seed) for fold, seed in replicates)
-                yield Entry(row, labelled, tuple(points))
 
 
 def variant_of(row: schema.Row) -> str:

@@ -11,7 +11,7 @@ import SimpleITK
 import torch
 
 from sgrs_core.data.formats.image_files import read_scan, write_image
-from sgrs_core.data.formats.images import in_patient_axes, to_array
+from sgrs_core.data.formats.images import in_orientation, to_array
 from sgrs_core.data.masks import largest_component
 from sgrs_core.data.preprocessing.common import (
     la_margins,
@@ -100,8 +100,7 @@ def same_grid(one: SimpleITK.Image, other: SimpleITK.Image) -> bool:
 
 def in_space(mask: SimpleITK.Image) -> np.ndarray:
     """The mask as it lies in the patient, however it is stored."""
-    found = to_array(mask)
-    return in_patient_axes(found.array, found.spacing, found.direction)[0]
+    return to_array(in_orientation(mask, "LPS")).array
 
 
 @pytest.mark.slow

@@ -66,22 +66,14 @@ def in_orientation(image: SimpleITK.Image, code: str) -> SimpleITK.Image:
 
 
 def turned_to(image: SimpleITK.Image, axes: NDArray[np.float64]) -> SimpleITK.Image:
-    """The same image, stored along those of its axes that are nearest to a matrix's columns."""
-    order, turned = nearest_axes(image.GetDirection(), axes)
-    x, y, z = (slice(None, None, -1 if axis in turned else 1) for axis in range(3))
-    return SimpleITK.PermuteAxes(image, order)[x, y, z]
+    """The same image, stored along those of its axes that are nearest to a matrix's columns.
 
-
-def nearest_axes(
-    direction: Sequence[float], axes: NDArray[np.float64]
-) -> tuple[list[int], list[int]]:
-    """Which of an image's axes lies along each column of `axes`, and which columns it runs against.
-
-    direction: 3x3 cosines, row-major. Each axis is taken once, also where two are equally near.
+    Each axis is taken once, also where two are equally near.
     """
-    cosines = axes.T @ np.reshape(direction, (3, 3))
+    cosines = axes.T @ np.reshape(image.GetDirection(), (3, 3))
     order = linear_sum_assignment(-np.abs(cosines))[1].tolist()
-    return order, [column for column in range(3) if cosines[column, order[column]] < 0]
+    x, y, z = (slice(None, None, -1 if cosines[one, order[one]] < 0 else 1) for one in range(3))
+    return SimpleITK.PermuteAxes(image, order)[x, y, z]
 
 
 def orientation_of(direction: Sequence[float]) -> str:
@@ -92,18 +84,6 @@ def orientation_of(direction: Sequence[float]) -> str:
     cosines = [float(cosine) for cosine in direction]
     code: str = SimpleITK.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(cosines)
     return code
-
-
-def in_patient_axes(
-    array: NDArray[Any], spacing: Sequence[float], direction: Sequence[float]
-) -> tuple[NDArray[Any], tuple[float, ...]]:
-    """A view of an image with x to the patient's left, y to the back, z to the head; its spacing.
-
-    array: (X, Y, Z). spacing: mm. direction: 3x3 cosines, row-major; oblique axes go with the
-    nearest of the patient's.
-    """
-    order, turned = nearest_axes(direction, np.eye(3))
-    return np.flip(array.transpose(order), tuple(turned)), tuple(spacing[axis] for axis in order)
 
 
 def check_grids(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgrs_core.data.formats.image_files import read_label
-from sgrs_core.data.formats.images import in_patient_axes, to_array
+from sgrs_core.data.formats.images import in_orientation, to_array, to_image
 from sgrs_core.data.masks import Mask, extent
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.metrics import dice
@@ -111,14 +111,14 @@ def _read_case(name: str, scan: str, rows: Sequence[Mapping[str, Any]], file: Pa
     volume = read_volume(file)
     files = [Path(row["predictions"]) / f"{scan}.nii.gz" for row in rows]
     masks = [volume.mask.view(np.uint8), *(to_array(read_label(file)).array for file in files)]
-    (image, spacing), *upright = (
-        in_patient_axes(array, volume.spacing, volume.direction) for array in (volume.image, *masks)
+    place = volume.spacing, volume.origin, volume.direction
+    image, label, *predictions = (
+        to_array(in_orientation(to_image(array, *place), "LPS")) for array in (volume.image, *masks)
     )
-    label, *predictions = (mask == 1 for mask, _ in upright)
     panels = [
-        Panel(row["title"], prediction) for row, prediction in zip(rows, predictions, strict=True)
+        Panel(row["title"], one.array == 1) for row, one in zip(rows, predictions, strict=True)
     ]
-    return Case(name, image, label, panels, spacing)
+    return Case(name, image.array, label.array == 1, panels, image.spacing)
 
 
 def check_cases(cases: Sequence[Case]) -> None:

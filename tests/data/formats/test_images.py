@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from sgrs_core.data.formats.images import (
     check_grids,
-    in_patient_axes,
+    in_orientation,
     oriented_as,
     to_array,
     voxel_position,
@@ -49,20 +49,20 @@ def test_every_voxel_keeps_its_place_when_axes_are_reordered(direction, like):
         assert after[there] == value
 
 
-def test_the_view_in_patient_axes_is_simpleitks_lps_orientation():
+def test_an_image_in_the_patients_axes_is_simpleitks_lps_orientation():
     for direction in DIRECTIONS:
         image = picture(direction)
-        array, spacing = in_patient_axes(to_array(image).array, image.GetSpacing(), direction)
-        expected = SimpleITK.DICOMOrient(image, "LPS")
-        np.testing.assert_array_equal(array, to_array(expected).array)
-        assert spacing == expected.GetSpacing()
+        found, expected = in_orientation(image, "LPS"), SimpleITK.DICOMOrient(image, "LPS")
+        np.testing.assert_array_equal(to_array(found).array, to_array(expected).array)
+        assert found.GetSpacing() == expected.GetSpacing()
 
 
 def test_an_oblique_scan_is_shown_along_the_nearest_axes():
     cosine, sine = np.cos(0.3), np.sin(0.3)
     direction = (cosine, -sine, 0.0, sine, cosine, 0.0, 0.0, 0.0, -1.0)
-    array = to_array(picture(direction)).array
-    np.testing.assert_array_equal(in_patient_axes(array, SPACING, direction)[0], array[:, :, ::-1])
+    image = picture(direction)
+    found = to_array(in_orientation(image, "LPS")).array
+    np.testing.assert_array_equal(found, to_array(image).array[:, :, ::-1])
 
 
 def test_a_label_turned_by_a_degree_is_said_to_be_turned():

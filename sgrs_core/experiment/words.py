@@ -12,10 +12,7 @@ from pydantic import TypeAdapter
 Node = Mapping[str, Any]  # a part of a JSON schema
 
 NAME, SHA256 = r"^[A-Za-z0-9_-]{1,100}$", "^[0-9a-f]{64}$"
-PATTERNS = {
-    NAME: "1 to 100 letters, digits, `_` and `-`",
-    SHA256: "64 hex digits in lower case",
-}
+PATTERNS = {NAME: "1 to 100 letters, digits, `_` and `-`", SHA256: "64 hex digits in lower case"}
 NAMES = {"integer": "whole number", "number": "number", "string": "text", "null": "null"}
 
 

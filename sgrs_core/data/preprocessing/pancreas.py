@@ -19,18 +19,9 @@ from sgrs_core.data.formats.segmentations import read_segmentation, segmentation
 from sgrs_core.data.preprocessing.common import PANCREAS, prepare_pancreas
 from sgrs_core.data.preprocessing.modality import check_modality
 from sgrs_core.data.preprocessing.placement import check_placement
-from sgrs_core.data.preprocessing.reading import (
-    binary_mask,
-    provenance,
-    to_volume,
-)
+from sgrs_core.data.preprocessing.reading import binary_mask, provenance, to_volume
 from sgrs_core.data.volumes import Volume
-from sgrs_core.experiment.originals import (
-    LabelFiles,
-    LabelOrigin,
-    LabelPlacement,
-    pancreas_files,
-)
+from sgrs_core.experiment.originals import LabelFiles, LabelOrigin, LabelPlacement, pancreas_files
 from sgrs_core.log import prefix_errors
 
 ROUNDING = 0.01  # mm and cosines: of the two files' headers

@@ -18,19 +18,8 @@ from sgrs_core.experiment.splits import base_of
 from sgrs_core.reporting.figures.style import GROUND_TRUTH, PREDICTION
 from sgrs_core.reporting.figures.training_curves import draw_run, to_svg
 from sgrs_core.reporting.html import GENERAL_PAGES, SELECTIONS, as_address, documents, sortable
-from sgrs_core.reporting.html.findings import (
-    findings_of,
-    missing_of,
-    selection_worth,
-    setting_of,
-)
-from sgrs_core.reporting.html.runs import (
-    Finished,
-    cost_of,
-    environment_of,
-    overview_of,
-    read_run,
-)
+from sgrs_core.reporting.html.findings import findings_of, missing_of, selection_worth, setting_of
+from sgrs_core.reporting.html.runs import Finished, cost_of, environment_of, overview_of, read_run
 from sgrs_core.reporting.selection_gain import TITLE as SELECTION_GAIN
 from sgrs_core.reporting.tables import Rules, read_table
 from sgrs_core.reporting.templating import TEMPLATES, render

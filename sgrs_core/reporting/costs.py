@@ -1,7 +1,4 @@
-"""What tables cost: hours of training and evaluation, from records and benchmark files alone.
-
-No torch here: a job that writes a table starts in a second.
-"""
+"""What tables cost: hours of training and evaluation, from records and benchmark files alone."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,4 @@
-"""The per-scan score files: read, checked, and counted as a scoring says.
-
-No torch here: a job that writes a table starts in a second.
-"""
+"""The per-scan score files: read, checked, and counted as a scoring says."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

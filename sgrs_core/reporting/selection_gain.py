@@ -1,7 +1,6 @@
 """What choosing a checkpoint on the test scans adds to a score: best_on_test minus last.
 
-The published numbers were chosen so; this much of them is not there on scans nobody looked at. No
-torch here: a job that writes a table starts in a second.
+The published numbers were chosen so; this much of them is not there on scans nobody looked at.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
 """Tables: published numbers beside ours, computed from the per-scan score files alone.
 
-How they are printed: typeset.py. No torch here: a job that writes a table starts in a second.
+How they are printed: typeset.py.
 """
 
 from collections.abc import Mapping, Sequence

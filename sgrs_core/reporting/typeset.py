@@ -2,7 +2,7 @@ r"""Tables for readers: Markdown and LaTeX, one part for each selection and scor
 
 What is the same in all rows moves out of the table into its caption; titles stand for names, and
 published numbers only where they are comparable. Numbers and sentences are made here, the tables'
-layout is in templates/. No torch here: a job that writes a table starts in a second.
+layout is in templates/.
 """
 
 import math

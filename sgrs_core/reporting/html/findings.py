@@ -11,7 +11,7 @@ from sgrs_core.reporting.html import SELECTIONS
 from sgrs_core.reporting.scores import PRIMARY, gather, read_seeds
 from sgrs_core.reporting.statistics import Difference, compare
 from sgrs_core.reporting.tables import Rules
-from sgrs_core.reporting.typeset import about_upper_bound, reference_of, scans
+from sgrs_core.reporting.typeset import about_upper_bound, interval, reference_of, scans
 
 SCORING = "strict"
 DICE, SPREAD, P = (f"{PRIMARY}_{part}" for part in ("ours", "spread", "p"))
@@ -177,8 +177,7 @@ def _dice(row: Mapping[Any, Any]) -> str:
 
 
 def _between(one: Difference) -> str:
-    ends = "" if math.isnan(one.low) else f" [{one.low:.1f}, {one.high:.1f}]"
-    return f"{one.value:.1f}{ends}"
+    return f"{one.value:.1f} {interval(one.low, one.high, '.1f')}".rstrip()
 
 
 def _empty(group: DataFrame) -> Iterator[str]:

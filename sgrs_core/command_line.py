@@ -8,7 +8,7 @@ python -m sgrs_core.command_line does the same. Every failure is one line on sta
 import argparse
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -75,91 +75,80 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """All options of all commands."""
-    layout = argparse.RawDescriptionHelpFormatter
     top = argparse.ArgumentParser(prog="sgrs", description="Trained models on scans of one's own.")
     top.add_argument("--version", action="version", version=__version__)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
-    one = commands.add_parser(
-        "predict", help="scans to masks", description=PREDICT, epilog=HOW, formatter_class=layout
-    )
-    one.set_defaults(command=predict)
-    one.add_argument(
+    def options_of(
+        command: Callable[[argparse.Namespace], int], summary: str, text: str, epilog: str = ""
+    ) -> Callable[..., argparse.Action]:
+        """A new command; what adds an option to it."""
+        layout = argparse.RawDescriptionHelpFormatter
+        one = commands.add_parser(
+            command.__name__, help=summary, description=text, epilog=epilog, formatter_class=layout
+        )
+        one.set_defaults(command=command)
+        return one.add_argument
+
+    add = options_of(predict, "scans to masks", PREDICT, HOW)
+    add(
         "scans", nargs="+", type=Path, metavar="SCAN",
         help=".nii, .nii.gz, .nrrd, .nhdr, .mha, .mhd, a prepared .h5, the folder of a DICOM "
         "series, or a folder of such files and folders",
     )  # fmt: skip
-    one.add_argument(
+    add(
         "--model", required=True, type=Path, metavar="RUN",
         help="a run's folder (results/<experiment>/.../seed-<S>), or a model.pt",
     )  # fmt: skip
-    one.add_argument(
+    add(
         "-o", "--output", required=True, type=Path, metavar="MASK",
         help="a .nii, .nii.gz or .nrrd file; of several scans a folder: <scan's name>.nii.gz there",
     )  # fmt: skip
-    one.add_argument(
+    add(
         "--selection", choices=get_args(Selection), default="last",
         help="which checkpoint of a run's folder (default: last)",
     )  # fmt: skip
-    one.add_argument(
-        "--device", choices=("auto", "cpu", "cuda"), help="default: the run's own setting"
-    )
-    one.add_argument(
+    add("--device", choices=("auto", "cpu", "cuda"), help="default: the run's own setting")
+    add(
         "--stride", nargs=3, type=int, metavar=("X", "Y", "Z"),
         help="voxels between windows (default: the run's own); wider is faster and rougher",
     )  # fmt: skip
-    one.add_argument("--overwrite", action="store_true", help="replace masks that are there")
-    one.add_argument(
+    add("--overwrite", action="store_true", help="replace masks that are there")
+    add(
         "--jobs", type=positive, metavar="N",
         help="scans at a time, at most one on each GPU (default: one on each GPU, or one)",
     )  # fmt: skip
 
-    two = commands.add_parser(
-        "evaluate", help="masks against labels", description=EVALUATE, formatter_class=layout
-    )
-    two.set_defaults(command=evaluate)
-    two.add_argument("mask", type=Path, metavar="MASK", help="all but 0 is foreground")
-    two.add_argument(
-        "label", type=Path, metavar="LABEL", help="the ground truth, or a prepared .h5"
-    )
-    two.add_argument(
+    add = options_of(evaluate, "masks against labels", EVALUATE)
+    add("mask", type=Path, metavar="MASK", help="all but 0 is foreground")
+    add("label", type=Path, metavar="LABEL", help="the ground truth, or a prepared .h5")
+    add(
         "--foreground", nargs="+", type=int, default=(), metavar="VALUE",
         help="the label's values that count (default: all but 0)",
     )  # fmt: skip
-    two.add_argument(
-        "-o", "--output", type=Path, metavar="CSV", help="write the scores, as the workflow does"
-    )
+    add("-o", "--output", type=Path, metavar="CSV", help="write the scores, as the workflow does")
 
-    four = commands.add_parser(
-        "check", help="an experiment's files", description=CHECK, formatter_class=layout
-    )
-    four.set_defaults(command=check)
-    four.add_argument("files", nargs="+", type=Path, metavar="FILE", help="config/paper.yaml, say")
+    add = options_of(check, "an experiment's files", CHECK)
+    add("files", nargs="+", type=Path, metavar="FILE", help="config/paper.yaml, say")
 
-    three = commands.add_parser(
-        "status", help="how far an experiment is", description=STATUS, formatter_class=layout
-    )
-    three.set_defaults(command=status)
-    three.add_argument("results", type=Path, metavar="RESULTS", help="results/<experiment>")
-    three.add_argument(
+    add = options_of(status, "how far an experiment is", STATUS)
+    add("results", type=Path, metavar="RESULTS", help="results/<experiment>")
+    add(
         "--watch", nargs="?", type=float, const=5.0, metavar="SECONDS",
         help="show it again every so many seconds (5), until Ctrl-C",
     )  # fmt: skip
 
-    five = commands.add_parser(
-        "compare", help="two runs' scores", description=COMPARE, formatter_class=layout
-    )
-    five.set_defaults(command=compare)
-    five.add_argument("runs", nargs=2, type=Path, metavar=("RUN_A", "RUN_B"))
-    five.add_argument(
+    add = options_of(compare, "two runs' scores", COMPARE)
+    add("runs", nargs=2, type=Path, metavar=("RUN_A", "RUN_B"))
+    add(
         "-o", "--output", type=Path, metavar="CSV",
         help="write means and every scan's differences there",
     )  # fmt: skip
-    five.add_argument(
+    add(
         "--selection", choices=get_args(Selection), default="last",
         help="which checkpoint's scores in a folder (default: last)",
     )  # fmt: skip
-    five.add_argument(
+    add(
         "--scoring", choices=("published", "strict"), default="strict",
         help="how an empty prediction's distances count (default: strict, the image's diagonal)",
     )  # fmt: skip

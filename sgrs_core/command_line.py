@@ -16,6 +16,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from sgrs_core import __version__
+from sgrs_core.evaluation.units import FACTORS, UNITS
 from sgrs_core.experiment.settings import Selection
 from sgrs_core.log import in_one_line
 
@@ -237,10 +238,9 @@ def print_metrics(mask: Path, scores: Mapping[str, float], spacing: Sequence[flo
     if scores["empty"]:
         logger.warning("%s: empty, so distances are not defined", mask)
     voxel = " x ".join(f"{side:.4g}" for side in spacing)
-    for name in ("dice", "jaccard"):
-        print(f"{name:8}{100 * scores[name]:8.2f} %")
-    for name in ("hd95", "asd"):
-        print(f"{name:8}{scores[name]:8.2f} voxels of {voxel} mm")
+    for metric, unit in UNITS.items():
+        of = f" of {voxel} mm" if unit == "voxels" else ""
+        print(f"{metric:8}{FACTORS[metric] * scores[metric]:8.2f} {unit}{of}")
 
 
 def check(options: argparse.Namespace) -> int:

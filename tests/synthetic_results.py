@@ -12,10 +12,9 @@ from sgrs_core.experiment.layout import Layout
 from sgrs_core.experiment.planning import load_plan
 from sgrs_core.reporting.figures.cases import Case, Panel
 from sgrs_core.reporting.figures.style import new_figure, save
+from sgrs_core.reporting.html.case import slices_of, surfaces_of
 from sgrs_core.reporting.html.contents import contents_of, pages_of
 from sgrs_core.reporting.html.page import build_report
-from sgrs_core.reporting.html.slices import slices_of
-from sgrs_core.reporting.html.surfaces import surfaces_of
 from sgrs_core.reporting.selection_gain import build_selection_gain
 from sgrs_core.reporting.tables import build_table
 from tests.places import PROJECT

@@ -59,8 +59,8 @@ TESTED_IN = {
         "reporting.figures.cases", "reporting.figures.planes", "reporting.figures.style",
     ],
     "reporting/html/test_page.py": [
-        "reporting.html.contents", "reporting.html.documents", "reporting.html.runs",
-        "reporting.html.sortable", "reporting.templating",
+        "reporting.html.case", "reporting.html.contents", "reporting.html.documents",
+        "reporting.html.runs", "reporting.html.sortable", "reporting.templating",
     ],
     "reporting/test_tables.py": ["evaluation.units", "reporting.scores"],
     "test_status.py": ["monitoring.planned", "monitoring.traces"],

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from sgrs_core.files import write_text
 from sgrs_core.log import log_to
 from sgrs_core.reporting.figures.cases import read_cases
-from sgrs_core.reporting.html.slices import slices_of
-from sgrs_core.reporting.html.surfaces import surfaces_of
+from sgrs_core.reporting.html.case import slices_of, surfaces_of
 
 if TYPE_CHECKING:
     from snakemake.script import Snakemake

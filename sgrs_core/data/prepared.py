@@ -6,6 +6,7 @@ from pathlib import Path
 from sgrs_core.data.volumes import Volume, check_place, read_volume
 from sgrs_core.digests import list_files, read_digests
 from sgrs_core.files import sha256_of
+from sgrs_core.log import in_one_line
 
 
 def list_prepared(path: Path, files: Sequence[Path], labelled: Collection[str]) -> None:
@@ -21,8 +22,7 @@ def list_prepared(path: Path, files: Sequence[Path], labelled: Collection[str]) 
             check_serves(volume, file.stem in labelled)
             check_place(file, volume)
         except ValueError as error:
-            reason = str(error)
-            faults.append(reason if str(file) in reason else f"{file}: {reason}")
+            faults.append(in_one_line(error, file))
     if faults:
         lines = "\n  ".join(faults)
         raise ValueError(

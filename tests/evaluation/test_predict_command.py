@@ -12,8 +12,8 @@ from sgrs_core.command_line import main
 from sgrs_core.data.formats.image_files import read_label
 from sgrs_core.data.formats.images import to_array
 from sgrs_core.evaluation import prediction
-from sgrs_core.evaluation.units import METRICS
-from sgrs_core.reporting.scores import counted, read_scores
+from sgrs_core.evaluation.units import FACTORS, METRICS, PERCENT
+from sgrs_core.reporting.scores import read_scores
 from tests.data.formats.writing import affine_of, write_dicom, write_itk, write_nifti
 
 AFFINE = affine_of((0.8, 0.7, 2.0), (5.0, -6.0, 7.0), np.eye(3))
@@ -298,8 +298,14 @@ def test_a_folder_of_masks_is_scored_by_name_and_both_scorings_are_told(pairs, c
     assert three.split()[1:] == ["0.00", "0.00", "nan", "nan"]
     scores = read_scores("scores.csv")
     assert list(scores["scan"]) == ["one", "three", "two"]
-    for line, scoring in ((published, "published"), (strict, "strict")):
-        values = counted(scores, scoring)
+    for line, scoring, distance in (
+        (published, "published", 0.0), (strict, "strict", scores["diagonal"])
+    ):  # fmt: skip
+        instead = {metric: 0.0 if metric in PERCENT else distance for metric in METRICS}
+        values = {
+            metric: FACTORS[metric] * scores[metric].mask(scores["empty"], instead[metric])
+            for metric in METRICS
+        }
         expected = [f"{values[m].mean():.2f} ± {values[m].std():.2f}" for m in METRICS]
         assert line.startswith(f"mean ± sd, {scoring} ")
         assert re.findall(r"[\d.]+ ± [\d.]+", line) == expected

@@ -1,7 +1,7 @@
 """One HTML file that shows an experiment: it needs no network and opens from disk.
 
 contents.py: what goes in, as a plan says; runs.py: what the runs left; findings.py: what was found,
-in sentences; sortable.py: its tables; slices.py, surfaces.py: one case to look at;
+in sentences; sortable.py: its tables; case.py: one case to look at;
 documents.py: pages of docs/; page.py: the page itself, from templates/.
 """
 

@@ -11,11 +11,11 @@ from sgrs_core.data.formats.images import to_image
 from sgrs_core.data.volumes import Volume, write_volume
 from sgrs_core.experiment.layout import with_distinct_titles
 from sgrs_core.experiment.slices import Slices
-from sgrs_core.reporting.figures.cases import read_cases
-from sgrs_core.reporting.figures.choice import (
+from sgrs_core.reporting.figures.cases import (
     indices_of,
     median_case,
     median_scan,
+    read_cases,
     slices_by_rule,
 )
 from tests.reporting.figures.synthetic_cases import SHAPE, ball, box

@@ -16,10 +16,10 @@ from sgrs_core.experiment.layout import Layout
 from sgrs_core.reporting.figures.cases import Case
 from sgrs_core.reporting.figures.training_curves import REPORT_POINTS, thinned
 from sgrs_core.reporting.html import sortable
+from sgrs_core.reporting.html.case import path_of, slices_of
 from sgrs_core.reporting.html.contents import pages_of
 from sgrs_core.reporting.html.documents import ABOUT_DIFFERENCES, glossary_of, read_page
 from sgrs_core.reporting.html.page import build_report
-from sgrs_core.reporting.html.slices import path_of, slices_of
 from sgrs_core.reporting.tables import read_table
 from sgrs_core.reporting.templating import TEMPLATES
 from tests.synthetic_results import (

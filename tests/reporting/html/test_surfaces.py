@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 
-from sgrs_core.reporting.html.surfaces import MOST_TRIANGLES, mesh_of, surfaces_of
+from sgrs_core.reporting.html.case import MOST_TRIANGLES, mesh_of, surfaces_of
 from tests.synthetic_results import synthetic_case
 
 

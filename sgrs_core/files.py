@@ -4,6 +4,7 @@ import errno
 import hashlib
 import logging
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,17 +18,24 @@ logger = logging.getLogger(__name__)
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling of `path`; rename it to `path` when the block ends well.
 
-    The file's suffix is kept, because writers choose their format by it. When the block raises,
-    the temporary file is removed and whatever stood at `path` before stays as it was.
+    The block makes a file or a folder of files there. The suffix is kept, because writers choose
+    their format by it. When the block raises, what it made is removed and whatever stood at `path`
+    before stays as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield temporary
+        if temporary.is_dir():
+            for file in temporary.iterdir():
+                _to_disk(file)
+            shutil.rmtree(path, ignore_errors=True)
         _to_disk(temporary)
         temporary.replace(path)
         _to_disk(path.parent)  # the new name, too, must outlive a power cut
     finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
         temporary.unlink(missing_ok=True)
 
 

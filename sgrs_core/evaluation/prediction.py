@@ -141,7 +141,7 @@ class Predictor:
         scan = NewScan(image, self.input_spec)
         seen = scan.first_input()
         probability = self._look(seen.image, watch)
-        if scan.needs_a_second_look() and segment(probability).any():
+        if scan.spec.is_scored_around_the_label and segment(probability).any():
             seen = scan.second_input(segment(probability))
             probability = self._look(seen.image, watch)
         probability = on_grid_of(scan.oriented, seen, probability)

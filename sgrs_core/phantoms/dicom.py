@@ -2,8 +2,6 @@
 
 import hashlib
 import locale
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +12,7 @@ import SimpleITK
 from numpy.typing import NDArray
 
 from sgrs_core.data.formats.images import to_image
+from sgrs_core.files import atomic
 
 # Rows run to the patient's left, columns to the front, as in Pancreas-CT.
 AXIAL = r"1\0\0\0\-1\0"
@@ -61,7 +60,8 @@ def write_series(folder: Path, hu: NDArray[np.int16], series: Series) -> None:
     writer.KeepOriginalImageUIDOn()
     x, y, z = series.origin
     last = (hu.shape[1] - 1) * series.spacing[1]  # mm, to the row that is stored first
-    with whole_folder(folder) as temporary, locale_kept():
+    with atomic(folder) as temporary, locale_kept():
+        temporary.mkdir()
         for index, (number, name) in enumerate(zip(numbers, names, strict=True)):
             origin = (x, y + last, z + index * series.spacing[2])
             image = to_image(hu[:, ::-1, index : index + 1], series.spacing, origin)
@@ -104,20 +104,3 @@ def header(series: Series, number: int) -> dict[str, str]:
 def identifier(text: str) -> str:
     """A DICOM UID that follows from the text."""
     return f"2.25.{int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], 'big')}"
-
-
-@contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
-    """Yield a temporary sibling; it takes the folder's place when the block ends well."""
-    temporary = folder.with_name(f".{os.getpid()}.{folder.name}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        for path in temporary.iterdir():
-            with path.open("rb") as written:
-                os.fsync(written.fileno())
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.replace(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

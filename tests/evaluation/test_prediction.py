@@ -246,7 +246,7 @@ def test_own_data_that_were_not_cropped_have_the_trainings_numbers_at_once(windo
     own = InputSpec("nifti", "LPS", True, None, nifti=vars(settings))
     scan = NewScan(picture(image, (1.0, 1.2, 2.0)), own)
     np.testing.assert_array_equal(scan.first_input().image, prepared.image)
-    assert not scan.needs_a_second_look()
+    assert not scan.spec.is_scored_around_the_label
 
 
 # Place and size

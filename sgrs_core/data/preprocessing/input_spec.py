@@ -68,7 +68,10 @@ class InputSpec:
 
     @property
     def is_scored_around_the_label(self) -> bool:
-        """Whether the z-score was over a crop around the label, which a new scan has not."""
+        """Whether the z-score was over a crop around the label, which a new scan has not.
+
+        It is looked at twice then.
+        """
         steps = self.steps
         return steps is not None and steps.margin is not None and steps.crop != "body"
 

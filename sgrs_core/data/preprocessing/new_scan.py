@@ -67,13 +67,9 @@ class NewScan:
             crop = common.brain_box(array)
             return self._input(common.standardised_brain(array[crop]), crop)
         array = array[self.kept]
-        air_is_left_out = self.needs_a_second_look() and self.spec.window is not None
+        air_is_left_out = self.spec.is_scored_around_the_label and self.spec.window is not None
         reference = array[array > 0] if air_is_left_out else None
         return self._input(common.z_score(array, reference), self.kept)
-
-    def needs_a_second_look(self) -> bool:
-        """Whether training's z-score was over a crop around the label."""
-        return self.spec.is_scored_around_the_label
 
     def second_input(self, found: Mask) -> Input:
         """The input with the z-score of the box around what was found.

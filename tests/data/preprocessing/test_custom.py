@@ -198,7 +198,7 @@ def test_a_crop_to_the_body_is_the_same_for_scans_with_and_without_a_label_and_f
 
     scan = read_scan(tmp_path / "images/without.nii.gz")
     new = NewScan(scan, InputSpec("nifti", "LPS", True, None, nifti=vars(settings)))
-    assert not new.needs_a_second_look()
+    assert not new.spec.is_scored_around_the_label
     seen = new.first_input()
     np.testing.assert_array_equal(seen.image, labelled.image)
     np.testing.assert_allclose(seen.origin, labelled.origin, atol=1e-5)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from sgrs_core.experiment.slices import Slices
+from sgrs_core.experiment.settings import Slices
 from sgrs_core.log import log_to
 from sgrs_core.reporting.figures.cases import Case, read_cases
 from sgrs_core.reporting.figures.style import save

@@ -34,9 +34,9 @@ from sgrs_core.experiment.settings import (
     InferenceSettings,
     Margins,
     NiftiSettings,
+    Slices,
     TrainingSettings,
 )
-from sgrs_core.experiment.slices import Slices
 from sgrs_core.experiment.words import schema_of, words
 from sgrs_core.files import write_text
 from sgrs_core.methods import METHODS

@@ -35,8 +35,7 @@ from sgrs_core.experiment.schema import (
     Table,
     TableFilter,
 )
-from sgrs_core.experiment.settings import InferenceSettings, TrainingSettings, check_strides
-from sgrs_core.experiment.slices import MEDIAN
+from sgrs_core.experiment.settings import MEDIAN, InferenceSettings, TrainingSettings, check_strides
 from sgrs_core.experiment.splits import SplitLists, base_of, fold_lists, read_splits
 from sgrs_core.files import sha256_of
 from sgrs_core.log import prefix_errors

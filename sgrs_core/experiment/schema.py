@@ -23,6 +23,7 @@ from sgrs_core.experiment.originals import (
 )
 from sgrs_core.experiment.own_methods import title_of
 from sgrs_core.experiment.settings import (
+    MEDIAN,
     SCAN,
     Count,
     Few,
@@ -35,12 +36,12 @@ from sgrs_core.experiment.settings import (
     Positive,
     Seed,
     Selection,
+    Slices,
     Title,
     TrainingSettings,
     check_strides,
     refused,
 )
-from sgrs_core.experiment.slices import MEDIAN, Slices
 from sgrs_core.experiment.words import NAME, SHA256
 
 PAPERS_METHOD = "sgrs"  # SGRS-Net's row in the tables of comparisons

@@ -1,10 +1,10 @@
-"""What a training run and an evaluation can be told: keys, types, bounds, defaults, meanings."""
+"""What trainings, evaluations and figures can be told: keys, types, bounds, defaults, meanings."""
 
 import unicodedata
 from collections.abc import Callable
 from glob import escape
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
@@ -14,6 +14,7 @@ Triple = tuple[int, int, int]
 Selection = Literal["last", "best_on_test", "best_on_validation"]
 Scoring = Literal["published", "strict"]
 Precision = Literal["strict", "float32", "tensorfloat32", "bfloat16"]
+Axis = Literal["x", "y", "z"]
 
 # For classes of settings. What a key means stands in the text below it.
 CONFIG = ConfigDict(extra="forbid", use_attribute_docstrings=True)
@@ -34,6 +35,8 @@ Side = Annotated[
 Stride = tuple[Count, Count, Count]
 
 PUBLISHED_TAU = 0.296  # SGRS-Net's entropy threshold, in base 10
+MEDIAN = "median"  # in place of a scan's name: the one with the median Dice
+MOST_SLICES = 6  # in a figure
 SCAN = "{scan}"  # stands for a scan's name in a path
 UNSEEN = {"Cc", "Cs", "Zl", "Zp"}  # Unicode's control characters, halves of others, ends of lines
 
@@ -234,3 +237,27 @@ class Margins:
     """voxels"""
     asd: Positive = 0.25
     """voxels"""
+
+
+@dataclass(frozen=True, config=CONFIG)
+class Slices:
+    """The slices of a scan that a figure shows."""
+
+    axis: Axis = "z"
+    """what they are perpendicular to; x runs to the patient's left, y to the back, z to the head"""
+    count: Annotated[int, Field(ge=1, le=MOST_SLICES)] = 1
+    """how many are chosen by rule: 1 is the one where the ground truth's area is largest; more
+    share its volume out evenly"""
+    at: Annotated[tuple[Natural, ...], Field(min_length=1, max_length=MOST_SLICES)] | None = None
+    """their indices along the axis, in place of a rule"""
+
+    @model_validator(mode="after")
+    def named_or_counted(self) -> Self:
+        if self.at is not None and self.count != 1:
+            raise ValueError(f"count = {self.count}: slices.at names the slices; leave count out")
+        return self
+
+    @property
+    def direction(self) -> int:
+        """Which axis of an array (X, Y, Z) they are perpendicular to."""
+        return get_args(Axis).index(self.axis)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sgrs_core.experiment.slices import Slices
+from sgrs_core.experiment.settings import Slices
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from sgrs_core.data.formats.images import in_orientation, to_array, to_image
 from sgrs_core.data.masks import Mask, extent
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.metrics import dice
-from sgrs_core.experiment.slices import MEDIAN, Slices
+from sgrs_core.experiment.settings import MEDIAN, Slices
 from sgrs_core.log import prefix_errors
 from sgrs_core.reporting.scores import dice_by_title
 

@@ -18,7 +18,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from sgrs_core.data.masks import Mask
-from sgrs_core.experiment.slices import Slices
+from sgrs_core.experiment.settings import Slices
 from sgrs_core.reporting.figures import style
 from sgrs_core.reporting.figures.cases import Case, check_cases, shortened, verdict
 from sgrs_core.reporting.figures.planes import draw_image, draw_outline, grey

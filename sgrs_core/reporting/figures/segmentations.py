@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 
-from sgrs_core.experiment.slices import Slices
+from sgrs_core.experiment.settings import Slices
 from sgrs_core.reporting.figures.cases import Case, check_cases, shortened, verdict
 from sgrs_core.reporting.figures.planes import draw_image, draw_outline, grey
 from sgrs_core.reporting.figures.style import (

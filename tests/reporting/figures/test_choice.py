@@ -10,7 +10,7 @@ from sgrs_core.data.formats.image_files import write_image
 from sgrs_core.data.formats.images import to_image
 from sgrs_core.data.volumes import Volume, write_volume
 from sgrs_core.experiment.layout import with_distinct_titles
-from sgrs_core.experiment.slices import Slices
+from sgrs_core.experiment.settings import Slices
 from sgrs_core.reporting.figures.cases import (
     indices_of,
     median_case,

@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.text import Text
 
-from sgrs_core.experiment.slices import Slices
+from sgrs_core.experiment.settings import Slices
 from sgrs_core.reporting.figures.error_maps import (
     ADDED,
     FOUND,

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.contour import ContourSet
 
 from sgrs_core.data.masks import Mask
-from sgrs_core.experiment.slices import Slices
+from sgrs_core.experiment.settings import Slices
 from sgrs_core.reporting.figures import surfaces
 from sgrs_core.reporting.figures.cases import Case, shortened
 from sgrs_core.reporting.figures.planes import grey

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from sgrs_core.experiment.originals import patient_of
 from sgrs_core.experiment.plan import COST, SELECTION_GAIN, Entry, Plan, Point
@@ -16,19 +16,8 @@ from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.schema import SHOWING_SCANS, FigureKind, Filter
 from sgrs_core.experiment.splits import PARTS, base_of
 
-
-class Wildcards(Protocol):
-    """What Snakemake found in a path; only the attributes in the path exist."""
-
-    dataset: str
-    scan: str
-    part: str
-    labelled: str
-    variant: str
-    seed: str
-    selection: str
-    table: str
-    figure: str
+if TYPE_CHECKING:  # jobs need no Snakemake for the rest
+    from snakemake.io import Wildcards
 
 
 class Layout:
@@ -72,7 +61,7 @@ class Layout:
         """The files of the cost table, where there is a table that costs something."""
         return [f"{self.cost}.{kind}" for kind in ("csv", "md")] if self.plan.tables else []
 
-    def sources(self, wildcards: Wildcards) -> list[str]:
+    def sources(self, wildcards: "Wildcards") -> list[str]:
         """What a scan is prepared from; of a download, the proof that all of it is there."""
         name, scan = wildcards.dataset, wildcards.scan
         dataset, folder = self.plan.dataset(name), self.source_folder(name)
@@ -118,7 +107,7 @@ class Layout:
         """The prepared files of a data set's test scans."""
         return self.volumes_of_part(dataset, "test")
 
-    def run_of(self, wildcards: Wildcards) -> dict[str, Any]:
+    def run_of(self, wildcards: "Wildcards") -> dict[str, Any]:
         """The description of the run that a path belongs to."""
         labelled, seed = int(wildcards.labelled), int(wildcards.seed)
         point = Point(wildcards.dataset, labelled, wildcards.variant, seed)
@@ -130,25 +119,25 @@ class Layout:
             )
         return self.plan.run(point)
 
-    def identity_of(self, wildcards: Wildcards) -> dict[str, Any]:
+    def identity_of(self, wildcards: "Wildcards") -> dict[str, Any]:
         """The part of that description whose change trains the run anew; see `Run.identity`."""
         return Run.from_description(self.run_of(wildcards)).identity()
 
-    def inference_of(self, wildcards: Wildcards) -> dict[str, Any]:
+    def inference_of(self, wildcards: "Wildcards") -> dict[str, Any]:
         """How the run's model predicts the test scans today, whatever its model file noted."""
         inference: dict[str, Any] = self.run_of(wildcards)["inference"]
         return inference
 
-    def predicting_of(self, wildcards: Wildcards) -> dict[str, Any]:
+    def predicting_of(self, wildcards: "Wildcards") -> dict[str, Any]:
         """The part of it whose change evaluates anew."""
         inference = self.inference_of(wildcards)
         return {key: inference[key] for key in ("stride", "largest_component")}
 
-    def volumes_of_run(self, wildcards: Wildcards) -> list[str]:
+    def volumes_of_run(self, wildcards: "Wildcards") -> list[str]:
         """The prepared scans that a run may read."""
         return self.volumes(wildcards.dataset, self._scans_of_run(wildcards))
 
-    def prepared_for_run(self, wildcards: Wildcards) -> list[str]:
+    def prepared_for_run(self, wildcards: "Wildcards") -> list[str]:
         """What a run learns from and is chosen by: lists of prepared files, and missing files.
 
         A list stands for its files. One that was deleted is asked for by itself, unless the run is
@@ -158,14 +147,14 @@ class Layout:
         results = (self.model, self.training_log, self.record)
         return self._prepared(wildcards, self._scans_of_run(wildcards), results, PARTS)
 
-    def prepared_for_test(self, wildcards: Wildcards) -> list[str]:
+    def prepared_for_test(self, wildcards: "Wildcards") -> list[str]:
         """What an evaluation reads, likewise."""
         lists = self.plan.splits[wildcards.dataset]
         return self._prepared(wildcards, lists.present(lists.test), (self.scores,), ())
 
     def _prepared(
         self,
-        wildcards: Wildcards,
+        wildcards: "Wildcards",
         scans: Sequence[str],
         results: Sequence[str],
         parts_before: Sequence[str],
@@ -368,7 +357,7 @@ class Layout:
         """The names of the figures of one kind, as a pattern that matches nothing else."""
         return any_of([name for name, figure in self.plan.figures.items() if figure.kind == kind])
 
-    def _scans_of_run(self, wildcards: Wildcards) -> list[str]:
+    def _scans_of_run(self, wildcards: "Wildcards") -> list[str]:
         run = self.run_of(wildcards)
         judges = [scan for scans in run["selection_scans"].values() for scan in scans]
         return list(dict.fromkeys([*run["labelled"], *run["unlabelled"], *judges]))

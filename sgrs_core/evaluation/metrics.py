@@ -1,8 +1,8 @@
 """Dice, Jaccard, 95 % Hausdorff distance and average surface distance of two masks.
 
 The values are those of medpy's dc, jc, hd95 and asd at unit spacing, found many times faster: both
-masks are cropped to their joint bounding box, and the distance from each surface voxel to the other
-surface is looked for close by first, once for both distance metrics. All distances are exact.
+masks are cropped to their joint bounding box, the distance from each surface voxel to the other
+surface serves both distance metrics, and a tree finds it. All distances are exact.
 """
 
 from typing import Any
@@ -14,10 +14,8 @@ from scipy.spatial import cKDTree
 
 from sgrs_core.data.masks import Mask, bounding_box
 
-NEAR_RADIUS = 2  # voxels; most surface voxels of a good prediction find their partner in reach
-# The rest is asked of a tree: for partners within 16 voxels, then for any. The second number of a
-# stage is the price of one query, in voxels that a distance transform visits in the same time.
-TREE_STAGES = ((16.0, 16), (np.inf, 256))
+# Of one question to a tree, in voxels that a distance transform visits in the same time.
+QUESTION = 10
 
 
 def score(prediction: NDArray[Any], label: NDArray[Any]) -> dict[str, float]:
@@ -82,11 +80,11 @@ def surface_distances(prediction: Mask, label: Mask) -> tuple[float, float]:
 
 
 def surface(mask: Mask) -> Mask:
-    """Voxels of `mask` with a face neighbour outside it, row-major, in a border of NEAR_RADIUS.
+    """Voxels of `mask` with a face neighbour outside it, in an empty border of one voxel.
 
     Outside the array is background: a voxel at its edge is on the surface.
     """
-    padded = np.pad(np.ascontiguousarray(mask), NEAR_RADIUS)
+    padded = np.pad(mask, 1)
     inside = padded.copy()
     for axis in range(padded.ndim):
         # What rolls in at one edge is the empty border of the other.
@@ -94,61 +92,18 @@ def surface(mask: Mask) -> Mask:
     return padded & ~inside
 
 
-def shells(radius: int) -> list[tuple[int, NDArray[np.intp]]]:
-    """Integer offsets (N, 3) no longer than `radius`, by squared length, the shortest first."""
-    cube = np.argwhere(np.ones((2 * radius + 1,) * 3)) - radius
-    squares = (cube**2).sum(axis=1)
-    lengths = np.unique(squares[squares <= radius**2])
-    return [(int(square), cube[squares == square]) for square in lengths]
-
-
-NEAR_SHELLS = shells(NEAR_RADIUS)
-
-
 def nearest_distances(sources: Mask, targets: Mask) -> NDArray[np.float64]:
-    """Distances in voxels from each source voxel, row-major, to the closest target voxel.
+    """Distances in voxels from each source voxel to the closest target voxel, row-major.
 
-    sources, targets: two results of `surface`, of one shape, neither empty.
+    sources, targets: of one shape, neither empty. A tree is fast for a usable prediction's surface.
+    For noise the transform is: its time does not grow with the number of voxels asked for.
     """
-    points, occupied = np.flatnonzero(sources), targets.ravel()
-    distances = np.zeros(points.size)
-    missing = np.arange(points.size)
-    for square, offsets in NEAR_SHELLS:
-        steps = offsets @ np.array(targets.strides)  # a voxel is one byte: strides count voxels
-        hit = np.logical_or.reduce([occupied[points[missing] + step] for step in steps])
-        distances[missing[hit]] = np.sqrt(square)
-        missing = missing[~hit]
-    if missing.size:
-        distances[missing] = far_distances(points[missing], targets)
-    return distances
-
-
-def far_distances(points: NDArray[np.intp], targets: Mask) -> NDArray[np.float64]:
-    """Distances in voxels from `points`, flat indices, to the closest target voxel, however far.
-
-    A tree is fast for the few points that a usable prediction leaves. For noise and for whole
-    volumes the transform is: its time does not grow with the number of points.
-    """
-    # Voxels lie on a grid: a tree that is not balanced is built in half the time and as good.
-    tree = cKDTree(np.argwhere(targets), leafsize=32, compact_nodes=False, balanced_tree=False)
-    places = np.column_stack(np.unravel_index(points, targets.shape))
-    distances = np.full(points.size, np.inf)
-    for reach, voxels_per_query in TREE_STAGES:
-        missing = np.flatnonzero(np.isinf(distances))
-        if missing.size * voxels_per_query > targets.size:
-            distances[missing] = transform_distances(places[missing], targets)
-            break
-        distances[missing], _ = tree.query(places[missing], distance_upper_bound=reach)
-    return distances
-
-
-def transform_distances(places: NDArray[np.intp], targets: Mask) -> NDArray[np.float64]:
-    """Distances in voxels from `places` (N, 3) to the closest target voxel.
-
-    The transform is asked where that voxel is, not how far: the distances of all other voxels,
-    which nobody needs, would take as long again.
-    """
-    closest = ndimage.distance_transform_edt(~targets, return_distances=False, return_indices=True)
-    offsets: NDArray[np.intp] = closest[:, *places.T].T - places
-    distances: NDArray[np.float64] = np.sqrt((offsets**2).sum(axis=1))
+    places = np.argwhere(sources)
+    distances: NDArray[np.float64]
+    if QUESTION * len(places) > targets.size:
+        distances = ndimage.distance_transform_edt(~targets)[sources]
+    else:
+        # Voxels lie on a grid: a tree that is not balanced is built in half the time and as good.
+        tree = cKDTree(np.argwhere(targets), leafsize=32, compact_nodes=False, balanced_tree=False)
+        distances, _ = tree.query(places)
     return distances

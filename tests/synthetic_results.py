@@ -10,7 +10,7 @@ import yaml
 from sgrs_core.evaluation.units import METRICS
 from sgrs_core.experiment.layout import Layout
 from sgrs_core.experiment.planning import load_plan
-from sgrs_core.reporting.figures.cases import Case, Panel
+from sgrs_core.reporting.figures.cases import Case
 from sgrs_core.reporting.figures.style import new_figure, save
 from sgrs_core.reporting.html.case import slices_of, surfaces_of
 from sgrs_core.reporting.html.contents import contents_of, pages_of
@@ -57,8 +57,8 @@ def synthetic_case() -> Case:
     label, moved = np.zeros((2, 40, 30, 12), dtype=bool)
     label[15:25, 14:16, 2:10] = True
     moved[16:26, 14:16, 3:11] = True
-    panels = [Panel("Moved", moved), Panel("Nothing", np.zeros_like(moved))]
-    return Case("4 labelled\na", image, label, panels, (1.0, 2.0, 3.0))
+    predictions = {"Moved": moved, "Nothing": np.zeros_like(moved)}
+    return Case("4 labelled\na", image, label, predictions, (1.0, 2.0, 3.0))
 
 
 def write_results(plan, layout) -> Path:

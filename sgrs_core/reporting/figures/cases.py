@@ -22,25 +22,18 @@ from sgrs_core.reporting.scores import dice_by_title
 
 
 @dataclass(frozen=True)
-class Panel:
-    """What one method predicted on a scan: (X, Y, Z) bool, maybe empty."""
-
-    title: str
-    prediction: Mask
-
-
-@dataclass(frozen=True)
 class Case:
     """One scan: image (X, Y, Z) float32, label (X, Y, Z) bool, spacing in mm per voxel.
 
     Axes are the patient's: x to the left, y to the back, z to the head. name: what stands beside
-    its rows, in one line or several.
+    its rows, in one line or several. predictions: (X, Y, Z) bool, maybe empty, by their methods'
+    titles.
     """
 
     name: str
     image: NDArray[np.float32]
     label: Mask
-    panels: Sequence[Panel]
+    predictions: Mapping[str, Mask]
     spacing: tuple[float, ...] = (1.0, 1.0, 1.0)
 
     @property
@@ -51,7 +44,7 @@ class Case:
     @property
     def masks(self) -> list[Mask]:
         """The ground truth, then each prediction."""
-        return [self.label, *(panel.prediction for panel in self.panels)]
+        return [self.label, *self.predictions.values()]
 
     @property
     def height_over_width(self) -> float:
@@ -84,9 +77,9 @@ class Case:
 
     def with_arrays(self, change: Callable[[NDArray[Any]], NDArray[Any]], **more: Any) -> "Case":
         """The case with image, label and predictions changed alike, and `more` fields."""
-        panels = [Panel(panel.title, change(panel.prediction)) for panel in self.panels]
+        predictions = {title: change(mask) for title, mask in self.predictions.items()}
         image, label = change(self.image), change(self.label)
-        return replace(self, image=image, label=label, panels=panels, **more)
+        return replace(self, image=image, label=label, predictions=predictions, **more)
 
 
 def read_cases(
@@ -115,13 +108,11 @@ def _read_case(name: str, scan: str, rows: Sequence[Mapping[str, Any]], file: Pa
     files = [Path(row["predictions"]) / f"{scan}.nii.gz" for row in rows]
     masks = [volume.mask.view(np.uint8), *(to_array(read_label(file)).array for file in files)]
     place = volume.spacing, volume.origin, volume.direction
-    image, label, *predictions = (
+    image, label, *others = (
         to_array(in_orientation(to_image(array, *place), "LPS")) for array in (volume.image, *masks)
     )
-    panels = [
-        Panel(row["title"], one.array == 1) for row, one in zip(rows, predictions, strict=True)
-    ]
-    return Case(name, image.array, label.array == 1, panels, image.spacing)
+    predictions = {row["title"]: one.array == 1 for row, one in zip(rows, others, strict=True)}
+    return Case(name, image.array, label.array == 1, predictions, image.spacing)
 
 
 def indices_of(slices: Slices, label: Mask) -> list[int]:
@@ -176,7 +167,7 @@ def check_cases(cases: Sequence[Case]) -> None:
     if not cases:
         raise ValueError("no case to draw")
     for case in cases:
-        titles, first = ([panel.title for panel in one.panels] for one in (case, cases[0]))
+        titles, first = (list(one.predictions) for one in (case, cases[0]))
         if titles != first:
             raise ValueError(
                 f"{case.line}: methods {titles} differ from those of {cases[0].line}, {first}; "

@@ -59,7 +59,7 @@ def draw_error_maps(cases: Sequence[Case], slices: Slices | None = None) -> Figu
         replace(case, image=grey(case.image)).seen_along(slices.direction).cropped(MARGIN)
         for case in cases
     ]
-    methods = [textwrap.fill(one.title, int(NAME_WIDTH / style.LETTER)) for one in cases[0].panels]
+    methods = [textwrap.fill(one, int(NAME_WIDTH / style.LETTER)) for one in cases[0].predictions]
     room = style.FULL_WIDTH - NAME_WIDTH - GAP * len(cases)
     width = min(COLUMN_WIDTH, room / sum(map(len, chosen)))
     widths = [NAME_WIDTH, *(part for indices in chosen for part in (width * len(indices), GAP))]
@@ -90,8 +90,8 @@ def draw_error_maps(cases: Sequence[Case], slices: Slices | None = None) -> Figu
             column[1].text(place / len(indices), 0.5, f"{slices.axis} = {index}", va="center")
         for above, text in zip(column[2:-1:2], texts, strict=True):
             above.text(0, 0.1, text)
-        for part, panel in zip(column[3::2], case.panels, strict=True):
-            draw_errors(part, case, panel.prediction, indices)
+        for part, prediction in zip(column[3::2], case.predictions.values(), strict=True):
+            draw_errors(part, case, prediction, indices)
     explain_colours(figure, entries)
     return figure
 
@@ -105,11 +105,11 @@ def captions_of(case: Case, letters: int) -> list[str]:
     """What stands over each method's row, in lines of so many letters."""
     voxel = float(np.prod(case.spacing)) / CUBIC_MM
     captions = []
-    for panel in case.panels:
-        added = voxel * np.count_nonzero(panel.prediction & ~case.label)
-        missed = voxel * np.count_nonzero(case.label & ~panel.prediction)
+    for prediction in case.predictions.values():
+        added = voxel * np.count_nonzero(prediction & ~case.label)
+        missed = voxel * np.count_nonzero(case.label & ~prediction)
         parts = (
-            f"{verdict(panel.prediction, case.label)},",
+            f"{verdict(prediction, case.label)},",
             f"added {added:.1f} ml,",
             f"missed {missed:.1f} ml",
         )

@@ -56,7 +56,7 @@ def draw_segmentations(cases: Sequence[Case], slices: Slices | None = None) -> F
     not exist.
     """
     check_cases(cases)
-    titles = ["Ground truth", *(panel.title for panel in cases[0].panels)]
+    titles = ["Ground truth", *cases[0].predictions]
     strips = strips_of(len(titles))
     width = min(COLUMN_WIDTH, FULL_WIDTH / len(strips[0]))
     titles = [textwrap.fill(title, int(width / LETTER)) for title in titles]

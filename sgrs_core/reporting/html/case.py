@@ -46,8 +46,8 @@ def slices_of(case: Case) -> dict[str, Any]:
         "name": case.line,
         "width": width,
         "height": height,
-        "panels": [panel.title for panel in case.panels],
-        "verdicts": [verdict(panel.prediction, case.label) for panel in case.panels],
+        "panels": list(case.predictions),
+        "verdicts": [verdict(one, case.label) for one in case.predictions.values()],
         "slices": [_slice(seen, z) for z in range(along.start, along.stop, step)],
     }
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sgrs_core.data.masks import Mask
-from sgrs_core.reporting.figures.cases import Case, Panel
+from sgrs_core.reporting.figures.cases import Case
 
 SHAPE = (20, 24, 16)
 
@@ -24,5 +24,5 @@ def box(*sides: slice) -> Mask:
 
 def case_with(*predictions: Mask, label: Mask | None = None) -> Case:
     image = np.random.default_rng(0).normal(size=SHAPE).astype(np.float32)
-    panels = [Panel(f"method {number}", mask) for number, mask in enumerate(predictions)]
-    return Case("scan", image, ball(6) if label is None else label, panels, (1.0, 1.5, 2.0))
+    named = {f"method {number}": mask for number, mask in enumerate(predictions)}
+    return Case("scan", image, ball(6) if label is None else label, named, (1.0, 1.5, 2.0))

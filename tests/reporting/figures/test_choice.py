@@ -135,17 +135,17 @@ def test_a_scan_given_by_name_is_shown_for_each_number(lines: list[dict], volume
     cases = read_cases(lines, volumes, case="a", median_of="sgrs")
     assert [case.line for case in cases] == ["4 labelled, a", "8 labelled, a"]
     for case in cases:
-        assert [panel.title for panel in case.panels] == ["VNET", "SGRS"]
+        assert list(case.predictions) == ["VNET", "SGRS"]
 
 
 def test_a_case_lies_in_the_patients_axes(lines: list[dict], volumes) -> None:
     (case, _) = read_cases(lines, volumes, case="a")
     assert case.label.shape == (SHAPE[1], SHAPE[2], SHAPE[0])
     assert case.spacing == (1.0, 1.5, 2.0)
-    assert case.panels[0].prediction.shape == case.label.shape == case.image.shape
+    assert case.predictions["VNET"].shape == case.label.shape == case.image.shape
 
 
 def test_rows_of_one_title_are_told_apart(lines: list[dict], volumes) -> None:
     alike = with_distinct_titles([{**line, "title": "Ours"} for line in lines])
     for case in read_cases(alike, volumes, case="a"):
-        assert [panel.title for panel in case.panels] == ["Ours (vnet)", "Ours (sgrs)"]
+        assert list(case.predictions) == ["Ours (vnet)", "Ours (sgrs)"]

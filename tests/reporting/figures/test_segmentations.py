@@ -145,7 +145,7 @@ def test_a_figure_needs_a_case() -> None:
     ("spoil", "message"),
     [
         (lambda case: replace(case, label=np.zeros(SHAPE, bool)), "bad: the label is empty"),
-        (lambda case: replace(case, panels=[]), "bad: methods .* same panels"),
+        (lambda case: replace(case, predictions={}), "bad: methods .* same panels"),
         (lambda case: replace(case, image=case.image[1:]), "bad: .* differ in shape"),
     ],
 )

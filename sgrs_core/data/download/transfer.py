@@ -9,14 +9,13 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 import requests
-from tqdm import tqdm
+from tqdm.contrib.concurrent import thread_map
 
 from sgrs_core.data.download.http import (
     DEFAULT,
@@ -152,10 +151,8 @@ def download_all(
         logger.info("%s is there", download.path)
         return None
 
-    with ThreadPoolExecutor(workers) as executor:
-        outcomes = executor.map(failure_of, missing)
-        bar = tqdm(outcomes, total=len(missing), desc="downloads", disable=None)
-        failures = [failure for failure in bar if failure is not None]
+    outcomes = thread_map(failure_of, missing, max_workers=workers, desc="downloads", disable=None)
+    failures = list(filter(None, outcomes))
     if failures:
         reasons = "".join(f"\n  {failure}" for failure in failures)
         raise DownloadError(

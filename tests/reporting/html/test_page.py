@@ -265,7 +265,7 @@ def test_slices_are_at_most_forty_of_a_long_scan():
     label = np.zeros((40, 30, 100), dtype=bool)
     label[10, 10, 5:95] = True
     image = np.zeros(label.shape, dtype=np.float32)
-    chosen = [one["z"] for one in slices_of(Case("a", image, label, [], case.spacing))["slices"]]
+    chosen = [one["z"] for one in slices_of(Case("a", image, label, {}, case.spacing))["slices"]]
     assert chosen == list(range(5, 95, 3))
 
 

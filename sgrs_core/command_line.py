@@ -202,12 +202,20 @@ def predict(options: argparse.Namespace) -> int:
                 fail(outcome.text)
                 continue
             done.append(outcome)
+            if outcome.is_like_label:
+                logger.warning(
+                    "%s: few values, all whole numbers, as a label has: is it an image?",
+                    outcome.scan,
+                )
             count = f" [{len(done) + len(failed)}/{total}]" if total > 1 else ""
             tqdm.write(f"{outcome.mask}: {outcome.text}{count}")
             sys.stdout.flush()
     if total > 1:
         new = sum(outcome.is_new for outcome in done)
         print(f"sgrs: {new} masks written, {len(done) - new} there before", file=sys.stderr)
+        if labels := [str(outcome.scan) for outcome in done if outcome.is_like_label]:
+            names = ", ".join(labels)
+            print(f"sgrs: {len(labels)} of {total} scans look like labels: {names}", file=sys.stderr)
     if failed and total > 1:
         names = ", ".join(failed)
         print(f"sgrs: {len(failed)} of {total} scans have no mask: {names}", file=sys.stderr)

@@ -17,6 +17,7 @@ from sgrs_core.data.formats.dicom import dicom_files
 from sgrs_core.data.formats.geometry import PlacedImage
 from sgrs_core.data.formats.image_files import read_label, read_scan, write_image
 from sgrs_core.data.formats.images import to_array
+from sgrs_core.data.formats.values import looks_like_label
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.folders import NAMES, is_prepared
 from sgrs_core.evaluation.prediction import Predictor, Watch, describe
@@ -31,13 +32,17 @@ LENGTH = 32  # characters of a digest
 
 
 class Outcome(NamedTuple):
-    """What became of a scan: its mask in words, and whether it was made now; or an error."""
+    """What became of a scan: its mask in words, and whether it was made now; or an error.
+
+    is_like_label: whether the scan has a label's values.
+    """
 
     scan: Path
     mask: Path
     text: str
     is_new: bool = False
     is_error: bool = False
+    is_like_label: bool = False
 
 
 class ModelFile(NamedTuple):
@@ -72,15 +77,16 @@ class MaskMaker:
         """Write a scan's mask unless it is there; raises nothing, whatever the scan is."""
         try:
             image, predict = self._read(scan)
-            note = f"{OURS}{self.model} {digest_of(image)}"
+            note, is_label = f"{OURS}{self.model} {digest_of(image)}", looks_like_label(image.array)
             if mask.exists() and not self.overwrite and is_made(mask, note):
-                return Outcome(scan, mask, "skipped, this model's mask of this scan is there")
+                text = "skipped, this model's mask of this scan is there"
+                return Outcome(scan, mask, text, is_like_label=is_label)
             found = predict(to_do, on_windows)
             found.SetMetaData(NOTE, note)
             write_image(mask, found)
         except Exception as error:  # whatever one scan raises, the others are predicted
             return Outcome(scan, mask, in_one_line(error, scan, mask), is_error=True)
-        return Outcome(scan, mask, describe(found), is_new=True)
+        return Outcome(scan, mask, describe(found), is_new=True, is_like_label=is_label)
 
     def _read(self, scan: Path) -> tuple[PlacedImage, Callable[[Watch, Watch], SimpleITK.Image]]:
         """A scan, and what predicts it."""

@@ -100,6 +100,25 @@ def test_a_mask_made_here_is_no_scan(capsys):
     assert "a mask that was predicted here, not a scan" in capsys.readouterr().err
 
 
+def test_labels_given_as_scans_get_their_masks_with_a_warning_and_are_counted(capsys, caplog):
+    classes = np.random.default_rng(0).integers(0, 14, ARRAY.shape)
+    write_nifti(Path("image.nii"), ARRAY, AFFINE)
+    write_nifti(Path("binary.nii"), (ARRAY > 0).astype(np.uint8), AFFINE)
+    write_nifti(Path("classes.nii"), classes.astype(np.float32), AFFINE)
+    write_nifti(Path("fractions.nii"), (classes / 10).astype(np.float32), AFFINE)
+    scans = ["image.nii", "binary.nii", "classes.nii", "fractions.nii"]
+    for summary in ("4 masks written, 0 there before", "0 masks written, 4 there before"):
+        assert predict(*scans) == 0
+        assert caplog.messages == [
+            f"{name}: few values, all whole numbers, as a label has: is it an image?"
+            for name in ("binary.nii", "classes.nii")
+        ]
+        assert capsys.readouterr().err.splitlines()[-2:] == [
+            f"sgrs: {summary}", "sgrs: 2 of 4 scans look like labels: binary.nii, classes.nii"
+        ]  # fmt: skip
+        caplog.clear()
+
+
 @pytest.mark.parametrize("output", ["MASK.NII.GZ", "Mask.Nii", "mask.NRRD"])
 @pytest.mark.parametrize("scan", ["X.NII.GZ", "x.NRRD", "x.MHA", "series"])
 def test_suffixes_are_known_in_any_case_and_masks_lie_where_scans_do(output, scan):

@@ -34,7 +34,8 @@ LENGTH = 32  # characters of a digest
 class Outcome(NamedTuple):
     """What became of a scan: its mask in words, and whether it was made now; or an error.
 
-    is_like_label: whether the scan has a label's values.
+    is_like_label: whether the scan has a label's values. is_in_the_way: whether the error is a file
+    at the mask's place that is another's.
     """
 
     scan: Path
@@ -43,6 +44,11 @@ class Outcome(NamedTuple):
     is_new: bool = False
     is_error: bool = False
     is_like_label: bool = False
+    is_in_the_way: bool = False
+
+
+class OtherFileError(FileExistsError):
+    """A mask's place holds a file that is not this mask."""
 
 
 class ModelFile(NamedTuple):
@@ -85,7 +91,8 @@ class MaskMaker:
             found.SetMetaData(NOTE, note)
             write_image(mask, found)
         except Exception as error:  # whatever one scan raises, the others are predicted
-            return Outcome(scan, mask, in_one_line(error, scan, mask), is_error=True)
+            text, is_other = in_one_line(error, scan, mask), isinstance(error, OtherFileError)
+            return Outcome(scan, mask, text, is_error=True, is_in_the_way=is_other)
         return Outcome(scan, mask, describe(found), is_new=True, is_like_label=is_label)
 
     def _read(self, scan: Path) -> tuple[PlacedImage, Callable[[Watch, Watch], SimpleITK.Image]]:
@@ -128,12 +135,12 @@ def note_of(file: Path) -> str:
 def is_made(mask: Path, note: str) -> bool:
     """Whether a file is the whole mask that its note says; False where such a mask is damaged.
 
-    Raises FileExistsError for any other file: it is not ours to replace.
+    Raises OtherFileError for any other file: it is not ours to replace.
     """
     found = note_of(mask)
     if found != note and mask.stat().st_size:
         what = "of another model or scan" if found.startswith(OURS) else "of unknown origin"
-        raise FileExistsError(f"{mask}: there already, and {what}; --overwrite replaces it")
+        raise OtherFileError(f"{mask}: there already, and {what}; --overwrite replaces it")
     try:
         read_label(mask)
     except ValueError:

@@ -110,7 +110,7 @@ def test_labels_given_as_scans_get_their_masks_with_a_warning_and_are_counted(ca
     for summary in ("4 masks written, 0 there before", "0 masks written, 4 there before"):
         assert predict(*scans) == 0
         assert caplog.messages == [
-            f"{name}: few values, all whole numbers, as a label has: is it an image?"
+            f"{name}: few values, all whole numbers: is it a label?"
             for name in ("binary.nii", "classes.nii")
         ]
         assert capsys.readouterr().err.splitlines()[-2:] == [
@@ -220,6 +220,27 @@ def test_a_mask_of_another_model_or_scan_or_origin_is_left_as_it_is(output, caps
     assert f"{mask}: there already, and of unknown origin;" in capsys.readouterr().err
     assert main(["predict", "a.nii.gz", "--model", "model.pt", "-o", output, "--overwrite"]) == 0
     np.testing.assert_array_equal(to_array(read_label(mask)).array, ARRAY + 1 > 0)
+
+
+def test_files_in_the_masks_places_are_counted_apart_with_the_way_out(images, capsys):
+    assert predict(images) == 0
+    Path("masks/c.nii.gz").unlink()
+    write_itk(Path("masks/c.nii.gz"), (ARRAY > 5).astype(np.uint8), AFFINE)
+    write_nifti(Path("images/flat.nii"), ARRAY * 0, AFFINE)
+    Path("images/flat.nii").write_bytes(b"")
+    Path("masks/d.nii.gz").unlink()
+    Path("other.pt").write_text("other weights")
+    capsys.readouterr()
+    assert predict(images, model="other.pt") == 1
+    out, err = capsys.readouterr()
+    assert out.endswith(" [4/5]\n")
+    assert err.splitlines()[-3:] == [
+        "sgrs: 1 masks written, 0 there before",
+        "sgrs: 3 of 5 scans have another file, of another model or scan or of unknown origin, "
+        "where their mask belongs: images/B.NRRD, images/a.nii.gz, images/c.mha; --overwrite "
+        "replaces them, another folder after -o keeps both",
+        "sgrs: 1 of 5 scans have no mask: images/flat.nii",
+    ]
 
 
 @pytest.mark.parametrize("jobs", ["0", "-1", "x"])

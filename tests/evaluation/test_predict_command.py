@@ -11,6 +11,7 @@ import torch
 from sgrs_core.command_line import main
 from sgrs_core.data.formats.image_files import read_label
 from sgrs_core.data.formats.images import to_array
+from sgrs_core.data.volumes import Volume, write_volume
 from sgrs_core.evaluation import prediction
 from sgrs_core.evaluation.units import METRICS
 from sgrs_core.reporting.scores import counted, read_scores
@@ -380,6 +381,28 @@ def test_masks_of_nnunets_images_meet_the_labels_without_the_channel(pairs, caps
     assert code == 1
     several = "masks/one.mha, masks/one_0000.nii.gz, labels/one.nrrd"
     assert f"{several}: more than one mask or label of one" in err
+
+
+@pytest.mark.parametrize("fold", ["", "fold-0/"])
+def test_of_a_runs_masks_it_says_which_scans_they_lie_on_and_where_their_scores_are(fold, capsys):
+    run = Path(f"results/own/spleen/{fold}labelled-2/vnet/seed-0")
+    part = (ARRAY[2:] > 0).astype(np.uint8)
+    write_itk(run / "last/predictions/one.nii.gz", part, AFFINE)
+    label = write_itk(Path("labels/one.nii.gz"), (ARRAY > 0).astype(np.uint8), AFFINE)
+    scan = Path("results/own/volumes/spleen/one.h5").absolute()
+    code, _, err = evaluate(capsys, run / "last/predictions", label.parent)
+    assert code == 1
+    assert "prepared scans" not in err
+    place = {"spacing": (0.8, 0.7, 2.0), "origin": (5.0, -6.0, 7.0)}
+    write_volume(scan, Volume(part.astype(np.float32), part, **place))
+    code, _, err = evaluate(capsys, run / "last/predictions", label.parent)
+    assert code == 1
+    assert f"its prepared scans: give {scan} as the label; their scores are in {run}/last/" in err
+    assert evaluate(capsys, run / "last/predictions/one.nii.gz", scan)[0] == 0
+    for folder in (run, run / "last"):
+        code, _, err = evaluate(capsys, folder, label.parent)
+        assert code == 1
+        assert err.endswith(f"; its masks are in {run}/last/predictions\n")
 
 
 def test_what_cannot_be_scored_together_is_said(pairs, capsys):

@@ -149,7 +149,7 @@ def workflow(planned: Mapping[str, Any], noted: float, is_open: bool) -> Iterato
 
     planned: what it noted in `runs.json`, and when. is_open: whether some run is not finished.
     """
-    host, process = planned.get("host"), planned.get("process")  # older starts noted none
+    host, process = planned.get("host"), planned.get("process", 0)  # older starts noted none
     if host == platform.node() and process_works(process, noted):
         yield f"Snakemake is at work, as process {process}."
     elif host == platform.node() and is_open:

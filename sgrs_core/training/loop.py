@@ -25,7 +25,7 @@ from sgrs_core.evaluation.metrics import dice
 from sgrs_core.evaluation.scoring import predict_score
 from sgrs_core.experiment.own_methods import is_own
 from sgrs_core.experiment.run import Run
-from sgrs_core.experiment.settings import Selection, TrainingSettings
+from sgrs_core.experiment.settings import Selection, TrainingSettings, Triple
 from sgrs_core.log import follow
 from sgrs_core.methods import new_method, seed_everything
 from sgrs_core.methods.base import Method, StepOutput
@@ -140,13 +140,25 @@ def new_sampler(
 ) -> TwoStreamSampler:
     """The run's two streams, in the device's memory."""
     unlabelled = run.unlabelled if method.uses_unlabelled else ()
+    labelled = {name: read(name) for name in run.labelled}
+    others = {name: read(name) for name in unlabelled}
+    warn_of_padding(run.training.patch, {**labelled, **others})
     return TwoStreamSampler(
-        [read(name) for name in run.labelled],
-        [read(name) for name in unlabelled],
-        run.training,
-        run.seed,
-        device,
+        [*labelled.values()], [*others.values()], run.training, run.seed, device
     )
+
+
+def warn_of_padding(patch: Triple, volumes: Mapping[str, Volume]) -> None:
+    """Say in the log where a side of the patch is longer than that of every scan."""
+    for axis, (name, length) in enumerate(zip("xyz", patch, strict=True)):
+        sides = {scan: volume.image.shape[axis] for scan, volume in volumes.items()}
+        largest = max(sides, key=lambda scan: sides[scan])
+        if sides[largest] < length:
+            logger.warning(
+                "training.patch = %s: longer along %s than every training scan, the largest of "
+                "which, %s, has %d voxels there; each patch is filled up with zeros",
+                list(patch), name, largest, sides[largest],
+            )  # fmt: skip
 
 
 def start_stage(

@@ -15,7 +15,7 @@ import yaml
 from sgrs_core.command_line import main
 from sgrs_core.experiment.layout import Layout
 from sgrs_core.experiment.planning import load_plan
-from sgrs_core.monitoring.planned import planned_runs
+from sgrs_core.monitoring.planned import planned_runs, write_planned
 from sgrs_core.monitoring.status import Known, remaining, status
 from sgrs_core.monitoring.traces import Trace, last_row, process_works, read_trace
 from tests.places import PROJECT
@@ -287,3 +287,8 @@ def test_a_run_is_called_after_its_method_whatever_an_ablation_calls_it():
     plan = load_plan(values, [QUICK], PROJECT / "config")
     titles = {run["variant"]: run["title"] for run in planned_runs(plan, Layout(plan))}
     assert (titles["sgrs"], titles["vnet"]) == ("SGRS-Net", "V-Net")
+
+
+def test_the_process_that_notes_the_plan_is_the_one_that_is_at_work(tmp_path):
+    write_planned(tmp_path, [planned("waiting")], {}, 1)
+    assert f"Snakemake is at work, as process {os.getpid()}." in status(tmp_path)

@@ -18,9 +18,11 @@ import pandas
 import yaml
 from jinja2 import Environment, StrictUndefined
 
+from sgrs_core.evaluation.units import DIFFERENCES_WITHIN
 from sgrs_core.files import write_text
 from sgrs_core.reporting.scores import Scores, gather, read_scores
 from sgrs_core.reporting.statistics import CONFIDENCE, Difference, compare, holm
+from sgrs_core.reporting.typeset import interval
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results/reference/la_half_ten_methods"
@@ -157,9 +159,8 @@ def listed(some: Sequence[Comparison]) -> str:
 
 def between(one: Difference) -> str:
     """A difference with its interval, where there are seeds to have one."""
-    if np.isnan(one.low):
-        return f"{one.value:.1f}"
-    return f"{one.value:.1f} [{one.low:.1f}, {one.high:.1f}]"
+    ends = interval(one.low, one.high, DIFFERENCES_WITHIN["dice"], ".1f")
+    return f"{one.value:.1f} {ends}".rstrip()
 
 
 def spread(values: np.ndarray) -> str:

@@ -15,6 +15,7 @@ BULK = 0.99  # the share of the voxels whose distance from the median is called 
 SAMPLE = 100  # voxels along each axis are enough to know the spread
 LARGEST_CLASS = 2**31 - 1  # what integers hold for "nothing"
 FULL = 0.97  # the share of a label that no structure fills
+FEW_VALUES = 32  # so many or fewer whole numbers are classes, not intensities
 FRACTION = 1e-3  # a label's distance from a whole number that rounding explains
 
 logger = logging.getLogger(__name__)
@@ -56,8 +57,7 @@ def check_image(array: NDArray[Any], name: object, warn: bool = False) -> None:
     """
     check_finite(array, name)
     lowest, highest = float(array.min()), float(array.max())
-    some = array[tuple(slice(None, None, max(side // SAMPLE, 1)) for side in array.shape)]
-    some = some.astype(np.float64)
+    some = _sample(array).astype(np.float64)
     middle = float(np.median(some))
     spread = float(np.quantile(np.abs(some - middle), BULK, method="lower"))
     far = max(highest - middle, middle - lowest)
@@ -69,6 +69,17 @@ def check_image(array: NDArray[Any], name: object, warn: bool = False) -> None:
         raise ValueError(f"{told}; what is so far off is no measurement: repair or clip it")
     if warn and 0 < DOUBTFUL * spread < far:
         logger.warning("%s; are a few voxels damaged? They change how all are scaled", told)
+
+
+def looks_like_label(array: NDArray[Any]) -> bool:
+    """Whether a scan (three axes) has a label's values: few, and all of them whole numbers."""
+    values = np.unique(_sample(array))
+    return len(values) <= FEW_VALUES and bool((values == np.rint(values)).all())
+
+
+def _sample(array: NDArray[Any]) -> NDArray[Any]:
+    """Some of an array's voxels, spread over all of it."""
+    return array[tuple(slice(None, None, max(side // SAMPLE, 1)) for side in array.shape)]
 
 
 def as_classes(array: NDArray[Any], name: object) -> NDArray[Any]:

@@ -73,6 +73,7 @@ def _mask(
     if is_used:
         raise ValueError(
             f"{label_file}: none of its values {np.unique(label.array)[:8].tolist()} is among "
-            f"foreground = {list(settings.foreground)}; correct that setting, or leave the scan out"
+            f"nifti.foreground = {list(settings.foreground)}; correct that setting, or leave out "
+            "the scan"
         )
     return None

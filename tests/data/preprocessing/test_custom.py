@@ -83,7 +83,8 @@ def test_voxels_can_be_resampled(scan, tmp_path):
 
 def test_a_label_without_foreground_is_named_with_the_values_it_has(scan, tmp_path):
     settings = NiftiSettings(foreground=(9,))
-    with pytest.raises(ValueError, match=r"labels/scan é 1.nii.gz: none of .*\[0, 1, 2, 3, 4\]"):
+    message = r"scan é 1.nii.gz: none of .*\[0, 1, 2, 3, 4\] is among nifti.foreground = \[9\]; "
+    with pytest.raises(ValueError, match=message):
         prepare(tmp_path, "scan é 1", settings)
 
 

@@ -12,7 +12,7 @@ from pydicom import Dataset, config, dcmread
 from pydicom.uid import UID, CTImageStorage, MediaStorageDirectoryStorage
 
 from sgrs_core.data.formats.geometry import UNIT, PlacedImage, placed
-from sgrs_core.data.formats.quiet import quiet, said_by_itk
+from sgrs_core.data.formats.quiet import check_name, quiet, said_by_itk
 
 PREAMBLE = 128  # bytes
 ROUNDING = 0.11  # mm: of positions that a scanner writes with one decimal
@@ -85,15 +85,16 @@ def read_modality(folder: Path) -> str:
 def dicom_files(folder: Path) -> list[Path]:
     """All files in or below a folder that are named *.dcm or begin as DICOM does.
 
-    Left out is what other systems leave beside them: DICOMDIR, and macOS' ._ files.
+    Left out is what other systems leave beside them: DICOMDIR, and macOS' ._ files. A link to
+    nowhere counts, so that reading it says what is missing.
     """
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.is_file()
+        if (path.is_file() or (path.is_symlink() and not path.exists()))
         and path.stem.upper() != "DICOMDIR"
         and not path.name.startswith("._")
-        and (path.suffix.lower() == ".dcm" or begins_as_dicom(path))
+        and (path.suffix.lower() == ".dcm" or (path.exists() and begins_as_dicom(path)))
     )
 
 
@@ -112,6 +113,7 @@ def read_header(file: Path) -> Dataset | None:
 
     Raises ValueError, naming the file and the cause, unless it holds one slice of grey values.
     """
+    check_name(file)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom's, of values that are not asked for
         try:

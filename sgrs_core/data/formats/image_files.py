@@ -16,7 +16,7 @@ from sgrs_core.data.formats.dicom import read_modality, read_series
 from sgrs_core.data.formats.geometry import PlacedImage, on_grid
 from sgrs_core.data.formats.images import MODALITY, to_array, to_image
 from sgrs_core.data.formats.nifti import read_nifti
-from sgrs_core.data.formats.quiet import quiet, said_by_itk
+from sgrs_core.data.formats.quiet import check_name, quiet, said_by_itk
 from sgrs_core.data.formats.text_headers import check_size, for_itk, read_header
 from sgrs_core.data.formats.values import as_classes, check_image, check_kind
 from sgrs_core.files import atomic
@@ -70,6 +70,7 @@ def read_image(path: Path) -> PlacedImage:
 
     Raises as `read_scan` does, but for values.
     """
+    check_name(path)
     if path.is_dir():
         return read_series(path)
     if not path.is_file():

@@ -22,5 +22,13 @@ def quiet() -> Iterator[None]:
 
 def said_by_itk(error: RuntimeError) -> str:
     """What went wrong, without where in ITK's source and memory."""
-    *_, said = re.split(r"ERROR: |\[nrrd\] ", str(error))
+    *_, said = re.split(r"ERROR: |\[nrrd\] |\.[ch]xx:\d+:\s", str(error))
     return " ".join(re.sub(r"\(0x\w+\)", "", said).split())
+
+
+def check_name(path: Path) -> None:
+    """Raise ValueError for a name that is not UTF-8, at which SimpleITK ends the whole process."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{path}: its name is not UTF-8; rename it") from None

@@ -238,6 +238,13 @@ def test_the_index_of_a_disc_is_no_slice_whatever_its_name(tmp_path):
     np.testing.assert_array_equal(to_array(read_scan(folder)).array, ARRAY)
 
 
+def test_a_link_to_a_slice_that_is_gone_is_named_though_the_others_are_a_stack(tmp_path):
+    folder = written(tmp_path / "s")
+    (folder / "005.dcm").rename(tmp_path / "away")
+    (folder / "005.dcm").symlink_to(tmp_path / "gone")
+    refused(folder, r"005\.dcm: .*No such file")
+
+
 def test_an_empty_folder_is_said_to_be_one(tmp_path):
     with pytest.raises(FileNotFoundError, match="no DICOM file"):
         read_scan(tmp_path)

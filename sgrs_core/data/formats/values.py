@@ -82,7 +82,7 @@ def check_image(array: NDArray[Any], name: object, warn: bool = False) -> None:
 
 def different(array: NDArray[Any]) -> int:
     """How many different values there are, of up to some 10^5 that lie evenly in the array."""
-    return np.unique(array.ravel()[:: max(array.size // 10**5, 1)]).size
+    return np.unique(array.ravel(order="K")[:: max(array.size // 10**5, 1)]).size
 
 
 def as_classes(array: NDArray[Any], name: object) -> NDArray[Any]:

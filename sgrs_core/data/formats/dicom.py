@@ -245,9 +245,10 @@ def read_voxels(folder: Path, slices: list[Dataset]) -> NDArray[np.generic]:
             return SimpleITK.GetArrayFromImage(reader.Execute()).transpose(2, 1, 0)
     except RuntimeError as error:
         broken = next((one.filename for one in slices if not is_readable(one.filename)), folder)
+        coding = UID(slices[0].file_meta.get("TransferSyntaxUID", "")).name
         raise ValueError(
-            f"{broken}: its voxels cannot be read; damaged or cut off: fetch the series again "
-            f"({said_by_itk(error)})"
+            f"{broken}: its voxels cannot be read ({said_by_itk(error)}); unless GDCM does not "
+            f"know their coding ({coding}), damaged or cut off: fetch the series again"
         ) from error
 
 

@@ -13,6 +13,7 @@ from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     EnhancedCTImageStorage,
     ExplicitVRBigEndian,
+    HTJ2KLossless,
     ImplicitVRLittleEndian,
     MediaStorageDirectoryStorage,
     MRImageStorage,
@@ -393,6 +394,17 @@ def test_compressed_transfer_syntaxes_are_read(compressor, tmp_path):
             writer.Execute(image)
         assert pydicom.dcmread(file).file_meta.TransferSyntaxUID.is_compressed
     np.testing.assert_array_equal(to_array(read_scan(folder)).array, ARRAY)
+
+
+def test_a_coding_that_is_not_known_is_named(tmp_path):
+    folder = written(tmp_path / "s")
+    for file in folder.iterdir():
+        one = pydicom.dcmread(file)
+        one.PixelData = pydicom.encaps.encapsulate([bytes(100)])
+        one["PixelData"].VR = "OB"
+        one.file_meta.TransferSyntaxUID = HTJ2KLossless
+        one.save_as(file)
+    refused(folder, r"000\.dcm: its voxels cannot be read", "their coding (High-Throughput")
 
 
 def test_series_of_one_identity_are_told_by_uid_not_by_folder(tmp_path):

@@ -20,7 +20,7 @@ from jinja2 import Environment, StrictUndefined
 
 from sgrs_core.files import write_text
 from sgrs_core.reporting.scores import Scores, gather, read_scores
-from sgrs_core.reporting.statistics import Difference, compare
+from sgrs_core.reporting.statistics import CONFIDENCE, Difference, compare, holm
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results/reference/la_half_ten_methods"
@@ -96,6 +96,36 @@ def difference(method: str, other: str = REFERENCE) -> Difference:
     return compare(row(other).last.of("dice"), row(method).last.of("dice"))
 
 
+class Comparison(NamedTuple):
+    """A method against SGRS-Net, and its p after Holm's correction over all of them."""
+
+    method: str
+    difference: Difference
+    p: float
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the difference is more than chance, as the report and tables have it."""
+        return self.p < 1 - CONFIDENCE
+
+
+def comparisons() -> list[Comparison]:
+    """Every method with 4 labelled scans and several seeds, against SGRS-Net; as in the table."""
+    methods = [
+        one.method
+        for one in rows()
+        if one.labelled == 4 and one.method != REFERENCE and len(one.dice) > 1
+    ]
+    found = [difference(method) for method in methods]
+    return list(map(Comparison, methods, found, holm([one.p for one in found])))
+
+
+def listed(some: Sequence[Comparison]) -> str:
+    """Methods, and by how much SGRS-Net is better than they are."""
+    each = [f"{title(one.method)} by {between(one.difference)}" for one in some]
+    return f"{', '.join(each[:-1])} and {each[-1]}" if len(each) > 1 else "".join(each)
+
+
 def between(one: Difference) -> str:
     """A difference with its interval, where there are seeds to have one."""
     if np.isnan(one.low):
@@ -132,7 +162,7 @@ def pages() -> dict[Path, str]:
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
     values: dict[str, Any] = {
         name: globals()[name]
-        for name in ("row", "rows", "title", "difference", "between", "spread", "table")
+        for name in ("row", "rows", "title", "comparisons", "listed", "spread", "table")
     }
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     found = {FINDINGS: template.render(values)}

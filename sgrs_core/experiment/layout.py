@@ -123,7 +123,11 @@ class Layout:
         labelled, seed = int(wildcards.labelled), int(wildcards.seed)
         point = Point(wildcards.dataset, labelled, wildcards.variant, seed)
         if point not in self.plan.rows:
-            raise ValueError(f"no table or figure of this experiment has the run {point}")
+            others = {one.variant for one in self.plan.rows if one[:2] == point[:2]}
+            raise ValueError(
+                f"no table or figure of this experiment has a run {point.variant}, seed {seed}; of "
+                f"{point.dataset} with {labelled} labelled scans it has {', '.join(sorted(others))}"
+            )
         return self.plan.run(point)
 
     def identity_of(self, wildcards: Wildcards) -> dict[str, Any]:

@@ -20,10 +20,10 @@ from tests.synthetic_scores import scores, write
 pytestmark = pytest.mark.slow
 
 CHARACTERS = r"5% of a_b & #1 {x} ~ ^ \ $ < > | “é” Ω ± – ł 中 `c` *d* [e]"
-A4 = r"""\documentclass[11pt,a4paper]{article}
+PAGE = r"""\documentclass[%s]{article}
 \usepackage[T1]{fontenc}
-\usepackage[a4paper,textwidth=160mm,textheight=240mm]{geometry}
-\usepackage{booktabs,tabularx}
+\usepackage[a4paper,%s]{geometry}
+\usepackage{booktabs,graphicx}
 \begin{document}
 %s
 \end{document}
@@ -91,7 +91,7 @@ def test_a_parser_finds_whole_tables_with_as_many_cells_in_each_row(printed):
         tables = environments(latex)
         assert tables, name
         assert {node.environmentname for node in tables} == {"table"}
-        for table in re.findall(r"\\begin\{tabularx\}.*?\\end\{tabularx\}", latex, re.DOTALL):
+        for table in re.findall(r"\\begin\{tabular\}.*?\\end\{tabular\}", latex, re.DOTALL):
             widths = {_width(row) for row in table.splitlines() if row.endswith("\\\\")}
             assert len(widths) == 1, (name, widths)
 
@@ -102,11 +102,16 @@ def _width(row: str) -> int:
     return 1 + len(re.findall(r"(?<!\\)&", row)) + sum(spans)
 
 
-def test_every_table_compiles_and_fits_the_width_of_an_a4_page(printed, tmp_path):
+@pytest.mark.parametrize(
+    "size, area",
+    [("11pt", "textwidth=160mm,textheight=240mm"), ("10pt", "textwidth=122mm,textheight=193mm")],
+    ids=["A4", "LNCS"],
+)
+def test_every_table_compiles_and_fits_a_page(size, area, printed, tmp_path):
     if not shutil.which("pdflatex"):
         pytest.skip("needs pdflatex (texlive-latex-base, texlive-latex-recommended)")
     body = "\n\\clearpage\n".join(latex for _, latex in printed.values())
-    (tmp_path / "all.tex").write_text(A4 % body, encoding="utf-8")
+    (tmp_path / "all.tex").write_text(PAGE % (size, area, body), encoding="utf-8")
     for _ in range(2):  # labels are known the second time
         run = subprocess.run(
             ["pdflatex", "-interaction=nonstopmode", "all.tex"],

@@ -204,8 +204,6 @@ def predict(options: argparse.Namespace) -> int:
             if outcome.is_error:
                 fail(outcome.text)
                 continue
-            if outcome.is_like_label:
-                logger.warning("%s: few values, all whole numbers: is it a label?", outcome.scan)
             count = f" [{len(sharing) + len(outcomes)}/{len(scans)}]" if len(scans) > 1 else ""
             tqdm.write(f"{outcome.mask}: {outcome.text}{count}")
             sys.stdout.flush()

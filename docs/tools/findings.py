@@ -107,7 +107,7 @@ def dice_on(part: str, method: str, seed: int = 0) -> float:
 
 
 def on_training_scans() -> str:
-    """Last checkpoints on the scans whose labels they learned, on others, on test scans: Markdown."""
+    """Last checkpoints on scans whose labels they learned, on others and on test scans."""
     found: list[tuple[str, int, float, float, str]] = []
     for run in TRAINING_SCANS.glob("labelled-4/*/seed-*"):
         method, seed = run.parent.name, int(run.name.removeprefix("seed-"))

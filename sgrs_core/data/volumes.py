@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import h5py
 import numpy as np
@@ -66,7 +66,11 @@ def read_volume(
                 raise TypeError("its values are complex")
             image = np.asarray(file["image"], dtype=np.float32)
             label = np.asarray(file["label"]) if "label" in file else None
-            attributes = dict(file.attrs)
+            side = numbers(file.attrs, "spacing", spacing)
+            origin = numbers(file.attrs, "origin", (0.0, 0.0, 0.0))
+            direction = numbers(file.attrs, "direction", IDENTITY_DIRECTION)
+            has_place = "spacing" in file.attrs
+            told = provenance_of(file)
     except (OSError, KeyError, RuntimeError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{path}: not a readable h5 file with a dataset 'image', and 'label' where it is "
@@ -74,16 +78,20 @@ def read_volume(
             "it may be cut off: delete it and prepare or download it again"
         ) from error
     check_arrays(image, label, str(path))
-    if axes == "zyx" and "spacing" not in attributes:
+    if axes == "zyx" and not has_place:
         image, label = np.ascontiguousarray(image.T), None if label is None else label.T
-    return Volume(
-        image=image,
-        label=None if label is None else label.astype(np.uint8, order="C"),
-        spacing=tuple(map(float, attributes.get("spacing", spacing))),
-        origin=tuple(map(float, attributes.get("origin", (0.0, 0.0, 0.0)))),
-        direction=tuple(map(float, attributes.get("direction", IDENTITY_DIRECTION))),
-        provenance=json.loads(attributes.get("provenance", "{}")),
-    )
+    mask = None if label is None else label.astype(np.uint8, order="C")
+    return Volume(image, mask, side, origin, direction, told)
+
+
+def numbers(
+    attributes: Mapping[str, Any], name: str, default: tuple[float, ...]
+) -> tuple[float, ...]:
+    """The numbers of an attribute, or the default. Raises TypeError for what is none."""
+    try:
+        return tuple(map(float, attributes.get(name, default)))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"its attribute {name!r} is no list of numbers: {error}") from error
 
 
 def check_own(file: h5py.File) -> None:
@@ -110,7 +118,15 @@ def read_geometry(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
 def read_provenance(path: Path) -> dict[str, str]:
     """What a prepared scan's file says of how it was made; nothing in files that others wrote."""
     with h5py.File(path, "r") as file:
-        return json.loads(file.attrs.get("provenance", "{}"))
+        return provenance_of(file)
+
+
+def provenance_of(file: h5py.File) -> dict[str, str]:
+    """The attribute of that name. Raises TypeError for what is none."""
+    try:
+        return dict(json.loads(file.attrs.get("provenance", "{}")))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"its attribute 'provenance' is no JSON: {error}") from error
 
 
 def write_volume(path: Path, volume: Volume) -> None:

@@ -63,8 +63,11 @@ def series_among(slices: Iterable[Path]) -> set[str]:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """The images and prepared scans in a folder, by their names; a warning names other files."""
-    files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name[0] != "."]
+    """The images and prepared scans in a folder, by their names; a warning names other files.
+
+    A link to nowhere is one, too: reading it says what is missing.
+    """
+    files = [path for path in sorted(folder.iterdir()) if not path.is_dir() and path.name[0] != "."]
     found = [path for path in files if suffix_of(path, NAMES)]
     others = [path.name for path in files if not suffix_of(path, (*NAMES, *VOXELS))]
     if found and others:

@@ -17,6 +17,7 @@ from sgrs_core.data.formats.dicom import dicom_files
 from sgrs_core.data.formats.geometry import PlacedImage
 from sgrs_core.data.formats.image_files import read_label, read_scan, write_image
 from sgrs_core.data.formats.images import to_array
+from sgrs_core.data.formats.quiet import check_name
 from sgrs_core.data.formats.values import looks_like_label
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.folders import NAMES, is_prepared
@@ -82,6 +83,7 @@ class MaskMaker:
     ) -> Outcome:
         """Write a scan's mask unless it is there; raises nothing, whatever the scan is."""
         try:
+            check_name(mask)
             image, predict = self._read(scan)
             note, is_label = f"{OURS}{self.model} {digest_of(image)}", looks_like_label(image.array)
             if mask.exists() and not self.overwrite and is_made(mask, note):

@@ -1,5 +1,6 @@
 """`sgrs predict` and `sgrs evaluate` on files as they come; the model is a stand-in."""
 
+import os
 import re
 from pathlib import Path
 
@@ -81,6 +82,32 @@ def test_a_missing_or_unfit_scan_costs_the_others_nothing(capfd):
     lines = capfd.readouterr().err.splitlines()
     assert [line.split(": ")[2] for line in lines[:-2]] == scans[:-1]
     assert lines[-1].startswith("sgrs: 5 of 6 scans have no mask: dangling.nii, ")
+
+
+def test_a_name_that_is_not_utf8_costs_the_others_nothing(capfd):
+    good = Path("good.nii")
+    for folder in (".", "a folder"):
+        bad = Path(folder) / os.fsdecode(b"caf\xe9.nii")
+        bad.parent.mkdir(exist_ok=True)
+        write_nifti(good, ARRAY, AFFINE)
+        good.rename(bad)
+        write_nifti(good, ARRAY, AFFINE)
+        assert predict(bad, good) == 1
+        assert "its name is not UTF-8; rename it" in capfd.readouterr().err
+    series = Path(os.fsdecode(b"s\xe9rie"))
+    write_dicom(Path("serie"), ARRAY, AFFINE)[0].parent.rename(series)
+    assert predict(series, output="mask.nii") == 1
+    assert "its name is not UTF-8; rename it" in capfd.readouterr().err
+    assert [path.name for path in Path("masks").iterdir()] == ["good.nii.gz"]
+
+
+def test_in_a_folder_a_link_to_nowhere_is_a_scan_that_is_missing(capfd):
+    Path("scans").mkdir()
+    write_nifti(Path("scans/good.nii"), ARRAY, AFFINE)
+    Path("scans/gone.nii").symlink_to("nowhere.nii")
+    assert predict("scans") == 1
+    assert "scans/gone.nii: no such file" in capfd.readouterr().err
+    assert [path.name for path in Path("masks").iterdir()] == ["good.nii.gz"]
 
 
 def test_two_scans_of_one_name_are_refused_and_the_others_predicted(capsys):

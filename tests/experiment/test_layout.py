@@ -48,5 +48,5 @@ def test_benchmarks_are_inputs_unless_scores_are_older_than_benchmarks(tmp_path,
 
 def test_a_run_that_no_table_has_is_refused_beside_those_that_there_are():
     asked = SimpleNamespace(dataset="la", labelled="4", variant="my_row", seed="0")
-    with pytest.raises(ValueError, match="run my_row, seed 0; of la with 4 .* it has .*vnet"):
+    with pytest.raises(ValueError, match=r"run my_row, seed 0; of la with 4 .* it has .*vnet"):
         Layout(plan_of_quick()).run_of(asked)

@@ -103,7 +103,7 @@ def _width(row: str) -> int:
 
 
 @pytest.mark.parametrize(
-    "size, area",
+    ("size", "area"),
     [("11pt", "textwidth=160mm,textheight=240mm"), ("10pt", "textwidth=122mm,textheight=193mm")],
     ids=["A4", "LNCS"],
 )

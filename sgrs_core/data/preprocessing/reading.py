@@ -13,6 +13,7 @@ from sgrs_core import __version__
 from sgrs_core.data.formats.dicom import dicom_files
 from sgrs_core.data.formats.geometry import PlacedImage
 from sgrs_core.data.formats.images import voxel_position
+from sgrs_core.data.formats.quiet import said_by_itk
 from sgrs_core.data.preprocessing.common import Prepared
 from sgrs_core.data.volumes import Volume
 from sgrs_core.files import sha256_of
@@ -72,8 +73,13 @@ def digest_of(source: Path) -> str:
 
 @contextmanager
 def with_name(scan: object) -> Iterator[None]:
-    """Put the scan's name in front of the ValueErrors of a block that knows arrays only."""
+    """Put the scan's name in front of what a block raises that knows arrays only.
+
+    ITK's and numpy's errors, mostly for want of memory, become ValueErrors, too.
+    """
     try:
         yield
-    except ValueError as error:
+    except (ValueError, MemoryError) as error:
         raise ValueError(f"{scan}: {error}") from error
+    except RuntimeError as error:
+        raise ValueError(f"{scan}: {said_by_itk(error)}") from error

@@ -151,6 +151,13 @@ def test_a_label_of_fractions_is_what_is_at_least_one_half(scan, tmp_path, caplo
     assert "at least 0.5" in caplog.text
 
 
+def test_a_scan_for_which_memory_does_not_suffice_is_named(scan, tmp_path):
+    write(tmp_path, "large", *scan, (90.0, 90.0, 90.0))
+    with pytest.raises(ValueError, match=r"large: .*[Mm]emory") as told:
+        prepare(tmp_path, "large", NiftiSettings(voxel=0.02, margin=None))
+    assert "\n" not in str(told.value)
+
+
 def test_a_structure_thinner_than_the_new_voxels_is_said_to_be_lost(scan, tmp_path):
     thin = np.zeros(scan[0].shape, np.uint8)
     thin[1, 1, 1] = 1

@@ -8,9 +8,9 @@ python -m sgrs_core.command_line does the same. Every failure is one line on sta
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -19,6 +19,9 @@ from sgrs_core import __version__
 from sgrs_core.evaluation.units import FACTORS, UNITS
 from sgrs_core.experiment.settings import Selection
 from sgrs_core.log import in_one_line
+
+if TYPE_CHECKING:
+    from sgrs_core.evaluation.mask_maker import Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -180,28 +183,47 @@ def predict(options: argparse.Namespace) -> int:
     stride = tuple(options.stride) if options.stride else None
     file = model_file(options.model, options.selection)
     model = ModelFile(file, options.device, stride, options.selection)
-    done, total = [], len(scans)
-    failed: list[str] = []
-    for sharing in (list(map(str, several)) for several in shared.values()):
-        failed += sharing
-        fail(f"{' and '.join(sharing)} have one name, so one mask; predict each on its own")
+    outcomes: list[Outcome] = []
+    sharing = [scan for several in shared.values() for scan in several]
+    for several in shared.values():
+        names = " and ".join(map(str, several))
+        fail(f"{names} have one name, so one mask; predict each on its own")
     with logging_redirect_tqdm():
         for outcome in make_masks(model, pairs, options.overwrite, options.jobs):
+            outcomes.append(outcome)
             if outcome.is_error:
-                failed.append(str(outcome.scan))
                 fail(outcome.text)
                 continue
-            done.append(outcome)
-            count = f" [{len(done) + len(failed)}/{total}]" if total > 1 else ""
+            count = f" [{len(sharing) + len(outcomes)}/{len(scans)}]" if len(scans) > 1 else ""
             tqdm.write(f"{outcome.mask}: {outcome.text}{count}")
             sys.stdout.flush()
-    if total > 1:
-        new = sum(outcome.is_new for outcome in done)
-        print(f"sgrs: {new} masks written, {len(done) - new} there before", file=sys.stderr)
-    if failed and total > 1:
-        names = ", ".join(failed)
-        print(f"sgrs: {len(failed)} of {total} scans have no mask: {names}", file=sys.stderr)
-    return 1 if failed else 0
+    if len(scans) > 1:
+        print(*counts(outcomes, sharing), sep="\n", file=sys.stderr)
+    return 1 if sharing or any(outcome.is_error for outcome in outcomes) else 0
+
+
+def counts(outcomes: Sequence["Outcome"], sharing: Sequence[Path]) -> Iterator[str]:
+    """How many masks there are, and of which scans not; sharing: those that want one mask."""
+    new = sum(one.is_new for one in outcomes)
+    there = sum(not one.is_new and not one.is_error for one in outcomes)
+    yield f"sgrs: {new} masks written, {there} there before"
+    labels = [one.scan for one in outcomes if one.is_like_label]
+    kept = [one.scan for one in outcomes if one.is_in_the_way]
+    failed = [one.scan for one in outcomes if one.is_error and not one.is_in_the_way]
+    for scans, what, way_out in (
+        (labels, "look like labels", ""),
+        (
+            kept,
+            "have another file, of another model or scan or of unknown origin, where their mask "
+            "belongs",
+            "; --overwrite replaces them, another folder after -o keeps both",
+        ),
+        ([*sharing, *failed], "have no mask", ""),
+    ):
+        if scans:
+            names = ", ".join(map(str, scans))
+            total = len(sharing) + len(outcomes)
+            yield f"sgrs: {len(scans)} of {total} scans {what}: {names}{way_out}"
 
 
 def evaluate(options: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ import yaml
 from sgrs_core.command_line import main
 from sgrs_core.experiment.layout import Layout
 from sgrs_core.experiment.planning import load_plan
-from sgrs_core.monitoring.planned import planned_runs
+from sgrs_core.monitoring.planned import planned_runs, write_planned
 from sgrs_core.monitoring.status import Known, remaining, status
 from sgrs_core.monitoring.traces import Trace, last_row, process_works, read_trace
 from tests.places import PROJECT
@@ -235,11 +235,50 @@ def test_the_command_prints_it_and_says_what_is_no_results_folder(results, tmp_p
 
 def test_a_process_that_nobody_waited_for_works_no_more():
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    assert process_works(process.pid)
+    assert process_works(process.pid, time.time())
     process.kill()
-    wait_for(lambda: not process_works(process.pid))  # a zombie, until it is waited for
+    # A zombie, until it is waited for.
+    wait_for(lambda: not process_works(process.pid, time.time()))
     process.communicate()
-    assert not process_works(process.pid)
+    assert not process_works(process.pid, time.time())
+
+
+def test_a_process_that_began_after_the_last_sign_is_another_one(results, tmp_path):
+    there = folder_of(tmp_path, "running")
+    shutil.copytree(folder_of(results, "running"), there)
+    assert trace(tmp_path, "running").state == "training"
+    for path in [*there.rglob("*"), there / "unfinished"]:
+        os.utime(path, (time.time() - 86_400,) * 2)
+    assert trace(tmp_path, "running").state == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("host", "is_there", "name", "said"),
+    [
+        (os.uname().nodename, True, "killed", "Snakemake is at work, as process "),
+        (os.uname().nodename, True, "finished", "Snakemake is at work, as process "),
+        (os.uname().nodename, False, "killed", "Snakemake is not at work: the same command goes"),
+        (os.uname().nodename, False, "evaluated", None),
+        ("elsewhere", False, "killed", "Snakemake was started on elsewhere: only there can be se"),
+        (None, False, "killed", None),
+    ],
+)
+def test_it_says_whether_the_workflow_is_at_work(host, is_there, name, said, results, tmp_path):
+    of = "finished" if name == "evaluated" else name
+    shutil.copytree(folder_of(results, of), folder_of(tmp_path, of))
+    if name == "evaluated":
+        (folder_of(tmp_path, of) / "last").mkdir()
+        (folder_of(tmp_path, of) / "last/scores.csv").touch()
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    described = {"experiment": "x", "at_once": 1, "runs": [planned(of)]}
+    if host:
+        described |= {"process": process.pid, "host": host}
+    (tmp_path / "runs.json").write_text(json.dumps(described))
+    if not is_there:
+        process.communicate()
+    text = status(tmp_path)
+    process.communicate()
+    assert (said or "Snakemake") in text if said else "Snakemake" not in text
 
 
 def test_a_run_is_called_after_its_method_whatever_an_ablation_calls_it():
@@ -248,3 +287,8 @@ def test_a_run_is_called_after_its_method_whatever_an_ablation_calls_it():
     plan = load_plan(values, [QUICK], PROJECT / "config")
     titles = {run["variant"]: run["title"] for run in planned_runs(plan, Layout(plan))}
     assert (titles["sgrs"], titles["vnet"]) == ("SGRS-Net", "V-Net")
+
+
+def test_the_process_that_notes_the_plan_is_the_one_that_is_at_work(tmp_path):
+    write_planned(tmp_path, [planned("waiting")], {}, 1)
+    assert f"Snakemake is at work, as process {os.getpid()}." in status(tmp_path)

@@ -18,6 +18,7 @@ from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.settings import InferenceSettings
 from sgrs_core.log import log_to
 from sgrs_core.methods.base import Method
+from sgrs_core.methods.contract import own_errors_named
 from sgrs_core.training.gpu import gpu_for
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def main(snakemake: "Snakemake") -> None:
         training=replace(trained.training, device=snakemake.params.device),
         inference=InferenceSettings(**snakemake.params.inference),
     )
-    with gpu_for(run.training.device, snakemake.config):
+    with gpu_for(run.training.device, snakemake.config), own_errors_named(run.method):
         lines = work(run, method, files, predictions)
     write_scores(Path(snakemake.output.scores), lines)
     bring_back([Path(snakemake.params.results)])

@@ -18,6 +18,7 @@ from sgrs_core.experiment.run import Run
 from sgrs_core.files import exclusive_lock, sha256_of_all
 from sgrs_core.log import log_to
 from sgrs_core.methods import is_changed
+from sgrs_core.methods.contract import own_errors_named
 from sgrs_core.training.gpu import gpu_for
 from sgrs_core.training.log_file import write_log
 from sgrs_core.training.loop import train
@@ -54,7 +55,8 @@ def main(snakemake: "Snakemake") -> None:
             )
         gpu = gpu_for(run.training.device, snakemake.config)
         events = tensorboard_for(snakemake.config, record.with_name("tensorboard"))
-        with events as on_row, gpu, defer_signals() as asked_to_stop:
+        named = own_errors_named(run.method)
+        with events as on_row, gpu, named, defer_signals() as asked_to_stop:
             unfinished = Path(snakemake.params.unfinished)
             trained = train(
                 run,

@@ -58,6 +58,11 @@ data set, table or figure leaves it out. An unknown key or a value that is not a
 everything before the first job, in a line that names file, key, value and what is allowed. Editors
 with a YAML language server show keys, meanings and mistakes while one types: the first line of each
 file here names its schema in `config/schemas`.
+
+What is no YAML at all (tabs, no closing bracket, another encoding than UTF-8, an empty file)
+Snakemake refuses itself, in its own words and without the file's name, before anything here is
+read. `sgrs check FILE...` takes the files that come after `--configfile`, and names the one, the
+line and the cause.
 """
 
 SECTIONS: list[tuple[str, type]] = [

@@ -18,18 +18,22 @@ import pandas
 import yaml
 from jinja2 import Environment, StrictUndefined
 
+from sgrs_core.evaluation.units import DIFFERENCES_WITHIN
 from sgrs_core.files import write_text
 from sgrs_core.reporting.scores import Scores, gather, read_scores
 from sgrs_core.reporting.statistics import CONFIDENCE, Difference, compare, holm
+from sgrs_core.reporting.typeset import interval
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results/reference/la_half_ten_methods"
+TRAINING_SCANS = ROOT / "results/reference/la_half_training_scans"
 FINDINGS, FIGURE = ROOT / "docs/findings.md", RESULTS / "figures/dice.png"
 TEMPLATE = Path(__file__).with_suffix(".md.j2")
 README = ROOT / "README.md"
 BEGIN, END = "<!-- made by docs/tools/findings.py -->", "<!-- end -->"
 BETWEEN = re.compile(f"{BEGIN}.*?{END}", re.DOTALL)
 REFERENCE = "sgrs"
+PARTS = ("labelled", "unlabelled")
 COLUMNS = (
     "method", "labelled scans", "seeds", "Dice, last checkpoint", "of each seed",
     "SGRS-Net is better by", "Dice, chosen on test scans", "95HD (voxels), last",
@@ -96,6 +100,33 @@ def difference(method: str, other: str = REFERENCE) -> Difference:
     return compare(row(other).last.of("dice"), row(method).last.of("dice"))
 
 
+def dice_on(part: str, method: str, seed: int = 0) -> float:
+    """Dice of a last checkpoint on scans of its training: the part `labelled` or `unlabelled`."""
+    file = TRAINING_SCANS / f"labelled-4/{method}/seed-{seed}/{part}/scores.csv"
+    return float(gather([read_scores(file)], "strict").of("dice").mean())
+
+
+def on_training_scans() -> str:
+    """Last checkpoints on scans whose labels they learned, on others and on test scans."""
+    found: list[tuple[str, int, float, float, str]] = []
+    for run in TRAINING_SCANS.glob("labelled-4/*/seed-*"):
+        method, seed = run.parent.name, int(run.name.removeprefix("seed-"))
+        test = "not looked at"
+        if (tested := RESULTS / "la/labelled-4" / method / run.name / "last/scores.csv").exists():
+            test = f"{gather([read_scores(tested)], 'strict').of('dice').mean():.1f}"
+        labelled, unlabelled = (dice_on(part, method, seed) for part in PARTS)
+        found.append((method, seed, labelled, unlabelled, test))
+    lines = [
+        "| run | scans with labels | scans without | test scans |",
+        "| --- | --- | --- | --- |",
+    ]
+    for method, seed, labelled, unlabelled, test in sorted(found, key=lambda one: -one[3]):
+        name, *changed = method.split("+")
+        words = ", ".join([title(name), *(f"`{one}`" for one in changed), f"seed {seed}"])
+        lines.append(f"| {words} | {labelled:.1f} | {unlabelled:.1f} | {test} |")
+    return "\n".join(lines)
+
+
 class Comparison(NamedTuple):
     """A method against SGRS-Net, and its p after Holm's correction over all of them."""
 
@@ -128,9 +159,8 @@ def listed(some: Sequence[Comparison]) -> str:
 
 def between(one: Difference) -> str:
     """A difference with its interval, where there are seeds to have one."""
-    if np.isnan(one.low):
-        return f"{one.value:.1f}"
-    return f"{one.value:.1f} [{one.low:.1f}, {one.high:.1f}]"
+    ends = interval(one.low, one.high, DIFFERENCES_WITHIN["dice"], ".1f")
+    return f"{one.value:.1f} {ends}".rstrip()
 
 
 def spread(values: np.ndarray) -> str:
@@ -160,10 +190,8 @@ def table(columns: Sequence[str] = COLUMNS) -> str:
 def pages() -> dict[Path, str]:
     """Each page with numbers of these results, as it should be."""
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
-    values: dict[str, Any] = {
-        name: globals()[name]
-        for name in ("row", "rows", "title", "comparisons", "listed", "spread", "table")
-    }
+    shown = (row, rows, comparisons, listed, spread, table, dice_on, on_training_scans)
+    values: dict[str, Any] = {one.__name__: one for one in shown}
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     found = {FINDINGS: template.render(values)}
     for path, columns in {README: FEW, RESULTS / "README.md": COLUMNS}.items():

@@ -1,5 +1,6 @@
 """Lists of prepared scans: what stands in one can serve, and is what is read later."""
 
+import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -7,6 +8,10 @@ from sgrs_core.data.volumes import Volume, check_place, read_volume
 from sgrs_core.digests import list_files, read_digests
 from sgrs_core.files import sha256_of
 from sgrs_core.log import in_one_line
+
+LARGEST_DEVIATION = 20  # of a standardised image: more are raw intensities
+
+logger = logging.getLogger(__name__)
 
 
 def list_prepared(path: Path, files: Sequence[Path], labelled: Collection[str]) -> None:
@@ -21,6 +26,11 @@ def list_prepared(path: Path, files: Sequence[Path], labelled: Collection[str]) 
             volume = read_volume(file)
             check_serves(volume, file.stem in labelled)
             check_place(file, volume)
+            if (deviation := float(volume.image.std())) > LARGEST_DEVIATION:
+                logger.warning(
+                    "%s: its values deviate by %g, after a z-score by about 1; is it one?",
+                    file, deviation,
+                )  # fmt: skip
         except ValueError as error:
             faults.append(in_one_line(error, file))
     if faults:

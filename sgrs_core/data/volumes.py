@@ -68,7 +68,7 @@ def read_volume(
             image = np.asarray(file["image"], dtype=np.float32)
             label = np.asarray(file["label"]) if "label" in file else None
             described = _described(file.attrs, spacing)
-            is_ours = "spacing" in file.attrs
+            has_place = "spacing" in file.attrs
     except (OSError, KeyError, RuntimeError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{path}: not a readable h5 file with a dataset 'image', and 'label' where it is "
@@ -76,7 +76,7 @@ def read_volume(
             "it may be cut off: delete it and prepare or download it again"
         ) from error
     check_arrays(image, label, str(path))
-    if axes == "zyx" and not is_ours:
+    if axes == "zyx" and not has_place:
         image, label = np.ascontiguousarray(image.T), None if label is None else label.T
     label = None if label is None else label.astype(np.uint8, order="C")
     return Volume(image, label, **described)
@@ -103,11 +103,19 @@ def read_description(path: Path) -> dict[str, Any]:
 def _described(
     attributes: Mapping[str, Any], spacing: tuple[float, ...] = (1.0, 1.0, 1.0)
 ) -> dict[str, Any]:
+    """What a file says beside image and label. Raises TypeError for what it cannot say."""
     place = {"spacing": spacing, "origin": (0.0, 0.0, 0.0), "direction": IDENTITY_DIRECTION}
-    return {
-        **{name: tuple(map(float, attributes.get(name, other))) for name, other in place.items()},
-        "provenance": json.loads(attributes.get("provenance", "{}")),
-    }
+    described: dict[str, Any] = {}
+    for name, default in place.items():
+        try:
+            described[name] = tuple(map(float, attributes.get(name, default)))
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"its attribute {name!r} is no list of numbers: {error}") from error
+    try:
+        described["provenance"] = dict(json.loads(attributes.get("provenance", "{}")))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"its attribute 'provenance' is no JSON: {error}") from error
+    return described
 
 
 def write_volume(path: Path, volume: Volume) -> None:

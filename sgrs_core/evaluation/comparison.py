@@ -9,7 +9,7 @@ import numpy as np
 from sgrs_core.data.formats.image_files import read_label
 from sgrs_core.data.formats.images import check_grids, oriented_as, to_array, to_image
 from sgrs_core.data.volumes import read_volume
-from sgrs_core.evaluation.folders import is_prepared
+from sgrs_core.evaluation.folders import is_prepared, prepared_of
 from sgrs_core.evaluation.scoring import score_line
 from sgrs_core.evaluation.units import FACTORS, HEADINGS, counted
 
@@ -44,7 +44,15 @@ def score_files(
     else:
         label = read_label(label_file)
     predicted, labelled = to_array(oriented_as(mask, label)), to_array(label)
-    check_grids(predicted, labelled, str(mask_file), ("the mask", "the label"))
+    try:
+        check_grids(predicted, labelled, str(mask_file), ("the mask", "the label"))
+    except ValueError as error:
+        if prepared := prepared_of(mask_file):
+            raise ValueError(
+                f"{error} A run's masks lie on its prepared scans: give {prepared} as the label; "
+                f"their scores are in {mask_file.parent.with_name('scores.csv')}"
+            ) from None
+        raise
     values = labelled.array
     truth = np.isin(values, foreground) if foreground else values != 0
     if not foreground and len(kinds := np.unique(values[truth])) > 1:

@@ -13,6 +13,7 @@ from sgrs_core.data.formats.image_files import READERS, stem_of, suffix_of
 PREPARED = ".h5"
 NAMES = (*READERS, PREPARED)
 VOXELS = (".raw", ".zraw", ".raw.gz")  # what headers of their own point at
+PREDICTIONS = "predictions"  # the folder of a run's masks, beside their scores
 CHANNEL = "_0000"  # nnU-Net's mark of an image's first channel, which its labels do not have
 
 logger = logging.getLogger(__name__)
@@ -62,8 +63,11 @@ def series_among(slices: Iterable[Path]) -> set[str]:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """The images and prepared scans in a folder, by their names; a warning names other files."""
-    files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name[0] != "."]
+    """The images and prepared scans in a folder, by their names; a warning names other files.
+
+    A link to nowhere is one, too: reading it says what is missing.
+    """
+    files = [path for path in sorted(folder.iterdir()) if not path.is_dir() and path.name[0] != "."]
     found = [path for path in files if suffix_of(path, NAMES)]
     others = [path.name for path in files if not suffix_of(path, (*NAMES, *VOXELS))]
     if found and others:
@@ -101,11 +105,26 @@ def pairs_of(masks: Path, labels: Path) -> tuple[dict[str, tuple[Path, Path]], l
     return pairs, faults
 
 
+def prepared_of(mask: Path) -> Path | None:
+    """The prepared scan on whose voxels a run of the workflow made a mask; None for other masks."""
+    place = mask.absolute().parent
+    if place.name != PREDICTIONS:
+        return None
+    for dataset in place.parents:
+        scan = dataset.parent / "volumes" / dataset.name / f"{name_of(mask)}{PREPARED}"
+        if scan.is_file():
+            return scan
+    return None
+
+
 def by_name(folder: Path) -> dict[str, list[Path]]:
     """The images in a folder by their names, of which several may share one."""
     found: dict[str, list[Path]] = defaultdict(list)
     for file in files_in(folder):
         found[name_of(file)].append(file)
     if not found:
-        raise FileNotFoundError(f"{folder}: no file there whose name ends in {', '.join(NAMES)}")
+        masks = sorted([*folder.glob(PREDICTIONS), *folder.glob(f"*/{PREDICTIONS}")])
+        hint = f"; its masks are in {' and '.join(map(str, masks))}" if masks else ""
+        names = ", ".join(NAMES)
+        raise FileNotFoundError(f"{folder}: no file there whose name ends in {names}{hint}")
     return found

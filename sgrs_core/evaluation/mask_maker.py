@@ -17,6 +17,8 @@ from sgrs_core.data.formats.dicom import dicom_files
 from sgrs_core.data.formats.geometry import PlacedImage
 from sgrs_core.data.formats.image_files import read_label, read_scan, write_image
 from sgrs_core.data.formats.images import to_array
+from sgrs_core.data.formats.quiet import check_name
+from sgrs_core.data.formats.values import looks_like_label
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.folders import NAMES, is_prepared
 from sgrs_core.evaluation.inference import Watch
@@ -31,13 +33,23 @@ LENGTH = 32  # characters of a digest
 
 
 class Outcome(NamedTuple):
-    """What became of a scan: its mask in words, and whether it was made now; or an error."""
+    """What became of a scan: its mask in words, and whether it was made now; or an error.
+
+    is_like_label: whether the scan has a label's values. is_in_the_way: whether the error is a file
+    at the mask's place that is another's.
+    """
 
     scan: Path
     mask: Path
     text: str
     is_new: bool = False
     is_error: bool = False
+    is_like_label: bool = False
+    is_in_the_way: bool = False
+
+
+class OtherFileError(FileExistsError):
+    """A mask's place holds a file that is not this mask."""
 
 
 class ModelFile(NamedTuple):
@@ -65,16 +77,19 @@ class MaskMaker:
     def make(self, scan: Path, mask: Path, watch: Watch = iter) -> Outcome:
         """Write a scan's mask unless it is there; raises nothing, whatever the scan is."""
         try:
+            check_name(mask)
             image, predict = self._read(scan)
-            note = f"{OURS}{self.model} {digest_of(image)}"
+            note, is_label = f"{OURS}{self.model} {digest_of(image)}", looks_like_label(image.array)
             if mask.exists() and not self.overwrite and is_made(mask, note):
-                return Outcome(scan, mask, "skipped, this model's mask of this scan is there")
+                text = "skipped, this model's mask of this scan is there"
+                return Outcome(scan, mask, text, is_like_label=is_label)
             found = predict(watch)
             found.SetMetaData(NOTE, note)
             write_image(mask, found)
         except Exception as error:  # whatever one scan raises, the others are predicted
-            return Outcome(scan, mask, in_one_line(error, scan, mask), is_error=True)
-        return Outcome(scan, mask, describe(found), is_new=True)
+            text, is_other = in_one_line(error, scan, mask), isinstance(error, OtherFileError)
+            return Outcome(scan, mask, text, is_error=True, is_in_the_way=is_other)
+        return Outcome(scan, mask, describe(found), is_new=True, is_like_label=is_label)
 
     def _read(self, scan: Path) -> tuple[PlacedImage, Callable[[Watch], SimpleITK.Image]]:
         """A scan, and what predicts it."""
@@ -116,12 +131,12 @@ def note_of(file: Path) -> str:
 def is_made(mask: Path, note: str) -> bool:
     """Whether a file is the whole mask that its note says; False where such a mask is damaged.
 
-    Raises FileExistsError for any other file: it is not ours to replace.
+    Raises OtherFileError for any other file: it is not ours to replace.
     """
     found = note_of(mask)
     if found != note and mask.stat().st_size:
         what = "of another model or scan" if found.startswith(OURS) else "of unknown origin"
-        raise FileExistsError(f"{mask}: there already, and {what}; --overwrite replaces it")
+        raise OtherFileError(f"{mask}: there already, and {what}; --overwrite replaces it")
     try:
         read_label(mask)
     except ValueError:

@@ -1,6 +1,7 @@
 """A folder in nnU-Net's layout as the keys of a data set: what dataset.json and the names say.
 
-Source of the layout: nnU-Net v2, documentation/dataset_format.md.
+Sources of the layout: nnU-Net v2, documentation/dataset_format.md; v1, documentation/
+dataset_conversion.md, whose dataset.json is the Medical Segmentation Decathlon's.
 """
 
 import json
@@ -23,16 +24,20 @@ def keys_of(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     """
     place, file = f"nnunet = {str(folder)!r}", folder / "dataset.json"
     try:
-        described = json.loads(file.read_text(encoding="utf-8"))
+        described = _of_second_version(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise ValueError(f"{place}: {file} cannot be read ({error})") from None
     if missing := [key for key in NEEDED if key not in described]:
         raise ValueError(
-            f"{place}: dataset.json lacks {', '.join(missing)}, which nnU-Net's second version asks"
+            f"{place}: dataset.json lacks {', '.join(missing)}, which nnU-Net's second version "
+            "asks (modality and labels, which its first one asks, would do)"
         )
     ending = described["file_ending"]
     of_image = f"_{_channel(described['channel_names'], given.get('channel')):04d}{ending}"
     images, labels = _names(folder / "imagesTr", of_image), _names(folder / "labelsTr", ending)
+    if not images and len(described["channel_names"]) == 1:  # the Decathlon's have no channel
+        images = _names(folder / "imagesTr", ending)
+        of_image = ending if images else of_image
     if not images:
         raise ValueError(f"{place}: imagesTr holds no image whose name ends in {of_image}")
     of_test = set(_names(folder / "labelsTs", ending))
@@ -51,12 +56,30 @@ def keys_of(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _of_second_version(described: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What dataset.json says, of the first version in the second's keys.
+
+    There, labels are names by numbers, and all files are .nii.gz.
+    """
+    if "channel_names" in described or not {"modality", "labels"} <= described.keys():
+        return described
+    labels: dict[str, list[int]] = {}
+    for value, name in described["labels"].items():
+        labels.setdefault(name, []).append(int(value))
+    of_first = {"channel_names": described["modality"], "file_ending": ".nii.gz"}
+    return {**of_first, **described, "labels": labels}
+
+
 def _names(folder: Path, ending: str) -> list[str]:
     """The names of a folder's files without their ending, sorted; none without a folder."""
     if not folder.is_dir():
         return []
     files = sorted(file.name for file in folder.iterdir())
-    return [name.removesuffix(ending) for name in files if name.endswith(ending)]
+    return [
+        name.removesuffix(ending)
+        for name in files
+        if name.endswith(ending) and not name.startswith(".")  # "._..." comes from macOS archives
+    ]
 
 
 def _channel(names: Mapping[str, str], wanted: Any) -> int:

@@ -24,7 +24,7 @@ from sgrs_core.experiment.configuration import (
 )
 from sgrs_core.experiment.own_methods import is_own, source_of
 from sgrs_core.experiment.plan import COST, SELECTION_GAIN, Entry, Plan
-from sgrs_core.experiment.presence import absent_scans, check_presence
+from sgrs_core.experiment.presence import absent_scans, check_presence, of_labels
 from sgrs_core.experiment.schema import (
     CHOICE,
     SHOWING_SCANS,
@@ -151,9 +151,13 @@ def _splits(name: str, dataset: Dataset, files: Files) -> SplitLists:
 
 
 def _folds(name: str, dataset: Dataset, lists: SplitLists, files: Files) -> list[SplitLists]:
-    writer = files.writer(("datasets", name, "folds"))
-    with prefix_errors(f"{writer}: datasets.{name}.splits.", ConfigError):
+    try:
         return fold_lists(lists, dataset.folds, dataset.has_label) if dataset.folds else []
+    except ValueError as error:
+        place = f"{files.writer(('datasets', name, 'folds'))}: datasets.{name}.folds"
+        missing = [scan for scan in lists.train if not dataset.has_label(scan)]
+        hint = f"; without one are {of_labels(dataset, missing)}" if missing else ""
+        raise ConfigError(f"{place} = {dataset.folds}: {error}{hint}") from None
 
 
 def _cropped_alike(dataset: Dataset, lists: SplitLists) -> Dataset:

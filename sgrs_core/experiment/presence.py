@@ -47,13 +47,28 @@ def check_presence(
         )
     nobody_labelled = [scan for scan in labelled if not dataset.has_label(scan)]
     if nobody_labelled and dataset.custom:
-        file = dataset.custom.files(Path(dataset.folder or ""), nobody_labelled[0])[1]
+        needed = (
+            "those of the test scans, of scans that choose a checkpoint, and of the first ones of "
+            "splits.train, as many as the rows of tables and figures take (all_labelled: every one)"
+        )
+        if dataset.folds:
+            there = sum(map(dataset.has_label, lists.train))
+            needed = (
+                f"as many as the rows of tables and figures take, besides those that a fold tests "
+                f"on: with folds = {dataset.folds} and {there} labels, labelled can be at most "
+                f"{there - -(-there // dataset.folds)}"
+            )
         raise ValueError(
             f"{place}: {len(nobody_labelled)} scans that need a label have none: "
-            f"{_some(nobody_labelled)}; looked for {file}. Needed are those of the test scans, "
-            f"of scans that choose a checkpoint, and of the first ones of splits.train, as many as "
-            "the rows of tables and figures take (all_labelled: every one)"
+            f"{of_labels(dataset, nobody_labelled)}. Needed are {needed}"
         )
+
+
+def of_labels(dataset: Dataset, scans: Sequence[str]) -> str:
+    """Which scans lack a label, and where the first one's was looked for."""
+    assert dataset.custom is not None  # of other data sets only a job knows
+    file = dataset.custom.files(Path(dataset.folder or ""), scans[0])[1]
+    return f"{_some(scans)}; looked for {file}"
 
 
 def _some(names: Sequence[str]) -> str:

@@ -94,7 +94,7 @@ def fold_lists(lists: SplitLists, folds: int, has_label: Callable[[str], bool]) 
     labelled = set(filter(has_label, lists.train))
     named = sorted(labelled, key=lambda scan: sha256(scan.encode()).digest())
     if len(named) < folds:
-        raise ValueError(f"train: {len(named)} scans with a label, but folds = {folds} needs more")
+        raise ValueError(f"{len(named)} scans of splits.train have a label, fewer than folds")
     parts = [tuple(named[one::folds]) for one in range(folds)]
     unlabelled = tuple(scan for scan in lists.train if scan not in labelled)
     return [

@@ -1,6 +1,8 @@
 """`runs.json`: which runs an experiment is made of, for those who see only its results folder."""
 
 import json
+import os
+import platform
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,13 +22,15 @@ def write_planned(
 
     asked: the runs and their selections that this start of the workflow was asked for; of a run
     that it was not, all selections are noted. at_once: how many trainings it may run together.
+    The process that calls this is noted as the workflow's.
     """
     noted = []
     for run in runs:
         point = Point(*(run[key] for key in Point._fields))
         wanted = [name for name in run["selections"] if name in asked.get(point, ())]
         noted.append({**run, "asked": point in asked, "selections": wanted or run["selections"]})
-    described = {"experiment": results.name, "at_once": at_once, "runs": noted}
+    at_work = {"process": os.getpid(), "host": platform.node()}
+    described = {"experiment": results.name, "at_once": at_once, **at_work, "runs": noted}
     write_text(results / NAME, json.dumps(described, indent=1) + "\n")
 
 

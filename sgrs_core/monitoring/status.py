@@ -9,9 +9,10 @@ the workflow noted when it started, or as trainings are at work.
 
 import heapq
 import json
+import platform
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,6 +25,7 @@ from sgrs_core.monitoring.traces import (
     Trace,
     evaluation_seconds,
     failure,
+    process_works,
     read_messages,
     read_trace,
 )
@@ -82,6 +84,9 @@ def status(results: Path) -> str:
         f"{planned['experiment']}: {len(runs)} runs: {states}",
         table([HEAD, *map(cells, shown)]),
         remaining(runs, planned["at_once"]),
+        *workflow(
+            planned, (results / NAME).stat().st_mtime, any(one.state in OPEN for one in runs)
+        ),
         *failures(runs, results),
     ]
     return "\n\n".join(parts)
@@ -137,6 +142,20 @@ def remaining(runs: Sequence[Known], noted: int) -> str:
         f"by the pace of {measured} of these runs"
         + (f"; without {unknown} of unknown pace" if unknown else "")
     )
+
+
+def workflow(planned: Mapping[str, Any], noted: float, is_open: bool) -> Iterator[str]:
+    """Whether the workflow's last start is still at work.
+
+    planned: what it noted in `runs.json`, and when. is_open: whether some run is not finished.
+    """
+    host, process = planned.get("host"), planned.get("process", 0)  # older starts noted none
+    if host == platform.node() and process_works(process, noted):
+        yield f"Snakemake is at work, as process {process}."
+    elif host == platform.node() and is_open:
+        yield "Snakemake is not at work: the same command goes on, each run where it stopped."
+    elif host and is_open:
+        yield f"Snakemake was started on {host}: only there can be seen whether it is at work."
 
 
 def cells(one: Known) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """What a run's files say about how far it is. They are read, never changed, and no lock is taken.
 
 A training that works is told from one that was killed by its process, where it runs on the machine
-that asks. Elsewhere, on a cluster's shared disk, only the age of what it wrote last can tell: locks
-of other machines cannot be seen, and asking for one might stop a training from taking it.
+that asks: it is there, and began before the run's files were written last. Elsewhere, on a
+cluster's shared disk, only the age of what it wrote last can tell: locks of other machines cannot
+be seen, and asking for one might stop a training from taking it.
 """
 
 import csv
@@ -97,19 +98,25 @@ def failure(messages: list[tuple[str, str, str]]) -> str:
 def is_alive(messages: list[tuple[str, str, str]], signs: list[Path]) -> bool:
     """Whether the process that writes a log works still; see the module's docstring."""
     where = [found for *_, text in messages if (found := PROCESS.match(text))]
+    last = max((sign.stat().st_mtime for sign in signs if sign.exists()), default=0.0)
     if where and where[-1][2] == platform.node():
-        return process_works(int(where[-1][1]))
+        return process_works(int(where[-1][1]), last)
     times = [datetime.fromisoformat(time) for time, *_ in messages]
     gaps = [(later - sooner).total_seconds() for sooner, later in pairwise(times)]
-    last = max((sign.stat().st_mtime for sign in signs if sign.exists()), default=0.0)
     return time.time() - last <= max(SILENCE, GAPS * max(gaps, default=0.0))
 
 
-def process_works(number: int) -> bool:
-    """Whether a process of this machine is there, and more than a zombie that nobody waited for."""
+def process_works(number: int, seen: float) -> bool:
+    """Whether a process of this machine is there, and more than a zombie that nobody waited for.
+
+    seen: when it gave a sign, in seconds since 1970. One that began after that has its number only:
+    after a restart of the machine, say.
+    """
     with suppress(OSError):
         _, _, after = Path(f"/proc/{number}/stat").read_text(errors="replace").rpartition(")")
-        return after.split()[0] not in "ZX"
+        state, *fields = after.split()  # fields from the fourth on, see proc(5)
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[18]) / os.sysconf("SC_CLK_TCK")
+        return state not in "ZX" and time.time() - age <= seen + SILENCE
     try:
         os.kill(number, 0)  # asks, where there is no /proc
     except ProcessLookupError:

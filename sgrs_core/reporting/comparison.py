@@ -1,16 +1,24 @@
 """Two runs beside each other: the paired differences of their score files."""
 
+import math
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas
 
-from sgrs_core.evaluation.units import HEADINGS, METRICS
+from sgrs_core.evaluation.units import DIFFERENCES_WITHIN, HEADINGS, METRICS
 from sgrs_core.files import write_text
 from sgrs_core.log import prefix_errors
 from sgrs_core.reporting.scores import Scores, check_same_scans, gather, read_scores
-from sgrs_core.reporting.statistics import CONFIDENCE, Difference, compare, compare_networks
+from sgrs_core.reporting.statistics import (
+    CONFIDENCE,
+    FEWEST_SCANS,
+    Difference,
+    compare,
+    compare_networks,
+)
+from sgrs_core.reporting.typeset import TWO_SEEDS, interval
 
 
 class Comparison(NamedTuple):
@@ -68,17 +76,22 @@ def in_words(comparison: Comparison) -> str:
         numbers = "".join(f"{mean:8.2f}" for mean in means)
         lines.append(
             f"{HEADINGS[metric]:15}{numbers}{found.value:+9.2f}  "
-            + f"[{found.low:+.2f}, {found.high:+.2f}]".ljust(24)
-            + f"  {found.p:.4f}"
+            + interval(found.low, found.high, DIFFERENCES_WITHIN[metric], "+.2f").ljust(24)
+            + f"  {'' if math.isnan(found.p) else f'{found.p:.4f}'}"
         )
     of_seeds = " and ".join(map(str, comparison.seeds))
-    compared = "methods: the p are of chance in seeds and scans"
+    compared = "methods: the p are of chance in seeds and scans."
     if min(comparison.seeds) < 2:
-        compared = "trained networks, not methods: those of other seeds may differ otherwise"
-    elif max(comparison.seeds) < 3:
-        compared += "; two seeds hardly say how far seeds lie apart, so intervals are wide"
-    lines.append(f"{len(comparison.one.scans)} scans, {of_seeds} seeds: {compared}.")
-    return "\n".join(lines)
+        compared = (
+            "trained networks, not methods: the p are of chance in scans alone, of each scan's "
+            "mean over a run's seeds; networks of other seeds may differ otherwise."
+        )
+    elif min(comparison.seeds) < 3:
+        compared += f" {TWO_SEEDS} Those of Dice and Jaccard are cut off at 100 points."
+    if len(comparison.one.scans) < FEWEST_SCANS:
+        compared += f" From fewer than {FEWEST_SCANS} scans there is no interval and no p."
+    lines.append(f"{len(comparison.one.scans)} scans, {of_seeds} seeds: {compared}")
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def write_comparison(file: Path, comparison: Comparison) -> None:

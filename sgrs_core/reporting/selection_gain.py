@@ -8,7 +8,7 @@ from typing import Any
 
 from pandas import DataFrame
 
-from sgrs_core.evaluation.units import METRICS, NAMES
+from sgrs_core.evaluation.units import DIFFERENCES_WITHIN, METRICS, NAMES
 from sgrs_core.reporting.scores import check_same_scans, gather, read_seeds
 from sgrs_core.reporting.statistics import CONFIDENCE, mean_interval
 from sgrs_core.reporting.typeset import interval, number
@@ -49,7 +49,8 @@ def to_markdown(table: DataFrame) -> str:
 def gain_of(row: Mapping[Any, Any], metric: str) -> tuple[str, str, str, str]:
     """One metric of a table's row as texts: its PARTS, and the interval of the gain."""
     last, best, gain = (row[f"{metric}_{part}"] for part in PARTS)
-    ends = interval(row[f"{metric}_low"], row[f"{metric}_high"], "+.2f")
+    low, high = row[f"{metric}_low"], row[f"{metric}_high"]
+    ends = interval(low, high, DIFFERENCES_WITHIN[metric], "+.2f")
     return number(last), number(best), number(gain, "+.2f"), ends
 
 

@@ -13,7 +13,14 @@ from typing import Any, NamedTuple
 from pandas import DataFrame
 from pylatexenc.latexencode import unicode_to_latex
 
-from sgrs_core.evaluation.units import HEADINGS, METRICS, NAMES, PERCENT
+from sgrs_core.evaluation.units import (
+    DIFFERENCES_WITHIN,
+    HEADINGS,
+    MEANS_WITHIN,
+    METRICS,
+    NAMES,
+    PERCENT,
+)
 from sgrs_core.reporting.scores import PRIMARY
 from sgrs_core.reporting.statistics import (
     DIFFERENT,
@@ -34,6 +41,7 @@ LATEX_DELIMITERS = {
 MISSING = "–"
 VERDICT_MARKS = {EQUIVALENT: "=", DIFFERENT: "≠", INCONCLUSIVE: "?"}
 TESTED_MARK = "†"
+TWO_SEEDS = "Two seeds hardly say how far seeds lie apart, so intervals over them are wide."
 
 
 class Score(NamedTuple):
@@ -67,9 +75,11 @@ def number(value: float | None, form: str = ".2f") -> str:
     return MISSING if value is None or math.isnan(value) else format(value, form)
 
 
-def interval(low: float, high: float, form: str = ".2f") -> str:
-    """An interval in brackets; nothing where it is not known."""
-    return "" if math.isnan(low) else f"[{low:{form}}, {high:{form}}]"
+def interval(low: float, high: float, within: tuple[float, float], form: str = ".2f") -> str:
+    """An interval in brackets, cut off where nothing can lie; nothing where it is not known."""
+    least, most = within
+    ends = max(low, least), min(high, most)
+    return "" if math.isnan(low) else "[" + ", ".join(format(end, form) for end in ends) + "]"
 
 
 def score_of(row: Mapping[Any, Any], metric: str, confidence: float) -> Score:
@@ -83,7 +93,7 @@ def score_of(row: Mapping[Any, Any], metric: str, confidence: float) -> Score:
         number(row[f"{metric}_published"]),
         number(row[f"{metric}_ours"]),
         number(row[f"{metric}_difference"], "+.2f"),
-        interval(row[f"{metric}_low"], row[f"{metric}_high"]),
+        interval(row[f"{metric}_low"], row[f"{metric}_high"], MEANS_WITHIN[metric]),
         "" if math.isnan(spread) else f"± {spread:.2f}",
         VERDICT_MARKS.get(row[f"{metric}_verdict"], "") + (TESTED_MARK if found else ""),
     )
@@ -237,6 +247,8 @@ def _caption(part: DataFrame, run: DataFrame, rules: Rules) -> Iterator[str]:
     ]
     ending = folds + over + (f" ± deviation of {' and '.join(varying)}" if varying else "")
     yield f"Means over {', '.join(map(str, sorted(set(run['scans']))))} test scans{ending}."
+    if seeds[0] == 2:
+        yield TWO_SEEDS
     if run["labelled"].duplicated().any():
         yield "Bold: the best of those with as many labelled scans."
     yield from meanings_in(part, rules)
@@ -276,7 +288,8 @@ def about_upper_bound(part: DataFrame, rules: Rules, labelled: int | None = None
             continue
         most = int(row["upper_bound_labelled"])
         bound = titles[row["upper_bound"], most]
-        low, high = row["upper_bound_low"], row["upper_bound_high"]
+        low = max(row["upper_bound_low"], DIFFERENCES_WITHIN[PRIMARY][0])
+        high = min(row["upper_bound_high"], DIFFERENCES_WITHIN[PRIMARY][1])
         ends = f" (one-sided {rules.confidence:.0%} bounds {low:+.2f} and {high:+.2f})"
         yield (
             f"{row['title']} with {scans(row['labelled'])} against {bound} with "

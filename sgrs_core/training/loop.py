@@ -23,11 +23,13 @@ from sgrs_core.data.volumes import Volume
 from sgrs_core.evaluation.inference import Predict, segment
 from sgrs_core.evaluation.metrics import dice
 from sgrs_core.evaluation.scoring import predict_score
+from sgrs_core.experiment.own_methods import is_own
 from sgrs_core.experiment.run import Run
-from sgrs_core.experiment.settings import Selection, TrainingSettings
+from sgrs_core.experiment.settings import Selection, TrainingSettings, Triple
 from sgrs_core.log import follow
 from sgrs_core.methods import new_method, seed_everything
 from sgrs_core.methods.base import Method, StepOutput
+from sgrs_core.methods.contract import check_output, check_prediction, of_class
 from sgrs_core.methods.cpu_tuning import keep_freed_memory
 from sgrs_core.methods.precision import (
     autocast,
@@ -71,7 +73,8 @@ def train(
     a checkpoint after its iteration and raises StoppedError. scans_sha256: what the scans are; a
     checkpoint of other ones is not gone on from. on_row: told of the log's rows as they come, after
     a resume of all that there are. label: what its progress bar is called. Raises
-    FloatingPointError, naming iteration and term, when a loss is not finite; the last good
+    FloatingPointError, naming iteration and term, when a loss is not finite, and TypeError, naming
+    the method's class, when a step or a prediction is not what is asked for; the last good
     checkpoint stays.
     """
     settings = run.training
@@ -85,6 +88,9 @@ def train(
     log = GrowingLog(unfinished / "log.csv", progress.rows)
     progress.costs.begin(machine(device))
     sampler = new_sampler(run, method, read, device)
+    if is_own(run.method):  # not after hours, when a checkpoint is chosen or evaluated
+        with uncompiled():
+            check_prediction(method, sampler.draw(1).batch.images_l)
     selection_volumes = {
         selection: [read(name) for name in names]
         for selection, names in run.selection_scans.items()
@@ -134,13 +140,25 @@ def new_sampler(
 ) -> TwoStreamSampler:
     """The run's two streams, in the device's memory."""
     unlabelled = run.unlabelled if method.uses_unlabelled else ()
+    labelled = {name: read(name) for name in run.labelled}
+    others = {name: read(name) for name in unlabelled}
+    warn_of_padding(run.training.patch, {**labelled, **others})
     return TwoStreamSampler(
-        [read(name) for name in run.labelled],
-        [read(name) for name in unlabelled],
-        run.training,
-        run.seed,
-        device,
+        [*labelled.values()], [*others.values()], run.training, run.seed, device
     )
+
+
+def warn_of_padding(patch: Triple, volumes: Mapping[str, Volume]) -> None:
+    """Say in the log where a side of the patch is longer than that of every scan."""
+    for axis, (name, length) in enumerate(zip("xyz", patch, strict=True)):
+        sides = {scan: volume.image.shape[axis] for scan, volume in volumes.items()}
+        largest = max(sides, key=lambda scan: sides[scan])
+        if sides[largest] < length:
+            logger.warning(
+                "training.patch = %s: longer along %s than every training scan, the largest of "
+                "which, %s, has %d voxels there; each patch is filled up with zeros",
+                list(patch), name, largest, sides[largest],
+            )  # fmt: skip
 
 
 def start_stage(
@@ -172,7 +190,8 @@ def take_step(
     method.train()
     with autocast(sample.batch.images_l.device, settings.precision):
         output = method.step(sample.batch, iteration)
-    check_finite(output, iteration)
+    check_output(method, output)
+    check_finite(method, output, iteration)
     for optimizer in optimizers:
         optimizer.zero_grad(set_to_none=True)
     output.loss.backward()
@@ -190,8 +209,8 @@ def set_learning_rates(method: Method, optimizers: list[Optimizer], iteration: i
             group["lr"] = rate
 
 
-def check_finite(output: StepOutput, iteration: int) -> None:
-    """Raise FloatingPointError naming the iteration and the first term that is not finite."""
+def check_finite(method: Method, output: StepOutput, iteration: int) -> None:
+    """Raise FloatingPointError naming class, iteration and the first term that is not finite."""
     terms = {**output.terms, "loss": output.loss.detach()}
     values = torch.stack([value.float() for value in terms.values()])
     if torch.isfinite(values).all():  # the one place of a step where the device is waited for
@@ -200,7 +219,8 @@ def check_finite(output: StepOutput, iteration: int) -> None:
         if not math.isfinite(value):
             raise FloatingPointError(
                 f"iteration {iteration}: the loss term '{name}' is {value}; the last good "
-                "checkpoint is kept; lower learning_rate, or set precision: float32"
+                "checkpoint is kept; lower learning_rate, or set precision: float32 "
+                f"({of_class(method)})"
             )
 
 

@@ -56,6 +56,13 @@ def test_scans_that_cannot_serve_are_all_named_before_anything_is_listed(scan, c
     assert not (folder / "la.train.sha256").exists()
 
 
+@pytest.mark.parametrize(("scale", "is_told"), [(0.1, False), (3, False), (500, True)])
+def test_raw_intensities_are_warned_of(scale, is_told, folder, caplog):
+    write_volume(folder / "la/b.h5", replace(GOOD, image=IMAGE * np.float32(scale) + 7))
+    listed(folder)
+    assert ("b.h5: its values deviate by" in caplog.text) == is_told
+
+
 def test_a_scan_without_slices_is_named(folder):
     with h5py.File(folder / "la/b.h5", "w") as file:
         file["image"], file["label"] = IMAGE[:, :, :0], EMPTY[:, :, :0]

@@ -173,6 +173,19 @@ def test_a_dataset_that_is_no_array_of_numbers_is_named(tmp_path: Path) -> None:
         read_volume(tmp_path / "scan.h5")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("spacing", 1.0), ("spacing", "1 1 1"), ("origin", "here"), ("direction", b"LPS"),
+     ("provenance", "{no json"), ("provenance", 7.0)],
+)  # fmt: skip
+def test_an_attribute_that_is_not_what_it_should_be_is_named(name, value, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "scan.h5", "w") as file:
+        file["image"] = np.random.default_rng(0).normal(size=(3, 4, 5))
+        file.attrs[name] = value
+    with pytest.raises(ValueError, match=rf"scan\.h5: .*attribute '{name}'"):
+        read_volume(tmp_path / "scan.h5")
+
+
 @pytest.mark.parametrize("way", ["link", "soft link", "storage", "virtual"])
 def test_values_in_another_file_are_not_fetched(way: str, tmp_path: Path) -> None:
     write_mirror(tmp_path / "other.h5", image=np.ones(SHAPE), label=np.ones(SHAPE))

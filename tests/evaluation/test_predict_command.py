@@ -1,5 +1,6 @@
 """`sgrs predict` and `sgrs evaluate` on files as they come; the model is a stand-in."""
 
+import os
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 from sgrs_core.command_line import main
 from sgrs_core.data.formats.image_files import read_label
 from sgrs_core.data.formats.images import to_array
+from sgrs_core.data.volumes import Volume, write_volume
 from sgrs_core.evaluation import prediction
 from sgrs_core.evaluation.units import FACTORS, METRICS, PERCENT
 from sgrs_core.reporting.scores import read_scores
@@ -82,6 +84,32 @@ def test_a_missing_or_unfit_scan_costs_the_others_nothing(capfd):
     assert lines[-1].startswith("sgrs: 5 of 6 scans have no mask: dangling.nii, ")
 
 
+def test_a_name_that_is_not_utf8_costs_the_others_nothing(capfd):
+    good = Path("good.nii")
+    for folder in (".", "a folder"):
+        bad = Path(folder) / os.fsdecode(b"caf\xe9.nii")
+        bad.parent.mkdir(exist_ok=True)
+        write_nifti(good, ARRAY, AFFINE)
+        good.rename(bad)
+        write_nifti(good, ARRAY, AFFINE)
+        assert predict(bad, good) == 1
+        assert "its name is not UTF-8; rename it" in capfd.readouterr().err
+    series = Path(os.fsdecode(b"s\xe9rie"))
+    write_dicom(Path("serie"), ARRAY, AFFINE)[0].parent.rename(series)
+    assert predict(series, output="mask.nii") == 1
+    assert "its name is not UTF-8; rename it" in capfd.readouterr().err
+    assert [path.name for path in Path("masks").iterdir()] == ["good.nii.gz"]
+
+
+def test_in_a_folder_a_link_to_nowhere_is_a_scan_that_is_missing(capfd):
+    Path("scans").mkdir()
+    write_nifti(Path("scans/good.nii"), ARRAY, AFFINE)
+    Path("scans/gone.nii").symlink_to("nowhere.nii")
+    assert predict("scans") == 1
+    assert "scans/gone.nii: no such file" in capfd.readouterr().err
+    assert [path.name for path in Path("masks").iterdir()] == ["good.nii.gz"]
+
+
 def test_two_scans_of_one_name_are_refused_and_the_others_predicted(capsys):
     Path("other").mkdir()
     for name in ("a.nii", "b.nii", "other/a.nii.gz"):
@@ -98,6 +126,25 @@ def test_a_mask_made_here_is_no_scan(capsys):
     assert predict("a.nii") == 0
     assert predict("masks/a.nii.gz", output="again") == 1
     assert "a mask that was predicted here, not a scan" in capsys.readouterr().err
+
+
+def test_labels_given_as_scans_get_their_masks_with_a_warning_and_are_counted(capsys, caplog):
+    classes = np.random.default_rng(0).integers(0, 14, ARRAY.shape)
+    write_nifti(Path("image.nii"), ARRAY, AFFINE)
+    write_nifti(Path("binary.nii"), (ARRAY > 0).astype(np.uint8), AFFINE)
+    write_nifti(Path("classes.nii"), classes.astype(np.float32), AFFINE)
+    write_nifti(Path("fractions.nii"), (classes / 10).astype(np.float32), AFFINE)
+    scans = ["image.nii", "binary.nii", "classes.nii", "fractions.nii"]
+    for summary in ("4 masks written, 0 there before", "0 masks written, 4 there before"):
+        assert predict(*scans) == 0
+        assert caplog.messages == [
+            f"{name}: few values, all whole numbers: is it a label?"
+            for name in ("binary.nii", "classes.nii")
+        ]
+        assert capsys.readouterr().err.splitlines()[-2:] == [
+            f"sgrs: {summary}", "sgrs: 2 of 4 scans look like labels: binary.nii, classes.nii"
+        ]  # fmt: skip
+        caplog.clear()
 
 
 @pytest.mark.parametrize("output", ["MASK.NII.GZ", "Mask.Nii", "mask.NRRD"])
@@ -201,6 +248,27 @@ def test_a_mask_of_another_model_or_scan_or_origin_is_left_as_it_is(output, caps
     assert f"{mask}: there already, and of unknown origin;" in capsys.readouterr().err
     assert main(["predict", "a.nii.gz", "--model", "model.pt", "-o", output, "--overwrite"]) == 0
     np.testing.assert_array_equal(to_array(read_label(mask)).array, ARRAY + 1 > 0)
+
+
+def test_files_in_the_masks_places_are_counted_apart_with_the_way_out(images, capsys):
+    assert predict(images) == 0
+    Path("masks/c.nii.gz").unlink()
+    write_itk(Path("masks/c.nii.gz"), (ARRAY > 5).astype(np.uint8), AFFINE)
+    write_nifti(Path("images/flat.nii"), ARRAY * 0, AFFINE)
+    Path("images/flat.nii").write_bytes(b"")
+    Path("masks/d.nii.gz").unlink()
+    Path("other.pt").write_text("other weights")
+    capsys.readouterr()
+    assert predict(images, model="other.pt") == 1
+    out, err = capsys.readouterr()
+    assert out.endswith(" [4/5]\n")
+    assert err.splitlines()[-3:] == [
+        "sgrs: 1 masks written, 0 there before",
+        "sgrs: 3 of 5 scans have another file, of another model or scan or of unknown origin, "
+        "where their mask belongs: images/B.NRRD, images/a.nii.gz, images/c.mha; --overwrite "
+        "replaces them, another folder after -o keeps both",
+        "sgrs: 1 of 5 scans have no mask: images/flat.nii",
+    ]
 
 
 @pytest.mark.parametrize("jobs", ["0", "-1", "x"])
@@ -346,6 +414,28 @@ def test_masks_of_nnunets_images_meet_the_labels_without_the_channel(pairs, caps
     assert code == 1
     several = "masks/one.mha, masks/one_0000.nii.gz, labels/one.nrrd"
     assert f"{several}: more than one mask or label of one" in err
+
+
+@pytest.mark.parametrize("fold", ["", "fold-0/"])
+def test_of_a_runs_masks_it_says_which_scans_they_lie_on_and_where_their_scores_are(fold, capsys):
+    run = Path(f"results/own/spleen/{fold}labelled-2/vnet/seed-0")
+    part = (ARRAY[2:] > 0).astype(np.uint8)
+    write_itk(run / "last/predictions/one.nii.gz", part, AFFINE)
+    label = write_itk(Path("labels/one.nii.gz"), (ARRAY > 0).astype(np.uint8), AFFINE)
+    scan = Path("results/own/volumes/spleen/one.h5").absolute()
+    code, _, err = evaluate(capsys, run / "last/predictions", label.parent)
+    assert code == 1
+    assert "prepared scans" not in err
+    place = {"spacing": (0.8, 0.7, 2.0), "origin": (5.0, -6.0, 7.0)}
+    write_volume(scan, Volume(part.astype(np.float32), part, **place))
+    code, _, err = evaluate(capsys, run / "last/predictions", label.parent)
+    assert code == 1
+    assert f"its prepared scans: give {scan} as the label; their scores are in {run}/last/" in err
+    assert evaluate(capsys, run / "last/predictions/one.nii.gz", scan)[0] == 0
+    for folder in (run, run / "last"):
+        code, _, err = evaluate(capsys, folder, label.parent)
+        assert code == 1
+        assert err.endswith(f"; its masks are in {run}/last/predictions\n")
 
 
 def test_what_cannot_be_scored_together_is_said(pairs, capsys):

@@ -108,11 +108,42 @@ def test_what_cannot_be_one_data_set_is_refused_with_what_to_choose(change, mess
 
 
 def test_a_folder_of_another_kind_says_what_it_lacks(tmp_path):
-    first = {"modality": {"0": "CT"}, "labels": {"0": "background", "1": "spleen"}}
+    other = {"labels": {"0": "background", "1": "spleen"}}
     with pytest.raises(ConfigError, match="lacks channel_names, file_ending"):
-        planned(fill(tmp_path / "v1", first), tmp_path)
+        planned(fill(tmp_path / "other", other), tmp_path)
     with pytest.raises(ConfigError, match=r"spleen\.nnunet = .*dataset.json cannot be read"):
         planned(str(tmp_path / "none"), tmp_path)
+
+
+@pytest.mark.parametrize("channel", ["_0000", ""])
+def test_a_folder_of_the_first_version_or_the_decathlon_is_read(channel, tmp_path):
+    first = {
+        "name": "Spleen",
+        "modality": {"0": "CT"},
+        "labels": {"0": "background", "1": "spleen"},
+        "training": [{"image": "./imagesTr/d.nii.gz", "label": "./labelsTr/d.nii.gz"}],
+    }
+    folder = Path(fill(tmp_path / "v1", first))
+    (folder / "imagesTr/._d_0000.nii.gz").touch()  # as archives made by macOS have them
+    for image in folder.glob("images*/*"):
+        image.rename(image.with_name(image.name.replace("_0000", channel)))
+    plan = planned(str(folder), tmp_path)
+    assert plan.splits["spleen"].train == ("b[1]", "d", "a", "c")
+    assert plan.dataset("spleen").nifti.foreground == (1,)
+    assert plan.dataset("spleen").files_of("d")[0] == str(folder / f"imagesTr/d{channel}.nii.gz")
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({"0": "background", "1": "liver", "2": "tumour"}, r"\[1\] \(liver\), \[2\] \(tumour\)"),
+        ({"0": "background", "one": "liver"}, r"spleen\.nnunet = .*dataset.json cannot be read"),
+    ],
+)
+def test_labels_of_the_first_version_are_refused_as_the_seconds_are(labels, message, tmp_path):
+    first = {"modality": {"0": "CT"}, "labels": labels}
+    with pytest.raises(ConfigError, match=message):
+        planned(fill(tmp_path / "v1", first), tmp_path)
 
 
 def test_without_labelled_test_scans_folds_are_asked_for(tmp_path):

@@ -155,7 +155,7 @@ def test_folds_share_prepared_scans_and_have_folders_of_their_own(planned, tmp_p
     [
         ({"folds": 3}, r"folds = 3: allowed where splits\.test is null"),
         ({"splits": {"train": SCANS}}, r"splits\.test = None: .* or set folds"),
-        ({**FOLDS, "folds": 9}, r"own\.splits\.train: 8 scans with a label, but folds = 9"),
+        ({**FOLDS, "folds": 9}, r"own\.folds = 9: 8 scans of splits.train have a label, fewer th"),
         ({**FOLDS, "folds": 1}, r"folds = 1: allowed are whole numbers from 2"),
     ],
 )
@@ -163,6 +163,24 @@ def test_folds_that_cannot_be_are_refused(keys, message, planned, tmp_path):
     fill(tmp_path, SCANS)
     with pytest.raises(ConfigError, match=message):
         planned(**keys)
+
+
+def test_folds_without_labels_enough_say_which_scans_have_none_and_how_many_can_be_asked_for(
+    planned, tmp_path
+):
+    fill(tmp_path, SCANS[:2])
+    with pytest.raises(ConfigError) as said:
+        planned(**FOLDS)
+    key, others, looked_for = str(said.value).split("; ")
+    assert key.endswith("own.yaml: datasets.own.folds = 3: 2 scans of splits.train have a label, "
+                        "fewer than folds")  # fmt: skip
+    assert others == "without one are case2, case3, case4, case5, case6, ..."
+    assert looked_for == f"looked for {tmp_path}/labels/case2.nii.gz"
+    with pytest.raises(ConfigError) as said:
+        planned(**{**FOLDS, "folds": 2}, rows=[{"method": "vnet", "labelled": [2]}])
+    assert "scans that need a label have none: case" in str(said.value)
+    assert str(said.value).endswith("with folds = 2 and 2 labels, labelled can be at most 1")
+    planned(**{**FOLDS, "folds": 2}, rows=[{"method": "vnet", "labelled": [1]}])
 
 
 def test_a_report_on_ones_own_data_says_nothing_of_the_papers(planned, tmp_path):

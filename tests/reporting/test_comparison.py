@@ -77,6 +77,57 @@ def test_single_networks_are_compared_by_a_paired_t_test_that_says_what_it_leave
     assert "trained networks, not methods" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("seeds", "said"),
+    [
+        (
+            (2, 1),
+            "2 and 1 seeds: trained networks, not methods: the p are of chance in scans alone",
+        ),
+        (
+            (2, 2),
+            "2 and 2 seeds: methods: the p are of chance in seeds and scans. Two seeds hardly",
+        ),
+        (
+            (3, 2),
+            "3 and 2 seeds: methods: the p are of chance in seeds and scans. Two seeds hardly",
+        ),
+        ((3, 3), "3 and 3 seeds: methods: the p are of chance in seeds and scans.\n"),
+    ],
+)
+def test_the_last_line_says_of_what_chance_the_p_are(seeds, said, tmp_path, capsys):
+    runs = [
+        method(tmp_path, name, [scores(80 + seed, seed=seed) for seed in range(count)])
+        for name, count in zip("ab", seeds, strict=True)
+    ]
+    assert main(["compare", *map(str, runs)]) == 0
+    assert said in capsys.readouterr().out
+
+
+def test_an_interval_is_printed_to_what_is_possible_and_stands_whole_in_the_csv(tmp_path, capsys):
+    apart = method(tmp_path, "apart", [scores(94, seed=0), scores(6, seed=1)])
+    steady = method(tmp_path, "steady", [scores(30, seed=seed) for seed in range(2)])
+    assert main(["compare", str(apart), str(steady), "-o", str(tmp_path / "both.csv")]) == 0
+    assert "[-100.00, +100.00]" in capsys.readouterr().out.splitlines()[1]
+    dice = pandas.read_csv(tmp_path / "both.csv").iloc[0]
+    assert dice["low"] < -100
+    assert dice["high"] > 100
+
+
+def test_of_two_scans_there_is_a_difference_and_no_p(tmp_path, capsys):
+    for count in (1, 3):
+        pair = [
+            method(
+                tmp_path, f"{name}{count}", [scores(dice, scans=2, seed=s) for s in range(count)]
+            )
+            for name, dice in (("a", 80), ("b", 70))
+        ]
+        assert main(["compare", *map(str, pair)]) == 0
+        out = capsys.readouterr().out
+        assert "nan" not in out
+        assert out.endswith(" From fewer than 3 scans there is no interval and no p.\n")
+
+
 def test_runs_of_different_scans_are_refused_by_name(better, tmp_path, capsys):
     fewer = method(tmp_path, "fewer", [scores(scans=19)])
     assert main(["compare", str(better), str(fewer)]) == 1

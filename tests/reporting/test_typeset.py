@@ -13,7 +13,7 @@ from pylatexenc.latexwalker import LatexEnvironmentNode, LatexWalker
 from sgrs_core.experiment.layout import Layout
 from sgrs_core.experiment.planning import load_plan
 from sgrs_core.reporting.tables import Rules, build_table
-from sgrs_core.reporting.typeset import to_latex, to_markdown
+from sgrs_core.reporting.typeset import score_of, to_latex, to_markdown
 from tests.places import CONFIG
 from tests.synthetic_scores import scores, write
 
@@ -208,6 +208,24 @@ def test_the_caption_says_over_what_means_and_deviations_are(seeds, said, tmp_pa
         "own", [{**line, "folds": 2}], pandas.DataFrame({"variant": [], "labelled": []})
     )
     assert f"Means over {said}" in to_markdown(table, "Title", "", Rules())
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+def test_the_caption_says_that_two_seeds_are_few(seeds, tmp_path):
+    files = write(tmp_path, "one", [scores(80, seed=seed) for seed in range(seeds)])
+    line = {"variant": "vnet", "labelled": 4, "scores": {"last": files}}
+    table = build_table("own", [line], pandas.DataFrame({"variant": [], "labelled": []}))
+    assert ("Two seeds hardly say" in to_markdown(table, "Title", "", Rules())) is (seeds == 2)
+
+
+def test_a_mean_of_two_scans_has_an_interval_that_ends_at_what_is_possible(tmp_path):
+    two = scores(45, scans=2).assign(dice=[0.2, 0.7], hd95=[1.0, 50.0])
+    line = {"variant": "vnet", "labelled": 4, "scores": {"last": write(tmp_path, "one", [two])}}
+    table = build_table("own", [line], pandas.DataFrame({"variant": [], "labelled": []}))
+    row = table.iloc[0]
+    assert row["dice_low"] < 0
+    assert score_of(row, "dice", 0.95).interval == "[0.00, 100.00]"
+    assert score_of(row, "hd95", 0.95).interval == f"[0.00, {row['hd95_high']:.2f}]"
 
 
 def test_one_seed_has_no_deviation_and_no_mark(printed):

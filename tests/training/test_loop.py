@@ -15,7 +15,7 @@ from sgrs_core.experiment.run import Run
 from sgrs_core.methods import METHODS, new_method
 from sgrs_core.methods.base import StepOutput
 from sgrs_core.training.checkpoint import newest_first
-from sgrs_core.training.loop import train
+from sgrs_core.training.loop import new_sampler, train
 
 
 def read(name: str) -> Volume:
@@ -213,6 +213,23 @@ def test_what_a_stage_does_not_log_stays_blank_in_its_rows(run, tmp_path):
     for name, blank in (("pretraining", (2, 3)), ("inward", (0, 1)), ("pseudo_label_dice", (0, 1))):
         assert [number for number, row in enumerate(rows) if row[name] == ""] == list(blank)
     assert all(row["loss"] for row in rows)
+
+
+def test_a_patch_that_is_longer_than_every_scan_is_warned_of_by_key_axis_and_scan(
+    run, tiny_training, caplog
+):
+    def smaller(name: str) -> Volume:
+        """Along z, all but one have 10 voxels, and that one 12."""
+        volume, side = read(name), 12 if name == "d" else 10
+        return replace(volume, image=volume.image[..., :side], label=volume.label[..., :side])
+
+    for reading in (read, lambda name: read(name) if name == "d" else smaller(name), smaller):
+        new_sampler(run, new_method(run), reading, torch.device("cpu"))
+        assert not caplog.messages or reading is smaller
+    assert caplog.messages == [
+        "training.patch = [16, 16, 16]: longer along z than every training scan, the largest of "
+        "which, d, has 12 voxels there; each patch is filled up with zeros"
+    ]
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(

@@ -80,12 +80,15 @@ def test_the_status_follows_a_workflow_that_works_that_is_killed_and_that_goes_o
     while not any((folder / RUN / "unfinished").glob("checkpoint-*.pt")):
         assert time.monotonic() < end
         time.sleep(0.2)
-    assert "1 training" in status(folder / "results/quick")
+    shown_at_work = status(folder / "results/quick")
+    assert "1 training" in shown_at_work
+    assert "Snakemake is at work, as process " in shown_at_work
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     while "1 stopped" not in status(folder / "results/quick"):  # the training dies a little later
         assert time.monotonic() < end
         time.sleep(0.2)
+    assert "Snakemake is not at work: the same command" in status(folder / "results/quick")
     run = snakemake(TABLE, folder=folder, changes=changes)
     assert run.returncode == 0, run.stderr[-3000:]
     assert f"{LABEL}: training, 400 iterations, going on after " in run.stderr

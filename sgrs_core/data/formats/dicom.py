@@ -12,7 +12,7 @@ from pydicom import Dataset, config, dcmread
 from pydicom.uid import UID, CTImageStorage, MediaStorageDirectoryStorage
 
 from sgrs_core.data.formats.geometry import UNIT, PlacedImage, placed
-from sgrs_core.data.formats.quiet import quiet
+from sgrs_core.data.formats.quiet import check_name, quiet, said_by_itk
 
 PREAMBLE = 128  # bytes
 ROUNDING = 0.11  # mm: of positions that a scanner writes with one decimal
@@ -22,11 +22,21 @@ SAME = 1e-4  # cosines, mm of PixelSpacing, and other numbers that all slices sh
 SHARED = {"ImageOrientationPatient": 6, "PixelSpacing": 2} | dict.fromkeys(
     ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation"), 1
 )
+# How a voxel lies in its bits, and all ways that GDCM reads rightly.
+LAYOUT = ("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
+READ = [
+    [allocated, stored, stored - 1, sign]
+    for allocated in (8, 16, 32)
+    for stored in range(1, allocated + 1)
+    for sign in (0, 1)
+]
 THICKNESS = ("SpacingBetweenSlices", "SliceThickness")  # which says it first
 OPTIONAL = ("RescaleSlope", "RescaleIntercept")  # but for CT
+PADDING = "PixelPaddingValue"
 # Whose and of what a slice is: texts, which all slices share or lack.
-IDENTITY = ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID", "Modality")
+IDENTITY = ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID", "Modality", "RescaleType")
 NEEDED = ("SeriesInstanceUID", "Rows", "PixelRepresentation")
+HU = ("HU", "US", "")  # RescaleType: Hounsfield units, unspecified as GDCM writes it, or missing
 # In ImageType: what lies across the slices, and what was made of many of them.
 PROJECTION = re.compile(r"LOCALIZER|(?<![A-Z])(MIP|MINIP|MIN_IP|MAX_IP)(?![A-Z])")
 BARE = re.compile(rb"[\x02\x08]\0[\0-\x20]\0")  # a first field, where there is no preamble
@@ -62,6 +72,7 @@ def read_series(folder: Path) -> tuple[PlacedImage, str]:
     affine[:3, :3] = np.stack([row * right, column * down, step_of(folder, slices, normal)], 1)
     affine[:3, 3] = slices[0].ImagePositionPatient
     image = read_voxels(folder, slices)
+    check_padding(folder, slices[0], image)
     source = f"ImagePositionPatient of {len(slices)} slices"
     return placed(image, affine, folder, source), str(slices[0].get("Modality") or "")
 
@@ -69,15 +80,16 @@ def read_series(folder: Path) -> tuple[PlacedImage, str]:
 def dicom_files(folder: Path) -> list[Path]:
     """All files in or below a folder that are named *.dcm or begin as DICOM does.
 
-    Left out is what other systems leave beside them: DICOMDIR, and macOS' ._ files.
+    Left out is what other systems leave beside them: DICOMDIR, and macOS' ._ files. A link to
+    nowhere counts, so that reading it says what is missing.
     """
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.is_file()
+        if (path.is_file() or (path.is_symlink() and not path.exists()))
         and path.stem.upper() != "DICOMDIR"
         and not path.name.startswith("._")
-        and (path.suffix.lower() == ".dcm" or begins_as_dicom(path))
+        and (path.suffix.lower() == ".dcm" or (path.exists() and begins_as_dicom(path)))
     )
 
 
@@ -96,6 +108,7 @@ def read_header(file: Path) -> Dataset | None:
 
     Raises ValueError, naming the file and the cause, unless it holds one slice of grey values.
     """
+    check_name(file)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom's, of values that are not asked for
         try:
@@ -133,21 +146,31 @@ def fault_of(header: Dataset) -> str | None:
             f"a {made[0].lower()} by its ImageType, which is no slice of a stack; keep the files "
             "of the scan alone"
         )
-    if colours != "MONOCHROME2":
-        return f"its PhotometricInterpretation is {colours}, allowed is MONOCHROME2; convert it"
+    samples = int(header.get("SamplesPerPixel") or 1)
+    if colours != "MONOCHROME2" or samples > 1:
+        return (
+            f"its PhotometricInterpretation is {colours}, of {samples} samples, allowed is "
+            "MONOCHROME2 of one; convert it"
+        )
     if "ModalityLUTSequence" in header:
         return "its values need a table (Modality LUT), which is not applied; convert it"
     if kind == CTImageStorage or header.get("Modality") == "CT":
         for name in OPTIONAL:
             if header.get(name) is None:
                 return f"{name} is missing, so its values are not known in HU; repair it"
+        if (unit := header.get("RescaleType") or "") not in HU:
+            return f"RescaleType is {unit}, so its values are not in HU; give the series that is"
     if header.get("RescaleSlope") == 0:
         return "RescaleSlope is 0, so all its values are one"
-    there = dict.fromkeys(filter(header.get, (*OPTIONAL, *THICKNESS)), 1)
+    there = dict.fromkeys(filter(header.get, (*OPTIONAL, *THICKNESS, PADDING)), 1)
     for name, count in {"ImagePositionPatient": 3, **SHARED, **there}.items():
         values = np.ravel(header.get(name))
         if len(values) != count or not np.isfinite(np.array(values, float)).all():
             return f"{name} is {header.get(name)}, needed are {count} numbers; repair it"
+    layout = {name: header.get(name) for name in LAYOUT}
+    if list(layout.values()) not in READ:
+        told = ", ".join(f"{name} {value}" for name, value in layout.items())
+        return f"{told}: allowed are 8, 16 or 32 bits, of which the lowest are stored; repair it"
     lengths = np.linalg.norm(np.reshape(header.ImageOrientationPatient, (2, 3)), axis=1)
     if np.abs(lengths - 1).max() > UNIT:
         return f"ImageOrientationPatient is {header.ImageOrientationPatient}, no unit vectors"
@@ -217,10 +240,28 @@ def read_voxels(folder: Path, slices: list[Dataset]) -> NDArray[np.generic]:
             return SimpleITK.GetArrayFromImage(reader.Execute()).transpose(2, 1, 0)
     except RuntimeError as error:
         broken = next((one.filename for one in slices if not is_readable(one.filename)), folder)
+        coding = UID(slices[0].file_meta.get("TransferSyntaxUID", "")).name
         raise ValueError(
-            f"{broken}: its voxels cannot be read; damaged or cut off: fetch the series again "
-            f"({error})"
+            f"{broken}: its voxels cannot be read ({said_by_itk(error)}); unless GDCM does not "
+            f"know their coding ({coding}), damaged or cut off: fetch the series again"
         ) from error
+
+
+def check_padding(folder: Path, first: Dataset, image: NDArray[np.generic]) -> None:
+    """Raise ValueError where what pads the slices is brighter than all else; below, it is air.
+
+    Such is padding meant to be negative whose field, or whose voxels, say that they have no sign.
+    """
+    stored = first.get(PADDING)
+    if not isinstance(stored, int):
+        return
+    slope, intercept = (float(first.get(name, 1 - i)) for i, name in enumerate(OPTIONAL))
+    value = stored * slope + intercept
+    if value == image.max():
+        raise ValueError(
+            f"{folder}: {np.count_nonzero(image == value)} voxels are padding ({PADDING}) "
+            f"of {value:g}, brighter than all others; set them to the scan's background"
+        )
 
 
 def is_readable(file: str) -> bool:

@@ -6,7 +6,6 @@ an image once it is read: `images.py`.
 """
 
 import errno
-import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,8 +16,8 @@ from sgrs_core.data.formats.dicom import read_series
 from sgrs_core.data.formats.geometry import PlacedImage, on_grid
 from sgrs_core.data.formats.images import MODALITY, to_array, to_image
 from sgrs_core.data.formats.nifti import read_nifti
-from sgrs_core.data.formats.quiet import quiet
-from sgrs_core.data.formats.text_headers import check_size, read_header
+from sgrs_core.data.formats.quiet import check_name, quiet, said_by_itk
+from sgrs_core.data.formats.text_headers import check_size, for_itk, read_header
 from sgrs_core.data.formats.values import as_classes, check_image, check_kind
 from sgrs_core.files import atomic
 
@@ -70,6 +69,7 @@ def read_image(path: Path) -> tuple[PlacedImage, str]:
 
     And the modality, where DICOM says it. Raises as `read_scan` does, but for values.
     """
+    check_name(path)
     if path.is_dir():
         return read_series(path)
     if not path.is_file():
@@ -88,16 +88,17 @@ def read_by_itk(path: Path, reader: str) -> PlacedImage:
     kind, field = TEXT[reader]
     header = read_header(path, kind)
     try:
-        with quiet():
-            image = SimpleITK.ReadImage(str(path), imageIO=reader)
+        with TemporaryDirectory() as folder, quiet():
+            image = SimpleITK.ReadImage(str(for_itk(header, Path(folder))), imageIO=reader)
     except RuntimeError as error:
-        *_, said = re.split(r"ERROR: |\[nrrd\] ", str(error))
-        cause = " ".join(said.split())
         raise ValueError(
-            f"{path}: {reader} cannot read it ({cause}); unless its header is wrong, it is "
-            "damaged or cut off: fetch it again"
+            f"{path}: {reader} cannot read it ({said_by_itk(error)}); unless its header is wrong, "
+            "it is damaged or cut off: fetch it again"
         ) from error
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
+        axes = np.reshape(image.GetDirection(), (4, 4))
+        if axes[3, :3].any() or axes[:3, 3].any():
+            raise ValueError(f"{path}: its fourth axis runs through space ({field}); write three")
         image = image[:, :, :, 0]
     voxels = SimpleITK.GetArrayViewFromImage(image)
     check_kind(path, image.GetSize(), voxels.dtype, image.GetNumberOfComponentsPerPixel())

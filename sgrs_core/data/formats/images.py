@@ -16,6 +16,7 @@ from sgrs_core.data.formats.geometry import IDENTITY_DIRECTION, PlacedImage
 
 MODALITY = "0008|0060"  # as SimpleITK calls DICOM's field
 TOLERANCE = 1e-3  # mm and cosines: far below a voxel, above the rounding of a text header
+SMALL_PART = 0.1  # of a voxel: what microscopes see is smaller than the tolerance
 NUDGE = (2e-3, 1e-3, 3e-3)  # radians: which of two axes at 45 degrees counts as the nearer one
 
 
@@ -95,17 +96,19 @@ def check_grids(
 ) -> None:
     """Raise ValueError, naming the scan, unless image and label lie on one grid.
 
-    tolerance: in mm for spacing and origin, and for the directions' cosines.
+    tolerance: for the directions' cosines, and in mm for spacing and origin unless a tenth of a
+    voxel is less.
     """
+    length = min(tolerance, SMALL_PART * min(image.spacing))
     pairs = {
-        "shape": (image.array.shape, label.array.shape),
-        "spacing": (image.spacing, label.spacing),
+        "shape": (image.array.shape, label.array.shape, 0),
+        "spacing": (image.spacing, label.spacing, length),
         # A turned grid has another origin, too.
-        "direction": (image.direction, label.direction),
-        "origin": (image.origin, label.origin),
+        "direction": (image.direction, label.direction, tolerance),
+        "origin": (image.origin, label.origin, length),
     }
-    for name, (of_image, of_label) in pairs.items():
-        if not np.allclose(of_image, of_label, rtol=0, atol=tolerance):
+    for name, (of_image, of_label, allowed) in pairs.items():
+        if not np.allclose(of_image, of_label, rtol=0, atol=allowed):
             raise ValueError(
                 f"{scan}: {name} of {names[0]} is {of_image}, of {names[1]} {of_label}; "
                 "do both belong to this scan?"

@@ -38,8 +38,10 @@ def read_nifti(path: Path) -> PlacedImage:
         shape = shape[:3] if set(shape[3:]) == {1} else shape
         check_kind(path, shape, dtype)
         offset = float(header["vox_offset"])
-        if not offset >= header.sizeof_hdr:
+        if not offset >= header.sizeof_hdr or offset % 1:
             raise HeaderDataError(f"vox_offset is {offset:g}")
+        if np.isinf(header.get("scl_slope", 1)):  # nibabel's slope is 1 then, and other's infinite
+            raise HeaderDataError("scl_slope is infinite")
         expected = offset + np.prod(shape, dtype=float) * dtype.itemsize
         if len(content) != expected:
             cause = (

@@ -17,10 +17,11 @@ from sgrs_core.data.formats.nifti import content_of, is_nifti
 POSITIVE = r"[\d.]+(e[-+]?\d+)?"
 NUMBER = rf"[-+]?{POSITIVE}"
 SIDE = r"0*[1-9]\d*"
-VECTOR = rf"\( *{NUMBER} *, *{NUMBER} *, *{NUMBER} *\)"
+VECTOR = rf"\( *{NUMBER} *, *{NUMBER} *, *{NUMBER} *(, *{NUMBER} *)?\)"
 UNPLACED = "where its voxels lie is not known; write it as it should be"
 FLAT = "it is no stack of slices; needed are three axes, or four of which one has a single volume"
 UNREAD = "it is not read; write raw, gzip, ascii or hex"
+BINARY = "it is not read; write binary voxels"
 UNSCALED = "its values are not known, for ITK leaves that out; apply it and take it away"
 # What a header states, under one of these names, in this form; and what follows where it does not.
 Stated = dict[tuple[str, ...], tuple[str, str]]
@@ -30,25 +31,33 @@ NRRD: Stated = {
     ("encoding",): ("raw|gz|gzip|hex|ascii|text|txt", UNREAD),
     # May be missing. Of four axes, one may be anything.
     ("kinds",): (r"(((domain|space|none|\?+)\s*){3})?|(\S+\s+){3}\S+", FLAT),
-    ("space dimension",): ("3?", FLAT),  # may be missing
+    ("space dimension",): ("[34]?", FLAT),  # may be missing
     ("space",): ("(left-(posterior|anterior)|right-anterior)-superior|LPS|LAS|RAS", UNPLACED),
-    ("space directions",): (rf"(none\s+)?{VECTOR}\s+{VECTOR}\s+{VECTOR}(\s+none)?", UNPLACED),
+    ("space directions",): (rf"(none\s+)?({VECTOR}\s+){{2,3}}{VECTOR}(\s+none)?", UNPLACED),
     ("space origin",): (VECTOR, UNPLACED),
     ("space units",): ('("(mm)?" *)*', UNPLACED),  # may be missing
+    ("old min",): ("", UNSCALED),  # must be missing
+    ("old max",): ("", UNSCALED),
 }
 METAIMAGE: Stated = {
     ("NDims",): ("3|4", FLAT),
+    ("BinaryData",): ("T.*|1", BINARY),
     ("DimSize",): (rf"{SIDE}(\s+{SIDE}){{2,3}}", FLAT),
-    ("ElementSpacing", "ElementSize"): (rf"{POSITIVE}(\s+{POSITIVE}){{2,3}}", UNPLACED),
+    ("ElementSpacing",): (rf"{POSITIVE}(\s+{POSITIVE}){{2,3}}", UNPLACED),
     ("TransformMatrix", "Orientation", "Rotation"): (
         rf"{NUMBER}(\s+{NUMBER}){{8}}((\s+{NUMBER}){{7}})?", UNPLACED,
     ),
     ("Offset", "Origin", "Position"): (rf"{NUMBER}(\s+{NUMBER}){{2,3}}", UNPLACED),
+    ("BinaryDataByteOrderMSB", "ElementByteOrderMSB"): ("(T.*|F.*|1|0)?", BINARY),
+    ("DistanceUnits",): (r"(mm|\?)?", UNPLACED),  # may be missing
     ("ElementToIntensityFunctionSlope",): (r"(1(\.0*)?)?", UNSCALED),  # may be missing
     ("ElementToIntensityFunctionOffset",): (r"(0(\.0*)?)?", UNSCALED),  # may be missing
 }  # fmt: skip
-FIELD = re.compile(r"^([\w ]+?) ?[:=] ?(.*?)\s*$", re.MULTILINE)
-ALIASES = {"datafile": "data file", "byteskip": "byte skip", "lineskip": "line skip"}
+FIELD = re.compile(r"^([\w ]+?) ?[:=](?!=) ?(.*?)\s*$", re.MULTILINE)  # `:=` are notes
+ALIASES = {
+    "datafile": "data file", "byteskip": "byte skip", "lineskip": "line skip",
+    "oldmin": "old min", "oldmax": "old max",
+}  # fmt: skip
 END = {
     "NRRD": re.compile(rb"\ANRRD\d{4}.*?(\r?\n\r?\n|\Z)", re.DOTALL),
     "MetaImage": re.compile(rb"\A\w+ *[:=].*?^ElementDataFile *[:=].*?(\n|\Z)", re.DOTALL | re.M),
@@ -60,10 +69,11 @@ PATTERN = re.compile(r"([^%]*%0?\d?d[^%\s]*)\s+(\d+)\s+(\d+)\s+([1-9]\d*)(\s+\d+
 class TextHeader(NamedTuple):
     """A file's fields, each value by its name, and its voxels: in files of their own, or behind it.
 
-    data_files: empty where the voxels are `rest`, the file's bytes behind the header.
+    data_files: empty where the voxels are `rest`, the file's bytes behind the header, `text`.
     """
 
     path: Path
+    text: bytes
     fields: dict[str, str]
     data_files: list[Path]
     rest: bytes
@@ -73,7 +83,8 @@ def read_header(path: Path, kind: str) -> TextHeader:
     """The header of a file of a kind: NRRD or MetaImage.
 
     Raises ValueError, naming the file and the field, for another format, for what must be stated
-    and is not, and for data files that are missing or not below the header's folder.
+    and is not, or is twice and differs, and for data files that are missing or not below the
+    header's folder.
     """
     content = path.read_bytes()
     found = END[kind].match(content)
@@ -84,19 +95,55 @@ def read_header(path: Path, kind: str) -> TextHeader:
         raise ValueError(
             f"{path}: {len(content)} bytes that begin with {begin!r}: no {kind}, or cut off"
         )
-    fields = dict(FIELD.findall(found[0].decode("utf-8", "backslashreplace")))
+    lines = FIELD.findall(found[0].decode("utf-8", "backslashreplace"))
     if kind == "NRRD":  # whose names are known in any case, while MetaImage's are not
-        lower = {name.lower(): value for name, value in fields.items()}
-        fields = {ALIASES.get(name, name): value for name, value in lower.items()}
-        if not found[1] and "data file" not in fields:
-            raise ValueError(f"{path}: cut off within its header; fetch it again")
+        lines = [(ALIASES.get(name.lower(), name.lower()), value) for name, value in lines]
+    fields = implied(dict(lines))
+    if kind == "NRRD" and not found[1] and "data file" not in fields:
+        raise ValueError(f"{path}: cut off within its header; fetch it again")
     for names, (allowed, consequence) in (NRRD if kind == "NRRD" else METAIMAGE).items():
+        values = {value for name, value in lines if name in names}
+        if len(values) > 1:
+            told = f"{' or '.join(names)} is {' and '.join(sorted(values))}"
+            raise ValueError(f"{path}: {told}, of which readers take one or another; leave one")
         value = next((fields[name] for name in names if name in fields), "")
         if not re.fullmatch(allowed, value, re.IGNORECASE):
             told = f"{' or '.join(names)} is {value or 'missing'}"
             raise ValueError(f"{path}: {told}, so {consequence}")
     files = [inside(path, name) for name in data_names(fields, content)]
-    return TextHeader(path, fields, files, content[found.end() :])
+    return TextHeader(path, found[0], fields, files, content[found.end() :])
+
+
+def implied(fields: dict[str, str]) -> dict[str, str]:
+    """The fields, and those that follow from others by the rules of ITK, which writes such files.
+
+    Its images of four dimensions are LPS as all of its are, but their NRRD files cannot say so.
+    """
+    if fields.get("space dimension") == "4":
+        fields = {"space": "LPS"} | fields
+    if "ElementSize" in fields:
+        fields = {"ElementSpacing": fields["ElementSize"]} | fields
+    return fields
+
+
+def for_itk(header: TextHeader, folder: Path) -> Path:
+    """The file or, where ITK would refuse its fourth axis, a copy in `folder`.
+
+    An axis of no direction in space holds volumes, be it called time or nothing at all. ITK knows
+    it as a list only.
+    """
+    directions = re.findall(r"none|\(", header.fields.get("space directions", "").lower())
+    kinds = ["list" if one == "none" else "domain" for one in directions]
+    if "list" not in kinds or len(header.data_files) > 1:
+        return header.path
+    text = re.sub(rb"^(kinds|data ?file) ?:.*$", b"#", header.text, flags=re.MULTILINE | re.I)
+    added = f"\nkinds: {' '.join(kinds)}\n"
+    for file in header.data_files:
+        (folder / "voxels").symlink_to(file)
+        added += "data file: voxels\n"
+    copy = folder / "copy.nhdr"
+    copy.write_bytes(text.rstrip() + added.encode() + b"\n" + header.rest)
+    return copy
 
 
 def data_names(fields: dict[str, str], content: bytes) -> Iterator[str]:

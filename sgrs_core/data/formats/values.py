@@ -15,6 +15,9 @@ BULK = 0.99  # the share of the voxels whose distance from the median is called 
 SAMPLE = 100  # voxels along each axis are enough to know the spread
 LARGEST_CLASS = 2**31 - 1  # what integers hold for "nothing"
 FULL = 0.97  # the share of a label that no structure fills
+RESOLVED = 100  # steps of single precision, in which networks compute, within the spread
+FEW_VALUES = 32  # so many or fewer whole numbers are classes, not intensities
+MANY_VALUES = 200  # more are intensities: no atlas has so many structures
 FRACTION = 1e-3  # a label's distance from a whole number that rounding explains
 
 logger = logging.getLogger(__name__)
@@ -23,9 +26,10 @@ logger = logging.getLogger(__name__)
 def check_kind(file: Path, shape: Sequence[int], dtype: np.dtype[Any], channels: int = 1) -> None:
     """Raise ValueError, naming the file and the cause, unless it is one 3D scan of real numbers."""
     if channels > 1 or dtype.fields:
-        cause = "it has several channels (colours or vectors)"
+        cause = "it has several channels (colours, vectors, or volumes of time); give one alone"
     elif dtype.kind not in "biuf":
-        cause = f"its values are {dtype.name}; give the magnitude, say"
+        way_out = "give the magnitude, say" if dtype.kind == "c" else "write whole numbers"
+        cause = f"its values are {dtype.name}; {way_out}"
     elif len(shape) > 3:
         cause = f"it has {np.prod(shape[3:])} volumes (of time, say); give one alone"
     elif min(shape, default=0) < 1:
@@ -66,8 +70,7 @@ def check_image(array: NDArray[Any], name: object, warn: bool = False) -> None:
     """
     check_finite(array, name)
     lowest, highest = float(array.min()), float(array.max())
-    some = array[tuple(slice(None, None, max(side // SAMPLE, 1)) for side in array.shape)]
-    some = some.astype(np.float64)
+    some = _sample(array).astype(np.float64)
     middle = float(np.median(some))
     spread = float(np.quantile(np.abs(some - middle), BULK, method="lower"))
     far = max(highest - middle, middle - lowest)
@@ -77,8 +80,24 @@ def check_image(array: NDArray[Any], name: object, warn: bool = False) -> None:
     )
     if far > LARGEST or 0 < OUTLIER * spread < far:
         raise ValueError(f"{told}; what is so far off is no measurement: repair or clip it")
+    step = float(np.spacing(np.float32(max(-lowest, highest))))
+    if 0 < spread < RESOLVED * step:
+        raise ValueError(f"{told}; single precision, in steps of {step:g}, blurs them: shift them")
+    if warn and looks_like_label(array):
+        logger.warning("%s: few values, all whole numbers: is it a label?", name)
     if warn and 0 < DOUBTFUL * spread < far:
         logger.warning("%s; are a few voxels damaged? They change how all are scaled", told)
+
+
+def looks_like_label(array: NDArray[Any]) -> bool:
+    """Whether a scan (three axes) has a label's values: few, and all of them whole numbers."""
+    values = np.unique(_sample(array))
+    return len(values) <= FEW_VALUES and bool((values == np.rint(values)).all())
+
+
+def _sample(array: NDArray[Any]) -> NDArray[Any]:
+    """Some of an array's voxels, spread over all of it."""
+    return array[tuple(slice(None, None, max(side // SAMPLE, 1)) for side in array.shape)]
 
 
 def as_classes(array: NDArray[Any], name: object) -> NDArray[Any]:
@@ -104,6 +123,13 @@ def as_classes(array: NDArray[Any], name: object) -> NDArray[Any]:
             logger.warning("%s: %d fractions; foreground is what is at least 0.5", name, count)
             classes = array >= 0.5
         array = classes.astype(np.int32)
+    if lowest < -FRACTION:
+        raise ValueError(
+            f"{name}: label values run from {lowest:g} to {highest:g}, but no class is below 0; is "
+            "it an image, or 255 stored with a sign?"
+        )
+    if (classes_found := np.unique(_sample(array)).size) > MANY_VALUES:
+        logger.warning("%s: %d different label values; is it an image?", name, classes_found)
     share = np.count_nonzero(array) / array.size
     if share >= FULL:
         logger.warning("%s: %.0f%% of the label is foreground; is it inverted?", name, 100 * share)

@@ -9,10 +9,9 @@ from sgrs_core.data.formats.image_files import read_label, read_scan
 from sgrs_core.data.formats.images import check_grids, to_array
 from sgrs_core.data.preprocessing.common import prepare_brats
 from sgrs_core.data.preprocessing.modality import check_modality
-from sgrs_core.data.preprocessing.reading import provenance, to_volume
+from sgrs_core.data.preprocessing.reading import provenance, to_volume, with_name
 from sgrs_core.data.volumes import Volume
 from sgrs_core.experiment.originals import brats2019_files
-from sgrs_core.log import prefix_errors
 
 
 def prepare(root: Path, scan: str) -> Volume:
@@ -25,7 +24,7 @@ def prepare(root: Path, scan: str) -> Volume:
     flair, segmentation = to_array(read_scan(files[0])), to_array(read_label(files[1]))
     check_grids(flair, segmentation, scan, (files[0].name, files[1].name))
     # The image keeps its file's number type: the histogram that clips it depends on it.
-    with prefix_errors(f"{scan}: "):
+    with with_name(scan):
         prepared = prepare_brats(flair.array, segmentation.array)
         check_modality(flair.array, "brats2019")
     done = "BraTS2019: crop to the brain, clip at the 0.999 quantile, z-score of voxels > 0"

@@ -13,10 +13,9 @@ from sgrs_core.data.formats.image_files import read_label, read_scan
 from sgrs_core.data.masks import Mask
 from sgrs_core.data.preprocessing.common import prepare_custom
 from sgrs_core.data.preprocessing.modality import check_modality
-from sgrs_core.data.preprocessing.reading import provenance, to_volume
+from sgrs_core.data.preprocessing.reading import provenance, to_volume, with_name
 from sgrs_core.data.volumes import Volume
 from sgrs_core.experiment.settings import NiftiSettings
-from sgrs_core.log import prefix_errors
 
 ORIENTATION = "LPS"
 
@@ -35,7 +34,7 @@ def prepare(root: Path, scan: str, settings: NiftiSettings, label_is_used: bool 
     if label_is_used or label_file.exists():
         files.append(label_file)
         mask = _mask(stored, scan, image_file, label_file, settings, label_is_used)
-    with prefix_errors(f"{scan}: "):
+    with with_name(scan):
         check_modality(image.array, "nifti", settings.window, images.modality_of(scanned))
         prepared = prepare_custom(image.array, mask, image.spacing, settings)
     source = provenance(
@@ -68,6 +67,7 @@ def _mask(
     if is_used:
         raise ValueError(
             f"{label_file}: none of its values {np.unique(label.array)[:8].tolist()} is among "
-            f"foreground = {list(settings.foreground)}; correct that setting, or leave the scan out"
+            f"nifti.foreground = {list(settings.foreground)}; correct that setting, or leave out "
+            "the scan"
         )
     return None

@@ -10,10 +10,9 @@ from sgrs_core.data.formats.image_files import read_label, read_scan
 from sgrs_core.data.formats.images import check_grids, to_array
 from sgrs_core.data.preprocessing.common import la_margins, prepare_la
 from sgrs_core.data.preprocessing.modality import check_modality
-from sgrs_core.data.preprocessing.reading import binary_mask, provenance, to_volume
+from sgrs_core.data.preprocessing.reading import binary_mask, provenance, to_volume, with_name
 from sgrs_core.data.volumes import Volume
 from sgrs_core.experiment.originals import la_files
-from sgrs_core.log import prefix_errors
 
 FOREGROUND = 255
 
@@ -30,7 +29,7 @@ def prepare(root: Path, scan: str) -> Volume:
     check_grids(image, label, str(root / scan), (files[0].name, files[1].name))
     mask = binary_mask(label.array, FOREGROUND, files[1], "challenge")
     margins = la_margins(scan)
-    with prefix_errors(f"{root / scan}: "):
+    with with_name(root / scan):
         check_modality(image.array, "la")
         prepared = prepare_la(image.array, mask, margins)
     done = "LA: z-score of the whole scan, crop in x and y"

@@ -19,10 +19,9 @@ from sgrs_core.data.formats.segmentations import read_segmentation, segmentation
 from sgrs_core.data.preprocessing.common import PANCREAS, prepare_pancreas
 from sgrs_core.data.preprocessing.modality import check_modality
 from sgrs_core.data.preprocessing.placement import check_placement
-from sgrs_core.data.preprocessing.reading import binary_mask, provenance, to_volume
+from sgrs_core.data.preprocessing.reading import binary_mask, provenance, to_volume, with_name
 from sgrs_core.data.volumes import Volume
 from sgrs_core.experiment.originals import LabelFiles, LabelOrigin, LabelPlacement, pancreas_files
-from sgrs_core.log import prefix_errors
 
 ROUNDING = 0.01  # mm and cosines: of the two files' headers
 HALF_A_VOXEL = 0.3  # mm: a shift by one voxel is more
@@ -62,7 +61,7 @@ def prepare(
     label = label._replace(origin=image.origin)
     images.check_grids(image, label, scan, (folder.name, label_file.name), ROUNDING)
     mask = binary_mask(label.array, 1, label_file, "collection")
-    with prefix_errors(f"{scan}: "):
+    with with_name(scan):
         check_modality(image.array, "pancreas", PANCREAS.window, images.modality_of(series))
         try:
             check_placement(image.array, mask, label.spacing)

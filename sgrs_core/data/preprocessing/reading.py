@@ -1,7 +1,8 @@
 """What the formats share on the way from a scan's original files to its Volume."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from sgrs_core import __version__
 from sgrs_core.data.formats.dicom import dicom_files
 from sgrs_core.data.formats.geometry import PlacedImage
 from sgrs_core.data.formats.images import voxel_position
+from sgrs_core.data.formats.quiet import said_by_itk
 from sgrs_core.data.preprocessing.common import Prepared
 from sgrs_core.data.volumes import Volume
 from sgrs_core.files import sha256_of
@@ -67,3 +69,17 @@ def digest_of(source: Path) -> str:
         return sha256_of(source)
     lines = sorted(f"{file.name}  {sha256_of(file)}\n" for file in dicom_files(source))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+@contextmanager
+def with_name(scan: object) -> Iterator[None]:
+    """Put the scan's name in front of what a block raises that knows arrays only.
+
+    ITK's and numpy's errors, mostly for want of memory, become ValueErrors, too.
+    """
+    try:
+        yield
+    except (ValueError, MemoryError) as error:
+        raise ValueError(f"{scan}: {error}") from error
+    except RuntimeError as error:
+        raise ValueError(f"{scan}: {said_by_itk(error)}") from error

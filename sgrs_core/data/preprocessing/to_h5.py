@@ -10,10 +10,10 @@ import numpy as np
 from sgrs_core.data.formats.images import voxel_position
 from sgrs_core.data.preprocessing import brats2019, custom, la, pancreas
 from sgrs_core.data.preprocessing.common import downsample, first_middle
+from sgrs_core.data.preprocessing.reading import with_name
 from sgrs_core.data.volumes import Axes, Volume, read_volume, write_volume
 from sgrs_core.experiment.originals import Format
 from sgrs_core.experiment.settings import NiftiSettings
-from sgrs_core.log import prefix_errors
 
 
 def prepare_original(
@@ -35,7 +35,7 @@ def prepare_original(
     else:
         prepare = {"la": la.prepare, "pancreas": pancreas.prepare, "brats2019": brats2019.prepare}
         volume = prepare[form](root, scan, **options)
-    with prefix_errors(f"{scan}: "):
+    with with_name(scan):
         volume = reduce(volume, factor)
     write_volume(output, volume)
 
@@ -45,7 +45,7 @@ def copy_prepared(
 ) -> None:
     """Check and copy a scan that others prepared; `spacing` (mm) where its file carries none."""
     volume = read_volume(source, spacing, axes)
-    with prefix_errors(f"{source}: "):
+    with with_name(source):
         volume = reduce(volume, factor)
     write_volume(output, volume)
 

@@ -1,7 +1,7 @@
 """Pages of docs/ as parts of the report."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,8 @@ from markupsafe import Markup
 
 # Sections of a method's page that say how it departs from its paper.
 ABOUT_DIFFERENCES = re.compile("differ|choice|inconsistenc", re.IGNORECASE)
+# Sections on what a table may not have.
+ON_PUBLISHED, ON_UPPER_BOUND = "Ours beside the paper's: = ≠ ?", '"Approaches the upper bound"'
 DEEPER = 2  # levels: the report has two levels of headings of its own
 DEEPEST = 6
 
@@ -24,17 +26,27 @@ class Page:
     body: Markup
 
 
-def read_page(path: Path, linked: Sequence[str] = (), only: re.Pattern[str] | None = None) -> Page:
-    """The page at `path`; `only`: the sections with such a heading alone.
+def read_page(
+    path: Path,
+    linked: Sequence[str] = (),
+    only: re.Pattern[str] | None = None,
+    without: Collection[str] = (),
+) -> Page:
+    """The page at `path`; `only`: the sections with such a heading alone; `without`: not these.
 
     linked: names of the pages that the report holds, to which links are kept. All other links
     become plain text, as the report is one file and fetches nothing.
     """
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     heading, _, text = path.read_text(encoding="utf-8").partition("\n")
-    if only:
-        sections = re.split("^(?=## )", text, flags=re.MULTILINE)[1:]
-        text = "".join(one for one in sections if only.search(one.splitlines()[0]))
+    first, *sections = re.split("^(?=## )", text, flags=re.MULTILINE)
+    titles = (section.splitlines()[0].removeprefix("## ") for section in sections)
+    kept = [
+        section
+        for title, section in zip(titles, sections, strict=True)
+        if title not in without and (only is None or only.search(title))
+    ]
+    text = "".join(kept if only else [first, *kept])
     tokens = markdown.parse(text)
     for token in tokens:
         if token.type in ("heading_open", "heading_close"):

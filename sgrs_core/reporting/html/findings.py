@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 from pandas import DataFrame
 
+from sgrs_core.evaluation.units import DIFFERENCES_WITHIN
 from sgrs_core.reporting.html import SELECTIONS
 from sgrs_core.reporting.scores import PRIMARY, gather, read_seeds
 from sgrs_core.reporting.statistics import Difference, compare
 from sgrs_core.reporting.tables import Rules
-from sgrs_core.reporting.typeset import about_upper_bound, interval, reference_of, scans
+from sgrs_core.reporting.typeset import TWO_SEEDS, about_upper_bound, interval, reference_of, scans
 
 SCORING = "strict"
 DICE, SPREAD, P = (f"{PRIMARY}_{part}" for part in ("ours", "spread", "p"))
@@ -53,7 +54,8 @@ def setting_of(contents: Mapping[str, Any], frames: Sequence[DataFrame]) -> str:
         f"Dice in %: the mean over test scans and {seeds} seed{'s' if seeds > 1 else ''}, "
         f"± the deviation of {'folds and ' if folds else ''}seeds. Checkpoint: {chosen}. "
         "An empty prediction counts as 0. "
-        "In brackets: the interval of a difference, over seeds and scans together."
+        "In brackets: the interval of a difference, over seeds and scans together"
+        + (f", cut off at 100 points. {TWO_SEEDS}" if seeds == 2 else ".")
     )
 
 
@@ -177,7 +179,8 @@ def _dice(row: Mapping[Any, Any]) -> str:
 
 
 def _between(one: Difference) -> str:
-    return f"{one.value:.1f} {interval(one.low, one.high, '.1f')}".rstrip()
+    ends = interval(one.low, one.high, DIFFERENCES_WITHIN[PRIMARY], ".1f")
+    return f"{one.value:.1f} {ends}".rstrip()
 
 
 def _empty(group: DataFrame) -> Iterator[str]:

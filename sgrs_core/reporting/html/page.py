@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from sgrs_core.reporting.html.runs import Finished, cost_of, environment_of, ove
 from sgrs_core.reporting.selection_gain import TITLE as SELECTION_GAIN
 from sgrs_core.reporting.tables import Rules, read_table
 from sgrs_core.reporting.templating import TEMPLATES, render
-from sgrs_core.reporting.typeset import meanings_in
+from sgrs_core.reporting.typeset import has_published, meanings_in
 
 
 class Report(NamedTuple):
@@ -75,6 +75,7 @@ def build_report(
         "facts": _summary(contents, runs),
         "datasets": sortable.of_frame(datasets, "Data sets"),
         "verdicts": sortable.of_frame(DataFrame(counts), "Published values beside ours"),
+        "has_published": any(map(has_published, frames)),
         "tables": [_table(table, frame) for table, frame in tables],
         "metrics": {NAMES[metric]: HEADINGS[metric] for metric in METRICS},
         "gain": sortable.of_gain(gains, SELECTION_GAIN) if gains is not None else None,
@@ -86,7 +87,7 @@ def build_report(
         "cost": sortable.of_frame(_cost(cost, contents) if cost else cost_of(overview), "Cost"),
         "hours": overview["hours"].sum(),
         "environment": sortable.of_frame(environment_of(runs), "Software and machines"),
-        "pages": {page.id: page for page in _pages(pages)},
+        "pages": {page.id: page for page in _pages(pages, list(_without(frames)))},
         "glossary": {
             word: meaning
             for page in pages
@@ -175,11 +176,19 @@ def _run(run: Finished) -> dict[str, Any]:
     }
 
 
-def _pages(paths: Sequence[Path]) -> list[documents.Page]:
+def _without(frames: Sequence[DataFrame]) -> Iterator[str]:
+    """The sections of pages on what none of the tables has."""
+    if not any(map(has_published, frames)):
+        yield documents.ON_PUBLISHED
+    if not any((frame["upper_bound"] != "").any() for frame in frames):
+        yield documents.ON_UPPER_BOUND
+
+
+def _pages(paths: Sequence[Path], without: Collection[str]) -> list[documents.Page]:
     """Those that have something to say; a simple method's page may name no difference."""
     told = [path for path in paths if documents.read_page(path, only=_wanted(path)).body]
     names = [path.name for path in told]
-    return [documents.read_page(path, names, _wanted(path)) for path in told]
+    return [documents.read_page(path, names, _wanted(path), without) for path in told]
 
 
 def _wanted(page: Path) -> re.Pattern[str] | None:

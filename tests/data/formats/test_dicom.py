@@ -13,6 +13,7 @@ from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     EnhancedCTImageStorage,
     ExplicitVRBigEndian,
+    HTJ2KLossless,
     ImplicitVRLittleEndian,
     MediaStorageDirectoryStorage,
     MRImageStorage,
@@ -55,6 +56,7 @@ def refused(folder: Path, *messages: str) -> None:
         read_scan(folder)
     for message in messages[1:]:
         assert message in str(told.value)
+    assert "\n" not in str(told.value)
 
 
 # What a stack is
@@ -82,12 +84,14 @@ def test_a_gantry_tilt_is_refused_with_its_size(degrees, tmp_path):
         ("StudyInstanceUID", "1.2.3"),
         ("FrameOfReferenceUID", "1.2.3"),
         ("Modality", "PT"),
+        ("RescaleType", "US"),
     ],
 )
 def test_slices_that_differ_are_refused_by_what_differs(field, value, tmp_path):
     def change(index, one):
         if index:
             setattr(one, field, value)
+            one.HighBit = one.BitsStored - 1
 
     refused(
         written(tmp_path / "s", change), f"s: the slices differ in {field}", "000.dcm", "001.dcm"
@@ -235,6 +239,13 @@ def test_the_index_of_a_disc_is_no_slice_whatever_its_name(tmp_path):
     np.testing.assert_array_equal(to_array(read_scan(folder)).array, ARRAY)
 
 
+def test_a_link_to_a_slice_that_is_gone_is_named_though_the_others_are_a_stack(tmp_path):
+    folder = written(tmp_path / "s")
+    (folder / "005.dcm").rename(tmp_path / "away")
+    (folder / "005.dcm").symlink_to(tmp_path / "gone")
+    refused(folder, r"005\.dcm: .*No such file")
+
+
 def test_an_empty_folder_is_said_to_be_one(tmp_path):
     with pytest.raises(FileNotFoundError, match="no DICOM file"):
         read_scan(tmp_path)
@@ -267,6 +278,14 @@ def test_an_empty_folder_is_said_to_be_one(tmp_path):
             "its PhotometricInterpretation is MONOCHROME1",
         ),
         ({"PhotometricInterpretation": "RGB"}, "its PhotometricInterpretation is RGB"),
+        ({"SamplesPerPixel": 3}, ".* is MONOCHROME2, of 3 samples"),
+        ({"BitsStored": 12}, "BitsAllocated 16, BitsStored 12, HighBit 15"),
+        ({"BitsAllocated": 12, "BitsStored": 12, "HighBit": 11}, "BitsAllocated 12"),
+        ({"BitsStored": 17, "HighBit": 16}, ".* BitsStored 17"),
+        ({"HighBit": None}, ".* HighBit None"),
+        ({"PixelRepresentation": 7}, ".* PixelRepresentation 7"),
+        ({"RescaleType": "ED"}, "RescaleType is ED, so its values are not in HU"),
+        ({"RescaleType": "HU_MOD"}, "RescaleType is HU_MOD"),
         ({"ModalityLUTSequence": Sequence()}, ".*Modality LUT"),
         ({"Rows": None}, r"no readable DICOM slice; it may be damaged.* \(Rows missing\)"),
         ({"PixelData": None}, "its voxels cannot be read"),
@@ -300,6 +319,39 @@ def test_slope_and_intercept_are_applied(slope, tmp_path):
 
     found = to_array(read_scan(written(tmp_path / "s", change))).array
     np.testing.assert_array_equal(found, ARRAY * float(slope) - 1024)
+
+
+@pytest.mark.parametrize("unit", ["HU", "US", ""])
+def test_hounsfield_units_may_be_unspecified(unit, tmp_path):
+    folder = written(tmp_path / "s", lambda index, one: setattr(one, "RescaleType", unit))
+    np.testing.assert_array_equal(to_array(read_scan(folder)).array, ARRAY)
+
+
+@pytest.mark.parametrize(("bits", "signed"), [(12, True), (12, False), (16, False)])
+def test_voxels_of_fewer_bits_or_without_a_sign_are_read(bits, signed, tmp_path):
+    def change(index, one):
+        stored = ARRAY[:, :, index].T.astype(int) + (0 if signed else 1024)
+        one.PixelData = (stored & (2**bits - 1)).astype("<u2").tobytes()
+        one.BitsStored, one.HighBit, one.PixelRepresentation = bits, bits - 1, int(signed)
+        one.RescaleIntercept = "0" if signed else "-1024"
+
+    np.testing.assert_array_equal(to_array(read_scan(written(tmp_path / "s", change))).array, ARRAY)
+
+
+@pytest.mark.parametrize(("padding", "is_read"), [(24, True), (63536, False)])
+def test_padding_brighter_than_all_else_is_refused_and_darker_is_read(padding, is_read, tmp_path):
+    def change(index, one):
+        stored = (ARRAY[:, :, index].T + 1024).astype("<u2")
+        stored[:, :2] = padding
+        one.PixelData, one.PixelRepresentation = stored.tobytes(), 0
+        one.RescaleIntercept = "-1024"
+        one.add_new("PixelPaddingValue", "US", padding)
+
+    folder = written(tmp_path / "s", change)
+    if is_read:
+        assert to_array(read_scan(folder)).array.min() == -1000
+    else:
+        refused(folder, "s: 96 voxels are padding", "of 62512, brighter than all others")
 
 
 @pytest.mark.parametrize(
@@ -342,6 +394,17 @@ def test_compressed_transfer_syntaxes_are_read(compressor, tmp_path):
             writer.Execute(image)
         assert pydicom.dcmread(file).file_meta.TransferSyntaxUID.is_compressed
     np.testing.assert_array_equal(to_array(read_scan(folder)).array, ARRAY)
+
+
+def test_a_coding_that_is_not_known_is_named(tmp_path):
+    folder = written(tmp_path / "s")
+    for file in folder.iterdir():
+        one = pydicom.dcmread(file)
+        one.PixelData = pydicom.encaps.encapsulate([bytes(100)])
+        one["PixelData"].VR = "OB"
+        one.file_meta.TransferSyntaxUID = HTJ2KLossless
+        one.save_as(file)
+    refused(folder, r"000\.dcm: its voxels cannot be read", "their coding (High-Throughput")
 
 
 def test_series_of_one_identity_are_told_by_uid_not_by_folder(tmp_path):

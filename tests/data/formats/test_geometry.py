@@ -245,8 +245,9 @@ def test_what_is_no_single_nifti_file_is_named_as_what_it_is(tmp_path):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("vox_offset", 0), ("vox_offset", np.nan), ("datatype", 7), ("scl_inter", np.inf),
-     ("pixdim", [3, 0.8, 0.7, 2, 1, 1, 1, 1]), ("xyzt_units", 7)],
+    [("vox_offset", 0), ("vox_offset", np.nan), ("vox_offset", 352.5), ("datatype", 7),
+     ("datatype", 1), ("scl_inter", np.inf), ("pixdim", [3, 0.8, 0.7, 2, 1, 1, 1, 1]),
+     ("xyzt_units", 7)],
 )  # fmt: skip
 def test_a_nifti_header_of_nonsense_is_refused_by_name(field, value, tmp_path):
     def change(header):

@@ -82,6 +82,18 @@ def test_voxel_positions_agree_with_simpleitk_in_all_48_orientations():
         np.testing.assert_allclose(found, image.TransformIndexToPhysicalPoint((3, 1, 2)))
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-3])
+def test_half_a_voxel_is_another_grid_however_small_voxels_are(scale):
+    image = to_array(picture(DIRECTIONS[0]))
+    spacing, origin = (tuple(scale * np.array(one)) for one in (SPACING, ORIGIN))
+    image = image._replace(spacing=spacing, origin=origin)
+    near = tuple(np.add(origin, (1e-5, 0, 0)))
+    check_grids(image, image._replace(origin=near), "scan 7")
+    moved = tuple(np.add(origin, (0.5 * spacing[0], 0, 0)))
+    with pytest.raises(ValueError, match="scan 7: origin of the image is"):
+        check_grids(image, image._replace(origin=moved), "scan 7")
+
+
 @pytest.mark.parametrize("field", ["shape", "spacing", "origin", "direction"])
 def test_two_grids_are_an_error_that_names_the_scan_and_what_differs(field):
     image = to_array(picture(DIRECTIONS[0]))

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK
 
 from sgrs_core.data.formats.image_files import read_scan
-from sgrs_core.data.formats.images import to_array
+from sgrs_core.data.formats.images import to_array, to_image
 from tests.data.formats.writing import affine_of, write_nifti
 
 ARRAY = np.random.default_rng(0).integers(0, 200, (9, 8, 7)).astype("<i2")
@@ -129,17 +130,62 @@ def test_bytes_that_a_header_says_to_leave_out_are_left_out(tmp_path):
         check(meta(tmp_path / "scan.mhd", b"", "voxels", HeaderSize=size))
 
 
-def test_four_axes_of_which_one_has_a_single_volume_are_read_as_three(tmp_path):
-    axes = {"dimension": "4", "kinds": "domain domain domain list"}
-    directions = NRRD["space directions"] + " none"
-    check(nrrd(tmp_path / "1.nrrd", sizes="9 8 7 1", space_directions=directions, **axes))
+@pytest.mark.parametrize("last", ["list", "vector", "time", "domain", "none", "???", None])
+def test_an_nrrd_axis_of_a_single_volume_may_be_called_anything(last, tmp_path):
+    axes = {"dimension": "4", "kinds": last and f"domain domain domain {last}"}
+    axes |= {"space_directions": NRRD["space directions"] + " none", "sizes": "9 8 7 1"}
+    check(nrrd(tmp_path / "1.nrrd", **axes))
+    check(nrrd(tmp_path / "1.nrrd", GZIPPED, encoding="gzip", **axes))
+    (tmp_path / "voxels").write_bytes(VOXELS)
+    check(nrrd(tmp_path / "1.nhdr", b"", data_file="voxels", **axes))
+    refused(nrrd(tmp_path / "cut.nrrd", VOXELS[:-2], **axes), "cut.nrrd: ")
+    axes["sizes"] = "9 8 7 2"
+    refused(nrrd(tmp_path / "2.nrrd", 2 * VOXELS, **axes), "several channels", "give one alone")
+    axes |= {"sizes": "1 9 8 7", "space_directions": "none " + NRRD["space directions"]}
+    check(nrrd(tmp_path / "first.nrrd", **axes | {"kinds": last and f"{last}{' domain' * 3}"}))
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".nhdr", ".mha", ".nii"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_four_dimensions_as_itk_writes_them_are_three_where_there_is_one_volume(
+    suffix, count, tmp_path
+):
+    image = to_image(ARRAY, (1, 1, 2), (1, 2, 3))
+    file = tmp_path / f"scan{suffix}"
+    SimpleITK.WriteImage(SimpleITK.JoinSeries([image] * count), str(file))
+    if count == 1:
+        check(file)
+    else:
+        refused(file, "it has 2 volumes (of time, say); give one alone")
+
+
+@pytest.mark.parametrize(
+    "mixed", ["(1,0,0,5) (0,1,0,0) (0,0,2,0)", "(0,0,0,1) (0,1,0,0) (0,0,2,0)"]
+)
+def test_four_dimensions_are_refused_where_time_runs_through_space(mixed, tmp_path):
+    last = "(0,0,0,1)" if "5" in mixed else "(1,0,0,0)"
+    fields = {"sizes": "9 8 7 1", "space": None, "space_directions": f"{mixed} {last}"}
+    four = {"dimension": "4\nspace dimension: 4", "kinds": 4 * "domain "}
+    file = nrrd(tmp_path / "scan.nrrd", space_origin="(1,2,3,0)", **four, **fields)
+    refused(file, "its fourth axis runs through space (space directions)")
+    matrix = np.array(re.findall(r"[\d.]+", fields["space_directions"])).reshape(4, 4)
+    matrix[2, 2] = "1"
+    four = {"NDims": "4", "ElementSpacing": "1 1 2 1", "Offset": "1 2 3 0", "DimSize": "9 8 7 1"}
+    file = meta(tmp_path / "scan.mha", TransformMatrix=" ".join(matrix.ravel()), **four)
+    refused(file, "its fourth axis runs through space (TransformMatrix)")
+
+
+def test_a_metaimage_of_four_axes_of_which_one_has_a_single_volume_is_read_as_three(tmp_path):
     four = {"NDims": "4", "ElementSpacing": "1 1 2 1", "Offset": "1 2 3 0"}
     four["TransformMatrix"] = " ".join(str(int(one)) for one in np.eye(4).ravel())
     check(meta(tmp_path / "1.mha", DimSize="9 8 7 1", **four))
-    nrrd(tmp_path / "2.nrrd", 2 * VOXELS, sizes="9 8 7 2", space_directions=directions, **axes)
     meta(tmp_path / "2.mha", 2 * VOXELS, DimSize="9 8 7 2", **four)
-    refused(tmp_path / "2.nrrd", "is not a 3D image of one channel")
     refused(tmp_path / "2.mha", "it has 2 volumes")
+
+
+def test_notes_in_an_nrrd_are_no_fields(tmp_path):
+    notes = "little\nspace:=RAS\nkinds:=none\ndata file:=/etc/passwd"
+    check(nrrd(tmp_path / "scan.nrrd", endian=notes))
 
 
 # Damaged ones
@@ -190,6 +236,14 @@ def test_more_bytes_than_the_header_says_are_refused(tmp_path):
 # Headers
 
 
+def test_a_metaimage_may_say_its_voxels_size_instead_of_their_spacing_or_beside_it(tmp_path):
+    file = meta(tmp_path / "scan.mha", DistanceUnits="mm", ElementSize="5 5 5")
+    check(file)
+    content = file.read_bytes().replace(b"ElementSize = 5 5 5\n", b"")
+    file.write_bytes(content.replace(b"ElementSpacing", b"ElementSize"))
+    check(file)
+
+
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
@@ -202,6 +256,9 @@ def test_more_bytes_than_the_header_says_are_refused(tmp_path):
         ("data_file", "gone.raw", "its data file 'gone.raw' is missing"),
         ("Data_File", "gone.raw", "its data file 'gone.raw' is missing"),
         ("endian", None, "require endian info"),
+        ("old_min", "-1", "old min is -1, so its values are not known"),
+        ("oldmax", "255", "old max is 255, so its values are not known"),
+        ("space", "LPS\nspace: RAS", "space is LPS and RAS, of which readers take one or another"),
     ],
 )
 def test_what_is_wrong_with_an_nrrd_header_is_named(field, value, message, tmp_path):
@@ -214,6 +271,12 @@ def test_what_is_wrong_with_an_nrrd_header_is_named(field, value, message, tmp_p
         ("NDims", "2", "NDims is 2, so it is no stack of slices"),
         ("DimSize", "9 -8 7", "DimSize is 9 -8 7"),
         ("TransformMatrix", "2 0 0 0 2 0 0 0 2", "(TransformMatrix): direction = [2.0, 0.0"),
+        ("DistanceUnits", "um", "DistanceUnits is um, so where its voxels lie is not known"),
+        ("BinaryData", "False", "BinaryData is False, so it is not read; write binary voxels"),
+        ("Origin", "9 9 9", "Offset or Origin or Position is 1 2 3 and 9 9 9, of which readers"),
+        ("Rotation", "0 1 0 1 0 0 0 0 1", "TransformMatrix or Orientation or Rotation is 0 1 0"),
+        ("ElementByteOrderMSB", "True", "ElementByteOrderMSB is False and True"),
+        ("DimSize", "9 8 7\nDimSize = 8 9 7", "DimSize is 8 9 7 and 9 8 7"),
         ("ElementToIntensityFunctionSlope", "2", "ElementToIntensityFunctionSlope is 2"),
         ("data_file", "gone.raw", "its data file 'gone.raw' is missing"),
     ],

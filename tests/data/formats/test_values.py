@@ -2,6 +2,7 @@
 
 import gzip
 import logging
+import re
 from pathlib import Path
 
 import nibabel
@@ -145,7 +146,41 @@ def test_damaged_compression_is_noticed(tmp_path):
             read_scan(tmp_path / "scan.nii.gz")
 
 
+def test_an_infinite_nifti_scaling_is_refused(tmp_path):
+    file = write(tmp_path / "scan.nii", scan(np.int16))
+    with pytest.raises(ValueError, match=r"scan\.nii: .*scl_slope is infinite"):
+        read_scan(edit_nifti(file, lambda header: header.__setitem__("scl_slope", np.inf)))
+
+
+@pytest.mark.parametrize("name", ["scan.nii", "scan.mha"])
+@pytest.mark.parametrize("offset", [2**31, 2**40, -(2**50)])
+def test_values_that_single_precision_blurs_are_refused(name, offset, tmp_path):
+    with pytest.raises(ValueError, match=rf"{name}: .* single precision, in steps of .*, blurs"):
+        read_scan(write(tmp_path / name, scan(np.int64) + offset))
+    read_scan(write(tmp_path / name, scan(np.int64) + 2**15))
+
+
+def test_a_scan_of_few_values_and_a_label_of_many_are_warned_of(tmp_path, caplog):
+    image, label = (write(tmp_path / f"{name}.nii", scan()) for name in ("image", "label"))
+    write(label, (scan() > 150).astype(np.uint8))
+    read_scan(image)
+    read_label(label)
+    assert not caplog.text
+    read_scan(label)
+    assert "label.nii: few values, all whole numbers: is it a label?" in caplog.text
+    write(image, scan() + np.arange(10))
+    read_label(image)
+    assert re.search(r"image\.nii: 20\d different label values; is it an image\?", caplog.text)
+
+
 # Labels
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("label", [-scan(np.int16) // 199, scan() - 1000, scan(np.int16) - 150])
+def test_a_label_below_zero_is_refused(name, label, tmp_path):
+    with pytest.raises(ValueError, match=rf"{name}: label values run from -.* no class is below 0"):
+        read_label(write(tmp_path / name, label))
 
 
 def test_a_label_stored_as_floating_point_is_rounded_not_truncated():

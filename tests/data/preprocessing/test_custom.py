@@ -83,7 +83,8 @@ def test_voxels_can_be_resampled(scan, tmp_path):
 
 def test_a_label_without_foreground_is_named_with_the_values_it_has(scan, tmp_path):
     settings = NiftiSettings(foreground=(9,))
-    with pytest.raises(ValueError, match=r"labels/scan é 1.nii.gz: none of .*\[0, 1, 2, 3, 4\]"):
+    message = r"scan é 1.nii.gz: none of .*\[0, 1, 2, 3, 4\] is among nifti.foreground = \[9\]; "
+    with pytest.raises(ValueError, match=message):
         prepare(tmp_path, "scan é 1", settings)
 
 
@@ -148,6 +149,13 @@ def test_a_label_of_fractions_is_what_is_at_least_one_half(scan, tmp_path, caplo
     volume = prepare(tmp_path, "scan é 1", NiftiSettings(margin=None))
     np.testing.assert_array_equal(volume.label, soft >= 0.5)
     assert "at least 0.5" in caplog.text
+
+
+def test_a_scan_for_which_memory_does_not_suffice_is_named(scan, tmp_path):
+    write(tmp_path, "large", *scan, (90.0, 90.0, 90.0))
+    with pytest.raises(ValueError, match=r"large: .*[Mm]emory") as told:
+        prepare(tmp_path, "large", NiftiSettings(voxel=0.02, margin=None))
+    assert "\n" not in str(told.value)
 
 
 def test_a_structure_thinner_than_the_new_voxels_is_said_to_be_lost(scan, tmp_path):

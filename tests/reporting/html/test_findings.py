@@ -123,6 +123,17 @@ def test_phantoms_are_said_to_be_made_up():
     assert "say nothing about real scans" in text
 
 
+def test_two_seeds_intervals_end_at_what_is_possible_and_are_said_to_be_wide(tmp_path):
+    apart = [scores(94, seed=0), scores(6, seed=1)]
+    lines = [line("a", 4, steady(30, 2), tmp_path), line("b", 4, apart, tmp_path)]
+    (found,) = said(lines)
+    assert "[-100.0, 100.0] more than A, the second, not shown to be more than" in found.text
+    frame = pandas.DataFrame({"selection": ["last"], "seeds": [2]})
+    assert "cut off at 100 points. Two seeds hardly say" in setting_of(CONTENTS, [frame])
+    three = {**CONTENTS, "seeds": [0, 1, 2]}
+    assert "Two seeds" not in setting_of(three, [frame])
+
+
 def test_how_numbers_are_to_be_read_is_said_once():
     frame = pandas.DataFrame({"selection": ["last"], "seeds": [2]})
     text = setting_of(CONTENTS, [frame, frame])

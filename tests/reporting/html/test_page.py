@@ -18,7 +18,13 @@ from sgrs_core.reporting.figures.training_curves import REPORT_POINTS, thinned
 from sgrs_core.reporting.html import sortable
 from sgrs_core.reporting.html.case import path_of, slices_of
 from sgrs_core.reporting.html.contents import pages_of
-from sgrs_core.reporting.html.documents import ABOUT_DIFFERENCES, glossary_of, read_page
+from sgrs_core.reporting.html.documents import (
+    ABOUT_DIFFERENCES,
+    ON_PUBLISHED,
+    ON_UPPER_BOUND,
+    glossary_of,
+    read_page,
+)
 from sgrs_core.reporting.html.page import build_report
 from sgrs_core.reporting.tables import read_table
 from sgrs_core.reporting.templating import TEMPLATES
@@ -276,6 +282,19 @@ def test_an_outline_lies_around_its_voxels():
     points = np.array(numbers, dtype=float).reshape(-1, 2)
     assert points.min(axis=0).tolist() == [2, 2]  # voxels 2 and 3 of 1 mm, voxel 1 of 2 mm
     assert points.max(axis=0).tolist() == [4, 4]
+
+
+def test_a_report_without_published_numbers_and_upper_bound_does_not_explain_them(
+    html, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    without = make_report(with_surfaces=False, with_published=False)
+    of_published = ("Ours beside the paper", "the paper has 52.55", "Published numbers stand only")
+    assert all(text in html for text in of_published)
+    assert not any(text in without for text in (*of_published, "Approaches the upper bound"))
+    assert all("One method against another" in text for text in (html, without))
+    page = (PROJECT / "docs/tables.md").read_text()
+    assert all(f"\n## {heading}\n" in page for heading in (ON_PUBLISHED, ON_UPPER_BOUND))
 
 
 def test_without_surfaces_the_report_is_small(tmp_path, monkeypatch):

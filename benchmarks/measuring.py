@@ -13,6 +13,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -30,7 +31,8 @@ from sgrs_core.training.record import processor
 
 PRECISIONS = get_args(get_type_hints(TrainingSettings)["precision"])
 LA_SHAPE = (200, 150, 88)  # voxels; a prepared left-atrium scan
-MATRIX_SIDE = {"cpu": 2048, "cuda": 8192}
+MATRIX_SIDES = {"cpu": (512, 1024), "cuda": (2048, 4096, 8192)}
+LONG_PRODUCT = 100  # milliseconds; of one that takes longer no larger one is tried
 WIDTH = 9  # characters of a printed column whose name is shorter
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -169,11 +171,19 @@ def ceilings(device: torch.device) -> dict[str, float]:
 
 
 def ceiling(device: torch.device, kind: torch.dtype) -> float:
-    """TFLOP/s of the best of twenty products of square matrices."""
-    side = MATRIX_SIDE[device.type]
-    a, b = torch.randn(2, side, side, device=device).to(kind)
-    best = min(milliseconds(device, lambda: a @ b) for _ in range(20))
-    return 2 * side**3 / best / 1e9
+    """TFLOP/s of the best of products of square matrices.
+
+    Large ones, unless small ones already take long: a processor without instructions for bfloat16
+    is a hundred times slower in it than in float32.
+    """
+    best = 0.0
+    for side in MATRIX_SIDES[device.type]:
+        a, b = torch.randn(2, side, side, device=device).to(kind)
+        fastest = min(milliseconds(device, partial(torch.matmul, a, b)) for _ in range(10))
+        best = max(best, 2 * side**3 / fastest / 1e9)
+        if fastest > LONG_PRODUCT:
+            break
+    return best
 
 
 @contextmanager

@@ -290,10 +290,14 @@ def about_upper_bound(part: DataFrame, rules: Rules, labelled: int | None = None
         bound = titles[row["upper_bound"], most]
         low = max(row["upper_bound_low"], DIFFERENCES_WITHIN[PRIMARY][0])
         high = min(row["upper_bound_high"], DIFFERENCES_WITHIN[PRIMARY][1])
-        ends = f" (one-sided {rules.confidence:.0%} bounds {low:+.2f} and {high:+.2f})"
+        found = (
+            "; one seed is too few for a test"
+            if math.isnan(low)
+            else f" (one-sided {rules.confidence:.0%} bounds {low:+.2f} and {high:+.2f}): "
+            + words[row["upper_bound_verdict"]]
+        )
         yield (
             f"{row['title']} with {scans(row['labelled'])} against {bound} with "
             f"{scans(most)}: {number(row['upper_bound_difference'], '+.2f')} points "
-            f"of {NAMES[PRIMARY]}{'' if math.isnan(low) else ends}: "
-            f"{words[row['upper_bound_verdict']]}."
+            f"of {NAMES[PRIMARY]}{found}."
         )

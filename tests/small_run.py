@@ -24,17 +24,17 @@ def train_on_phantoms(folder: Path) -> Path:
     for scan, file in files.items():
         prepare_original("la", folder / "raw", scan, {}, 1, file)
     training = TrainingSettings(
-        iterations=40,
+        iterations=80,
         patch=(16, 16, 16),
         base_filters=2,
         dropout=0.0,
-        learning_rate=0.05,
-        ramp_iterations=4,
+        learning_rate=0.01,
+        ramp_iterations=80,
         ramp_block=1,
         augmentation="none",
         channels_last=False,
         device="cpu",
-        checkpoint_every=40,
+        checkpoint_every=80,
     )
     inference = InferenceSettings((16, 16, 16), (16, 16, 16), 8)
     run = Run("vnet", {}, training, inference, 0, LEARNT_FROM, (), {"last": ()})

@@ -76,7 +76,9 @@ class OfTwoLayers(Method):
 
 
 @pytest.mark.slow
-def test_what_is_compiled_computes_the_same_under_the_same_names():
+def test_what_is_compiled_computes_the_same_under_the_same_names(tmp_path, monkeypatch):
+    # Not what another start compiled, for another processor perhaps, or is compiling now.
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     # In double precision, where rounding cannot hide a difference, nor be taken for one.
     plain, compiled = (OfTwoLayers(TrainingSettings()).double() for _ in range(2))
     compiled.compile_parts()

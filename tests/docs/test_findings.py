@@ -66,3 +66,24 @@ def test_the_words_hold():
     spreads = {method: float(np.ptp(row(method).dice)) for method in gains}
     assert max(gains, key=gains.__getitem__) == max(spreads, key=spreads.__getitem__)
     assert all(gain > 0 for gain in gains.values())
+
+
+def test_readme_says_of_the_demo_what_its_benchmark_measured():
+    rows = {(row["method"], row["labelled"]): row for row in read(ROOT / "benchmarks/demo.csv")}
+    text = " ".join(README.read_text(encoding="utf-8").split())
+    of_sgrs, of_vnet, of_all, of_bcp = (
+        f"{rows[key]['mean']} ± {rows[key]['spread']}"
+        for key in (("sgrs", "4"), ("vnet", "4"), ("vnet", "20"), ("bcp", "4"))
+    )
+    assert (
+        f"SGRS-Net has a Dice of {of_sgrs}, V-Net {of_vnet} with 4 labels and {of_all} with all, "
+        f"BCP {of_bcp}."
+    ) in text
+    above = [
+        float(ours) > float(others)
+        for ours, others in zip(
+            rows["sgrs", "4"]["dice"].split(), rows["vnet", "4"]["dice"].split(), strict=True
+        )
+    ]
+    assert sum(above) >= 4
+    assert float(rows["sgrs", "4"]["mean"]) - float(rows["vnet", "4"]["mean"]) > 5

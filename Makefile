@@ -3,7 +3,7 @@
 PYTHON ?= python3
 CORES ?= 2
 BIN := .venv/bin
-TEST := $(BIN)/python -m pytest -n $(CORES) --dist loadfile
+TEST := $(BIN)/python -m pytest -n $(CORES) --dist loadfile --no-loadscope-reorder
 
 # uv installs the same versions in less time; `make UV=` does without it.
 UV := $(shell command -v uv)

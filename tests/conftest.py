@@ -15,6 +15,12 @@ settings.register_profile("untimed", deadline=None)  # how fast is for benchmark
 settings.load_profile("untimed")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that at the end no worker is left alone with one."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture
 def tiny_training() -> TrainingSettings:
     """The smallest network and patch, for steps that take milliseconds."""

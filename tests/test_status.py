@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -231,6 +232,9 @@ def test_the_command_prints_it_and_says_what_is_no_results_folder(results, tmp_p
     assert capsys.readouterr().out.startswith("small: 6 runs")
     assert main(["status", str(tmp_path)]) == 1
     assert "no runs.json here" in capsys.readouterr().err
+    (tmp_path / "runs.json").write_text('{"runs": [')
+    assert main(["status", str(tmp_path)]) == 1
+    assert re.search(r"runs\.json: damaged \(.*start the workflow again", capsys.readouterr().err)
 
 
 def test_a_process_that_nobody_waited_for_works_no_more():

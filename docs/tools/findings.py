@@ -27,6 +27,7 @@ from sgrs_core.reporting.typeset import interval
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results/reference/la_half_ten_methods"
 TRAINING_SCANS = ROOT / "results/reference/la_half_training_scans"
+OTHER_HARDWARE = ROOT / "results/reference/la_half_other_hardware"
 FINDINGS, FIGURE = ROOT / "docs/findings.md", RESULTS / "figures/dice.png"
 TEMPLATE = Path(__file__).with_suffix(".md.j2")
 README = ROOT / "README.md"
@@ -98,6 +99,19 @@ def published(method: str, labelled: int) -> str:
 def difference(method: str, other: str = REFERENCE) -> Difference:
     """By how much `other` has the higher Dice, with 4 labelled scans."""
     return compare(row(other).last.of("dice"), row(method).last.of("dice"))
+
+
+def on_other_hardware() -> str:
+    """Last checkpoints of the runs that were made twice, as made on CPU, beside those on a GPU."""
+    found = []
+    for file in sorted(OTHER_HARDWARE.glob("la/labelled-4/*/seed-*/last/scores.csv")):
+        method, seed = file.parts[-4], file.parts[-3]
+        gpu = RESULTS / "la/labelled-4" / method / seed / "last/scores.csv"
+        ours, others = (
+            gather([read_scores(one)], "strict").of("dice").mean() for one in (file, gpu)
+        )
+        found.append(f"{title(method)} {ours:.1f} in place of {others:.1f}")
+    return ", ".join(found)
 
 
 def dice_on(part: str, method: str, seed: int = 0) -> float:
@@ -190,7 +204,17 @@ def table(columns: Sequence[str] = COLUMNS) -> str:
 def pages() -> dict[Path, str]:
     """Each page with numbers of these results, as it should be."""
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
-    shown = (row, rows, comparisons, listed, spread, table, dice_on, on_training_scans)
+    shown = (
+        row,
+        rows,
+        comparisons,
+        listed,
+        spread,
+        table,
+        dice_on,
+        on_training_scans,
+        on_other_hardware,
+    )
     values: dict[str, Any] = {one.__name__: one for one in shown}
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     found = {FINDINGS: template.render(values)}

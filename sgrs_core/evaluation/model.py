@@ -14,6 +14,7 @@ from sgrs_core.files import write_bytes
 from sgrs_core.methods import new_method
 from sgrs_core.methods.base import Method, not_finite
 
+WAY_OUT = "copy it from its source again, or delete its run's folder and train again"
 FORMAT = 1  # raised when a version writes what the ones before cannot read
 
 
@@ -94,9 +95,9 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError:
         raise
     except Exception as error:  # of what a damaged list of contents leads to
-        raise ValueError(f"{path}: damaged ({error}); copy it from its source again") from error
+        raise ValueError(f"{path}: damaged ({error}); {WAY_OUT}") from error
     if damaged:
-        raise ValueError(f"{path}: damaged in {damaged!r}; copy it from its source again")
+        raise ValueError(f"{path}: damaged in {damaged!r}; {WAY_OUT}")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling arbitrary bytes may raise any exception

@@ -239,7 +239,9 @@ def _check_sheet(plan: Plan, name: str, file: Path) -> None:
     sheet, wanted = plan.sheets[name], plan.wanted(name)
     if sheet.dataset not in plan.experiment.datasets:
         allowed = ", ".join(plan.experiment.datasets)
-        raise ConfigError(f"{file}: {name} needs datasets.{sheet.dataset}; given are {allowed}")
+        raise ConfigError(
+            f"{file}: {name} needs datasets.{sheet.dataset}; given are {allowed or 'none'}"
+        )
     place = f"{file}: {'tables' if isinstance(sheet, Table) else 'figures'}.{name}"
     lines = [(row.variant, count) for row in sheet.rows for count in row.labelled]
     methods = sorted({row.method for row in sheet.rows})

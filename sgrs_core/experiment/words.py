@@ -3,6 +3,7 @@
 The error of a wrong value and the page of all keys say the same, because both say this.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -59,10 +60,9 @@ def _bounds(node: Node) -> str:
 
 
 def _several(one: str) -> str:
-    """The plural."""
-    return (
-        one.replace("number", "numbers").replace("text", "texts").replace("a multiple", "multiples")
-    )
+    """The plural, of what may be one already."""
+    plural = re.sub(r"\b(number|text)\b", r"\1s", one)
+    return plural.replace("a multiple", "multiples").replace("keys of its own, below", "keys")
 
 
 def allowed_at(kind: Any, place: Sequence[Any]) -> str:

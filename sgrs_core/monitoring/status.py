@@ -70,6 +70,10 @@ def status(results: Path) -> str:
             f"{results}: no {NAME} here, which Snakemake writes when it starts; "
             "name the folder results/<experiment>"
         ) from None
+    except ValueError as error:
+        raise ValueError(
+            f"{results / NAME}: damaged ({error}); start the workflow again, which writes it anew"
+        ) from None
     runs = [Known(run, read_trace(run, results)) for run in planned["runs"]]
     measured = [
         (one, evaluation_seconds(results / one.run["folder"] / selection))

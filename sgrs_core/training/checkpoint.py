@@ -107,7 +107,7 @@ def save(
     if name := not_finite(method.state_dict()):
         raise FloatingPointError(
             f"iteration {progress.iteration}: '{name}' is not finite after the update; "
-            f"the last good checkpoint is kept in {folder}"
+            f"good checkpoints of before, if there are any, stay in {folder}"
         )
     state = {
         "identity": {**identity, "checkpoint_format": FORMAT},

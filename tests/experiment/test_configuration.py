@@ -60,6 +60,12 @@ def test_the_runs_that_share_a_gpu_are_read_under_the_old_name_too(key):
         ("seeds", [], r"seeds = \[\]: allowed are one or more of: whole numbers from 0"),
         ("seeds", ["1"], "seeds.0 = '1': allowed are whole numbers from 0"),
         ("seeds", [2**32], "seeds.0 = 4294967296: allowed are whole numbers from 0 to below 4294"),
+        ("datasets.la.training.patch", 64, "patch = 64: allowed are 3 whole numbers from 16 to"),
+        (
+            "tables.mine",
+            {"title": "Mine", "dataset": "la", "rows": {}},
+            "tables.mine.rows = .*: allowed are one or more of: keys",
+        ),
         ("headline", ["table2"] * 2, "headline = .*: 'table2' stands there twice"),
         ("training_threads", 2000, "training_threads = 2000: allowed are whole numbers from 1 to"),
         ("datasets.la.title", " ", "datasets.la.title = ' ': allowed are one line of text"),

@@ -34,7 +34,10 @@ THICKNESS = ("SpacingBetweenSlices", "SliceThickness")  # which says it first
 OPTIONAL = ("RescaleSlope", "RescaleIntercept")  # but for CT
 PADDING = "PixelPaddingValue"
 # Whose and of what a slice is: texts, which all slices share or lack.
-IDENTITY = ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID", "Modality", "RescaleType")
+IDENTITY = (
+    "PatientID", "StudyInstanceUID", "FrameOfReferenceUID", "Modality", "RescaleType", "EchoTime",
+    "TemporalPositionIdentifier",
+)  # fmt: skip
 NEEDED = ("SeriesInstanceUID", "Rows", "PixelRepresentation")
 HU = ("HU", "US", "")  # RescaleType: Hounsfield units, unspecified as GDCM writes it, or missing
 # In ImageType: what lies across the slices, and what was made of many of them.

@@ -85,6 +85,8 @@ def test_a_gantry_tilt_is_refused_with_its_size(degrees, tmp_path):
         ("FrameOfReferenceUID", "1.2.3"),
         ("Modality", "PT"),
         ("RescaleType", "US"),
+        ("EchoTime", "80"),
+        ("TemporalPositionIdentifier", "2"),
     ],
 )
 def test_slices_that_differ_are_refused_by_what_differs(field, value, tmp_path):

@@ -34,10 +34,11 @@ def list_prepared(path: Path, files: Sequence[Path], labelled: Collection[str]) 
         except ValueError as error:
             faults.append(in_one_line(error, file))
     if faults:
-        lines = "\n  ".join(faults)
+        lines = "\n  ".join(faults)  # the first in the first line, which status shows
         raise ValueError(
-            f"{len(faults)} of {len(files)} scans cannot serve:\n  {lines}\n"
-            "Mend their source files, or take them out of the split lists"
+            f"{len(faults)} of {len(files)} scans cannot serve: {lines}\n"
+            "Mend their source files, or take them out of the split lists; a prepared file that was "
+            "damaged is made again where it is deleted"
         )
     list_files(path, files)
 

@@ -49,7 +49,7 @@ def test_scans_that_can_serve_are_listed_and_found_unchanged(folder):
 def test_scans_that_cannot_serve_are_all_named_before_anything_is_listed(scan, cause, folder):
     write_volume(folder / "la/b.h5", scan)
     write_volume(folder / "la/c.h5", scan)
-    with pytest.raises(ValueError, match="2 of 3 scans cannot serve") as refusal:
+    with pytest.raises(ValueError, match=r"2 of 3 scans cannot serve: .*b\.h5: .*") as refusal:
         listed(folder, ("a", "b", "c"))
     for name in ("b", "c"):
         assert f"{folder}/la/{name}.h5: {cause}" in str(refusal.value)

@@ -37,8 +37,8 @@ def list_prepared(path: Path, files: Sequence[Path], labelled: Collection[str]) 
         lines = "\n  ".join(faults)  # the first in the first line, which status shows
         raise ValueError(
             f"{len(faults)} of {len(files)} scans cannot serve: {lines}\n"
-            "Mend their source files, or take them out of the split lists; a prepared file that was "
-            "damaged is made again where it is deleted"
+            "Mend their source files, or take them out of the split lists; a prepared file that "
+            "was damaged is made again where it is deleted"
         )
     list_files(path, files)
 

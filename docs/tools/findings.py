@@ -18,11 +18,10 @@ import pandas
 import yaml
 from jinja2 import Environment, StrictUndefined
 
-from sgrs_core.evaluation.units import DIFFERENCES_WITHIN
 from sgrs_core.files import write_text
 from sgrs_core.reporting.scores import Scores, gather, read_scores
 from sgrs_core.reporting.statistics import CONFIDENCE, Difference, compare, holm
-from sgrs_core.reporting.typeset import interval
+from sgrs_core.reporting.typeset import with_interval
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results/reference/la_half_ten_methods"
@@ -101,15 +100,18 @@ def difference(method: str, other: str = REFERENCE) -> Difference:
     return compare(row(other).last.of("dice"), row(method).last.of("dice"))
 
 
+def mean_dice(file: Path) -> float:
+    """The mean Dice of a score file, in per cent."""
+    return float(gather([read_scores(file)], "strict").of("dice").mean())
+
+
 def on_other_hardware() -> str:
     """Last checkpoints of the runs that were made twice, as made on CPU, beside those on a GPU."""
     found = []
     for file in sorted(OTHER_HARDWARE.glob("la/labelled-4/*/seed-*/last/scores.csv")):
         method, seed = file.parts[-4], file.parts[-3]
         gpu = RESULTS / "la/labelled-4" / method / seed / "last/scores.csv"
-        ours, others = (
-            gather([read_scores(one)], "strict").of("dice").mean() for one in (file, gpu)
-        )
+        ours, others = map(mean_dice, (file, gpu))
         found.append(f"{title(method)} {ours:.1f} in place of {others:.1f}")
     return ", ".join(found)
 
@@ -117,7 +119,7 @@ def on_other_hardware() -> str:
 def dice_on(part: str, method: str, seed: int = 0) -> float:
     """Dice of a last checkpoint on scans of its training: the part `labelled` or `unlabelled`."""
     file = TRAINING_SCANS / f"labelled-4/{method}/seed-{seed}/{part}/scores.csv"
-    return float(gather([read_scores(file)], "strict").of("dice").mean())
+    return mean_dice(file)
 
 
 def on_training_scans() -> str:
@@ -127,7 +129,7 @@ def on_training_scans() -> str:
         method, seed = run.parent.name, int(run.name.removeprefix("seed-"))
         test = "not looked at"
         if (tested := RESULTS / "la/labelled-4" / method / run.name / "last/scores.csv").exists():
-            test = f"{gather([read_scores(tested)], 'strict').of('dice').mean():.1f}"
+            test = f"{mean_dice(tested):.1f}"
         labelled, unlabelled = (dice_on(part, method, seed) for part in PARTS)
         found.append((method, seed, labelled, unlabelled, test))
     lines = [
@@ -167,14 +169,8 @@ def comparisons() -> list[Comparison]:
 
 def listed(some: Sequence[Comparison]) -> str:
     """Methods, and by how much SGRS-Net is better than they are."""
-    each = [f"{title(one.method)} by {between(one.difference)}" for one in some]
+    each = [f"{title(one.method)} by {with_interval(one.difference)}" for one in some]
     return f"{', '.join(each[:-1])} and {each[-1]}" if len(each) > 1 else "".join(each)
-
-
-def between(one: Difference) -> str:
-    """A difference with its interval, where there are seeds to have one."""
-    ends = interval(one.low, one.high, DIFFERENCES_WITHIN["dice"], ".1f")
-    return f"{one.value:.1f} {ends}".rstrip()
 
 
 def spread(values: np.ndarray) -> str:
@@ -191,7 +187,7 @@ def table(columns: Sequence[str] = COLUMNS) -> str:
         cells = (
             title(one.method), one.labelled, len(one.dice), spread(one.dice),
             ", ".join(f"{value:.1f}" for value in one.dice),
-            between(difference(one.method)) if compared else "",
+            with_interval(difference(one.method)) if compared else "",
             spread(one.best_on_test.of("dice").mean(axis=1)),
             "–" if np.isnan(distance := one.last.of("hd95").mean()) else f"{distance:.1f}",
             published(one.method, one.labelled),

@@ -29,6 +29,7 @@ from sgrs_core.reporting.statistics import (
     NOT_SHOWN,
     WITHIN,
     WORSE,
+    Difference,
 )
 from sgrs_core.reporting.tables import Rules
 from sgrs_core.reporting.templating import render
@@ -80,6 +81,12 @@ def interval(low: float, high: float, within: tuple[float, float], form: str = "
     least, most = within
     ends = max(low, least), min(high, most)
     return "" if math.isnan(low) else "[" + ", ".join(format(end, form) for end in ends) + "]"
+
+
+def with_interval(difference: Difference) -> str:
+    """A difference of the primary metric, and its interval where there are seeds to have one."""
+    ends = interval(difference.low, difference.high, DIFFERENCES_WITHIN[PRIMARY], ".1f")
+    return f"{difference.value:.1f} {ends}".rstrip()
 
 
 def score_of(row: Mapping[Any, Any], metric: str, confidence: float) -> Score:

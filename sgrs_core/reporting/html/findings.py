@@ -7,12 +7,17 @@ from typing import Any, NamedTuple
 
 from pandas import DataFrame
 
-from sgrs_core.evaluation.units import DIFFERENCES_WITHIN
 from sgrs_core.reporting.html import SELECTIONS
 from sgrs_core.reporting.scores import PRIMARY, gather, read_seeds
 from sgrs_core.reporting.statistics import Difference, compare
 from sgrs_core.reporting.tables import Rules
-from sgrs_core.reporting.typeset import TWO_SEEDS, about_upper_bound, interval, reference_of, scans
+from sgrs_core.reporting.typeset import (
+    TWO_SEEDS,
+    about_upper_bound,
+    reference_of,
+    scans,
+    with_interval,
+)
 
 SCORING = "strict"
 DICE, SPREAD, P = (f"{PRIMARY}_{part}" for part in ("ours", "spread", "p"))
@@ -126,7 +131,7 @@ def _first_of(
         found = _difference(first, others[0], lines, confidence)
         yield (
             f"{first['title']} is first of {len(ordered)} with a Dice of {score}, "
-            f"{_between(found)} more than {others[0]['title']}, the second{_how_sure(found)}."
+            f"{with_interval(found)} more than {others[0]['title']}, the second{_how_sure(found)}."
         )
 
 
@@ -138,7 +143,7 @@ def _against_reference(group: DataFrame, rules: Rules) -> Iterator[str]:
     for sign, word in ((-1, "better"), (1, "worse")):
         rows = shown[shown[AGAINST[0]] * sign > 0].to_dict("records")
         if rows:
-            each = (f"than {row['title']} by {_between(_size(row, sign))}" for row in rows)
+            each = (f"than {row['title']} by {with_interval(_size(row, sign))}" for row in rows)
             yield f"{name} is shown to be {word} {', '.join(each)}."
     if tested[P].notna().any() and len(shown) < len(tested):
         yield f"No other difference from {name} is shown (p < {level:.2g}, Holm's correction)."
@@ -176,11 +181,6 @@ def _dice(row: Mapping[Any, Any]) -> str:
     spread = "" if math.isnan(row[SPREAD]) else f" ± {row[SPREAD]:.1f}"
     seeds = f"{row['seeds']} seed{'s' if row['seeds'] > 1 else ''}"
     return f"{row[DICE]:.1f}{spread} ({seeds}, {scans(row['scans'], 'test')})"
-
-
-def _between(one: Difference) -> str:
-    ends = interval(one.low, one.high, DIFFERENCES_WITHIN[PRIMARY], ".1f")
-    return f"{one.value:.1f} {ends}".rstrip()
 
 
 def _empty(group: DataFrame) -> Iterator[str]:

@@ -88,6 +88,7 @@ class Progress:
 
 
 FORMAT = 3  # of the files; one of another format is not gone on from
+STAY = "good checkpoints of before, if there are any, stay"  # where values are not finite
 KEPT = 2  # the newest, and the one before
 NAME = re.compile(r"checkpoint-(\d+)-([0-9a-f]+)\.pt")
 
@@ -107,7 +108,7 @@ def save(
     if name := not_finite(method.state_dict()):
         raise FloatingPointError(
             f"iteration {progress.iteration}: '{name}' is not finite after the update; "
-            f"good checkpoints of before, if there are any, stay in {folder}"
+            f"{STAY} in {folder}"
         )
     state = {
         "identity": {**identity, "checkpoint_format": FORMAT},

@@ -38,7 +38,7 @@ from sgrs_core.methods.precision import (
     precision_context,
     uncompiled,
 )
-from sgrs_core.training.checkpoint import Best, Progress, resume, save
+from sgrs_core.training.checkpoint import STAY, Best, Progress, resume, save
 from sgrs_core.training.diagnostics import diagnose
 from sgrs_core.training.log_file import GrowingLog
 from sgrs_core.training.record import processor
@@ -218,8 +218,8 @@ def check_finite(method: Method, output: StepOutput, iteration: int) -> None:
     for name, value in zip(terms, values.tolist(), strict=True):
         if not math.isfinite(value):
             raise FloatingPointError(
-                f"iteration {iteration}: the loss term '{name}' is {value}; the last good "
-                "checkpoint is kept; lower learning_rate, or set precision: float32 "
+                f"iteration {iteration}: the loss term '{name}' is {value}; {STAY}; "
+                "lower learning_rate, or set precision: float32 "
                 f"({of_class(method)})"
             )
 

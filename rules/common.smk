@@ -12,7 +12,8 @@ from snakemake.settings.enums import Quietness
 
 from sgrs_core.clock import bring_back
 from sgrs_core.experiment.configuration import ConfigError
-from sgrs_core.experiment.layout import Layout, any_of
+from sgrs_core.experiment.layout import GAIN, Layout, any_of
+from sgrs_core.experiment.originals import patient_of
 from sgrs_core.experiment.plan import Point
 from sgrs_core.experiment.planning import check_scans, load_plan
 from sgrs_core.experiment.schema import FigureKind
@@ -20,7 +21,7 @@ from sgrs_core.experiment.settings import Selection
 from sgrs_core.experiment.splits import PARTS
 from sgrs_core.files import exclusive_lock
 from sgrs_core.log import ANNOUNCED
-from sgrs_core.monitoring.planned import planned_runs, write_folds, write_planned
+from sgrs_core.monitoring.planned import write_folds, write_planned
 from sgrs_core.reporting.html.contents import contents_of, files_of_runs, pages_of
 from sgrs_core.training.gpu import visible_gpus
 
@@ -89,11 +90,10 @@ if DELETES and workflow.is_main_process and Path(RESULTS).exists():
 
 def label_of(wildcards, threads):
     """What people call a run; with `threads`, so that no new name trains it anew."""
-    return LABELS[RUN.format(**vars(wildcards))]
+    return PLAN.label(Point.of(wildcards))
 
 
-PLANNED = planned_runs(PLAN, LAYOUT)
-LABELS = {f"{RESULTS}/{run['folder']}": run["label"] for run in PLANNED}
+RUNS = LAYOUT.runs()
 
 # Where Snakemake is to be quiet about rules, a line says what happens to a run instead.
 ANNOUNCER = None
@@ -101,7 +101,7 @@ QUIET = Quietness.RULES in (workflow.output_settings.quiet or ())
 if QUIET and workflow.is_main_process and not workflow.dryrun:
     from sgrs_core.monitoring.announcer import Announcer
 
-    ANNOUNCER = Announcer(PLANNED, Path(RESULTS))
+    ANNOUNCER = Announcer(RUNS, Path(RESULTS))
     os.environ[ANNOUNCED] = "1"
     for terminal in logger.handlers:
         terminal.addFilter(ANNOUNCER.leaves)
@@ -123,9 +123,8 @@ def asked_runs():
     asked = {}
     for job in workflow.dag.jobs:
         if job.rule.name in ("train", "evaluate"):
-            of = job.wildcards
-            point = Point(of.dataset, int(of.labelled), of.variant, int(of.seed))
-            asked.setdefault(point, set()).add(of.get("selection"))
+            of = asked.setdefault(Point.of(job.wildcards), set())
+            of.add(job.wildcards.get("selection"))
     return asked
 
 
@@ -138,7 +137,7 @@ onstart:
     # Nothing was changed before.
     work_alone()
     bring_back([Path(RESULTS), Path(PLAN.experiment.data_folder)])
-    write_planned(Path(RESULTS), PLANNED, asked_runs(), trainings_at_once())
+    write_planned(Path(RESULTS), RUNS, asked_runs(), trainings_at_once())
     write_folds(Path(RESULTS), PLAN)
 
 

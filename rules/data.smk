@@ -7,12 +7,16 @@ rule make_phantoms:
     log:
         f"{LAYOUT.logs}/{{dataset}}/make_phantoms.log",
     wildcard_constraints:
-        dataset=LAYOUT.datasets_from("phantom"),
+        dataset=any_of(
+            name
+            for name, one in PLAN.experiment.datasets.items()
+            if one.source == "phantom"
+        ),
     conda:
         "../envs/data.yaml"
     params:
         form=lambda wildcards: PLAN.dataset(wildcards.dataset).format,
-        scans=lambda wildcards: PLAN.scans(wildcards.dataset),
+        scans=lambda wildcards: list(PLAN.splits[wildcards.dataset].scans()),
         phantom=lambda wildcards: PLAN.dataset(wildcards.dataset).phantom.model_dump(),
     script:
         "../workflow_scripts/make_phantoms.py"
@@ -52,9 +56,13 @@ rule download_originals:
     conda:
         "../envs/data.yaml"
     params:
-        archives=lambda wildcards: LAYOUT.archives(wildcards.dataset),
+        archives=lambda wildcards: PLAN.dataset(wildcards.dataset).model_dump(
+            include={"tcia", "idc", "labels", "label_files"}
+        ),
         lists=str(CONFIG),
-        patients=lambda wildcards: LAYOUT.patients(wildcards.dataset),
+        patients=lambda wildcards: [
+            patient_of(scan) for scan in PLAN.splits[wildcards.dataset].scans()
+        ],
     script:
         "../workflow_scripts/download_originals.py"
 

@@ -20,10 +20,9 @@ rule evaluate:
         mem_mb=8000,
         runtime=30,
     params:
-        volumes=lambda wildcards: LAYOUT.test_volumes(wildcards.dataset),
+        volumes=lambda wildcards: LAYOUT.volumes_of_part(wildcards.dataset, "test"),
         predicting=LAYOUT.predicting_of,
-        inference=lambda wildcards, threads: LAYOUT.inference_of(wildcards),  # with its batch
-        device=lambda wildcards, threads: LAYOUT.run_of(wildcards)["training"]["device"],
+        run=lambda wildcards, threads: LAYOUT.run_of(wildcards).description(),
         results=lambda wildcards: RESULTS,
     script:
         "../workflow_scripts/evaluate.py"

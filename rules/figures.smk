@@ -18,15 +18,19 @@ for KIND in get_args(FigureKind):
         log:
             f"{LAYOUT.logs}/{{figure}}.log",
         wildcard_constraints:
-            figure=LAYOUT.figures_of_kind(KIND),
+            figure=any_of(LAYOUT.figures_of_kind(KIND)),
         localrule: True
         conda:
             "../envs/tables.yaml"
         params:
             kind=KIND,  # for the script, whose path is filled in by the job, after this loop
             lines=lambda wildcards: LAYOUT.lines_of_figure(wildcards.figure),
-            case=lambda wildcards: LAYOUT.case_of_figure(wildcards.figure),
-            slices=lambda wildcards: LAYOUT.slices_of_figure(wildcards.figure),
+            case=lambda wildcards: PLAN.figures[wildcards.figure].model_dump(
+                include={"case", "median_of"}
+            ),
+            slices=lambda wildcards: PLAN.figures[wildcards.figure].model_dump()[
+                "slices"
+            ],
             note=lambda wildcards: PLAN.note_of(wildcards.figure),
         script:
             "../workflow_scripts/{params.kind}_figure.py"

@@ -4,8 +4,11 @@
 rule report:
     input:
         tables=[LAYOUT.outputs(name)[0] for name in PLAN.tables],
-        figures=[LAYOUT.picture(name) for name in PLAN.figures],
-        cases=lambda wildcards: LAYOUT.cases(),
+        figures=[LAYOUT.outputs(name)[-1] for name in PLAN.figures],
+        cases=[
+            f"{LAYOUT.figure.format(figure=name)}.slices.json"
+            for name in LAYOUT.figures_of_kind("segmentations")[:1]
+        ],
         gain=lambda wildcards: LAYOUT.outputs_of_selection_gain()[:1],
         cost=lambda wildcards: LAYOUT.outputs_of_cost()[:1],
         runs=lambda wildcards: list(files_of_runs(LAYOUT)),
@@ -39,13 +42,15 @@ rule case_slices:
     log:
         f"{LAYOUT.logs}/{{figure}}.slices.log",
     wildcard_constraints:
-        figure=LAYOUT.figures_of_kind("segmentations"),
+        figure=any_of(LAYOUT.figures_of_kind("segmentations")),
     localrule: True
     conda:
         "../envs/tables.yaml"
     params:
         lines=lambda wildcards: LAYOUT.lines_of_figure(wildcards.figure),
-        case=lambda wildcards: LAYOUT.case_of_figure(wildcards.figure),
+        case=lambda wildcards: PLAN.figures[wildcards.figure].model_dump(
+            include={"case", "median_of"}
+        ),
         surfaces=PLAN.experiment.report_3d,
     script:
         "../workflow_scripts/case_slices.py"

@@ -32,7 +32,12 @@ rule table:
 # What choosing checkpoints on the test scans adds, over all runs of all tables.
 rule selection_gain:
     input:
-        scores=lambda wildcards: LAYOUT.scores_of_selection_gain(),
+        scores=lambda wildcards: [
+            file
+            for line in LAYOUT.lines_of_selection_gain()
+            for selection in GAIN
+            for file in line[selection]
+        ],
     output:
         csv=report(
             f"{LAYOUT.selection_gain}.csv",

@@ -27,8 +27,8 @@ rule train:
         mem_mb=16000,
         runtime=720,
     params:
-        identity=LAYOUT.identity_of,
-        run=lambda wildcards, threads: LAYOUT.run_of(wildcards),
+        identity=lambda wildcards: LAYOUT.run_of(wildcards).identity(),
+        run=lambda wildcards, threads: LAYOUT.run_of(wildcards).description(),
         volumes=LAYOUT.volumes_of_run,
         preparation=lambda wildcards: PLAN.preparation_of_new(wildcards.dataset),
         unfinished=LAYOUT.unfinished,

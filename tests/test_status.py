@@ -16,7 +16,7 @@ import yaml
 from sgrs_core.command_line import main
 from sgrs_core.experiment.layout import Layout
 from sgrs_core.experiment.planning import load_plan
-from sgrs_core.monitoring.planned import planned_runs, write_planned
+from sgrs_core.monitoring.planned import write_planned
 from sgrs_core.monitoring.status import Known, remaining, status
 from sgrs_core.monitoring.traces import Trace, last_row, process_works, read_trace
 from tests.places import PROJECT
@@ -289,7 +289,7 @@ def test_a_run_is_called_after_its_method_whatever_an_ablation_calls_it():
     values = yaml.safe_load(QUICK.read_text(encoding="utf-8"))
     values |= {"figures": {}, "headline": []}
     plan = load_plan(values, [QUICK], PROJECT / "config")
-    titles = {run["variant"]: run["title"] for run in planned_runs(plan, Layout(plan))}
+    titles = {run["variant"]: run["title"] for run in Layout(plan).runs()}
     assert (titles["sgrs"], titles["vnet"]) == ("SGRS-Net", "V-Net")
 
 

@@ -197,7 +197,7 @@ def test_a_scan_with_any_name_is_refused_by_name_or_is_one_file_below_the_result
         assert re.search(REASONS, line)
         return
     pattern = re.compile(regex_from_filepattern(layout.volume))
-    scans = layout.plan.scans("mine")
+    scans = layout.plan.splits["mine"].scans()
     for scan, path in zip(scans, layout.volumes("mine", scans), strict=True):
         assert stays_below(path, "results/own/volumes/mine")
         match = pattern.fullmatch(path)  # as Snakemake finds out which scan a file is of

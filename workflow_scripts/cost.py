@@ -14,12 +14,8 @@ if TYPE_CHECKING:
 def main(snakemake: "Snakemake") -> None:
     log_to(snakemake.log[0])
     lines = snakemake.params.lines
-    texts = {
-        snakemake.output.csv: cost_table(lines).to_csv(index=False),
-        snakemake.output.md: to_markdown(lines, snakemake.params.note),
-    }
-    for path, text in texts.items():
-        write_text(Path(path), text)
+    write_text(Path(snakemake.output.csv), cost_table(lines).to_csv(index=False))
+    write_text(Path(snakemake.output.md), to_markdown(lines, snakemake.params.note))
 
 
 if "snakemake" in globals():

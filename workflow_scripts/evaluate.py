@@ -15,7 +15,6 @@ from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.model import load_model
 from sgrs_core.evaluation.scoring import evaluate, write_scores
 from sgrs_core.experiment.run import Run
-from sgrs_core.experiment.settings import InferenceSettings
 from sgrs_core.log import log_to
 from sgrs_core.methods.base import Method
 from sgrs_core.methods.contract import own_errors_named
@@ -33,10 +32,11 @@ def main(snakemake: "Snakemake") -> None:
     predictions = Path(snakemake.output.predictions)
     trained, method, _ = load_model(Path(snakemake.input.model), snakemake.wildcards.selection)
     # How it predicts is today's: only weights were decided by training.
+    today = Run.from_description(snakemake.params.run)
     run = replace(
         trained,
-        training=replace(trained.training, device=snakemake.params.device),
-        inference=InferenceSettings(**snakemake.params.inference),
+        training=replace(trained.training, device=today.training.device),
+        inference=today.inference,
     )
     with gpu_for(run.training.device, snakemake.config), own_errors_named(run.method):
         lines = work(run, method, files, predictions)

@@ -14,12 +14,8 @@ if TYPE_CHECKING:
 def main(snakemake: "Snakemake") -> None:
     log_to(snakemake.log[0])
     table = build_selection_gain(snakemake.params.lines)
-    texts = {
-        snakemake.output.csv: table.to_csv(index=False),
-        snakemake.output.md: to_markdown(table),
-    }
-    for path, text in texts.items():
-        write_text(Path(path), text)
+    write_text(Path(snakemake.output.csv), table.to_csv(index=False))
+    write_text(Path(snakemake.output.md), to_markdown(table))
 
 
 if "snakemake" in globals():

@@ -22,13 +22,11 @@ def main(snakemake: "Snakemake") -> None:
     rules = Rules(wanted["margin"], wanted["confidence"])
     table = build_table(wanted["dataset"], snakemake.params.lines, published, rules)
     title, note = wanted["title"], snakemake.params.note
-    texts = {
-        snakemake.output.csv: table.to_csv(index=False),
-        snakemake.output.md: to_markdown(table, title, note, rules),
-        snakemake.output.tex: to_latex(table, snakemake.wildcards.table, title, note, rules),
-    }
-    for path, text in texts.items():
-        write_text(Path(path), text)
+    write_text(Path(snakemake.output.csv), table.to_csv(index=False))
+    write_text(Path(snakemake.output.md), to_markdown(table, title, note, rules))
+    write_text(
+        Path(snakemake.output.tex), to_latex(table, snakemake.wildcards.table, title, note, rules)
+    )
 
 
 if "snakemake" in globals():

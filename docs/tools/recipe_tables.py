@@ -76,7 +76,7 @@ def paper(recipe: str) -> Plan:
 def describe(plan: Plan, entry: Entry) -> str:
     """The cells of a line after its recipe."""
     point = entry.points[0]
-    run = Run.from_description(plan.run(point))
+    run = plan.run(point)
     training = run.training
     written = plan.methods[entry.row.method].settings
     settings = {name: run.settings[name] for name in run.settings if name not in written}

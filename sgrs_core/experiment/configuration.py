@@ -8,9 +8,8 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
-from itertools import takewhile
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -26,7 +25,6 @@ Model = TypeVar("Model")
 AnySheet = TypeVar("AnySheet", bound=Sheet)
 Key = tuple[Any, ...]
 Values = Mapping[str, Any]
-Place = tuple[Path | str, Key]  # a file, and the keys that lead to a place in it
 
 GROUPS = ("datasets", "tables", "figures")  # what an experiment has by name
 TEMPLATE = "__use_yte__"  # makes Snakemake's reader, which comes first, run what stands in a file
@@ -36,7 +34,23 @@ class ConfigError(ValueError):
     """What is wrong in which file, and what is allowed; one mistake a line."""
 
 
-def check_known(place: str, value: object, known: Collection[object], further: str = "") -> None:
+class Place(NamedTuple):
+    """Where something is written: a file, and the keys that lead to it there."""
+
+    file: Path
+    keys: Key = ()
+
+    def below(self, *keys: Any) -> "Place":
+        """A place further down."""
+        return Place(self.file, (*self.keys, *keys))
+
+    def __str__(self) -> str:
+        return f"{self.file}: {'.'.join(self.keys)}" if self.keys else str(self.file)
+
+
+def check_known(
+    place: Place | str, value: object, known: Collection[object], further: str = ""
+) -> None:
     """Raise ConfigError for a value that is none of those known.
 
     place: the file and the key in it. further: what else there is to say.
@@ -44,11 +58,6 @@ def check_known(place: str, value: object, known: Collection[object], further: s
     if value not in known:
         allowed = ", ".join(map(str, known)) or "none"
         raise ConfigError(f"{place} = {value!r}: allowed are {allowed}{further}")
-
-
-def method_at(place: Place) -> str:
-    """The key `method` at a place, as errors name it."""
-    return f"{place[0]}: {'.'.join((*place[1], 'method'))}"
 
 
 class Files:
@@ -67,21 +76,22 @@ class Files:
 
     def writer(self, place: Key) -> Path:
         """The file that wrote the longest known beginning of a place."""
-        keys = tuple(takewhile(lambda step: isinstance(step, str), place))  # a list is one value
-        for length in range(len(keys), 0, -1):
-            for file, values in (*reversed(self._own), *self._defaults):
-                if _holds(values, keys[:length]):
-                    return file
-        return self._own[0][0]
+        first, _ = self._own[0]
+        layers = [(first, {}), *reversed(self._own), *self._defaults]
+        return max(layers, key=lambda layer: _steps_held(layer[1], place))[0]  # first of equals
 
-    def named(self, folder: str, name: str, asked: str) -> tuple[Path, dict[str, Any]]:
+    def at(self, *keys: Any) -> Place:
+        """A place of the experiment, in the file that wrote it."""
+        return Place(self.writer(keys), keys)
+
+    def named(self, folder: str, name: str, asked: Place | str) -> tuple[Path, dict[str, Any]]:
         """The file root/<folder>/<name>.yaml and what it holds. asked: by which file and key."""
         file = self.root / folder / f"{name}.yaml"
         if not file.is_file():
             check_known(asked, name, self._names(folder), f" (files in {file.parent})")
         return file, read(file)
 
-    def table(self, name: str, asked: str) -> Values:
+    def table(self, name: str, asked: Place) -> Values:
         """A table that an experiment's file writes out, or root/tables/<name>.yaml."""
         for _, values in reversed(self._own):
             given = (
@@ -102,13 +112,14 @@ class Files:
             try:
                 return merged(nnunet.keys_of(Path(over["nnunet"]), over), over)
             except ValueError as error:
-                place = ("datasets", name, str(error).split(" = ")[0])
-                raise ConfigError(f"{self.writer(place)}: datasets.{name}.{error}") from None
+                key = str(error).split(" = ")[0]
+                writer = self.writer(("datasets", name, key))
+                raise ConfigError(f"{writer}: datasets.{name}.{error}") from None
         file = self.root / "datasets" / f"{name}.yaml"
         if not file.is_file():
             if "format" not in over:  # else it is a data set of one's own
-                writer = self.writer(("datasets", name))
-                check_known(f"{writer}: datasets", name, self._names("datasets"))
+                place = Place(self.writer(("datasets", name)), ("datasets",))
+                check_known(place, name, self._names("datasets"))
             return over
         base = read(file)
         self._defaults.append((file, {"datasets": {name: base}}))
@@ -119,16 +130,16 @@ class Files:
         known, _ = self.methods.setdefault(name, (method, place))
         if known != method or (self.root / "methods" / f"{name}.yaml").is_file():
             raise ConfigError(
-                f"{method_at(place)} = {method.method!r}: another method is called {name!r}; give "
-                "this one another name under the experiment's `methods`, and write that in rows"
+                f"{place.below('method')} = {method.method!r}: another method is called {name!r}; "
+                "give this one another name under the experiment's `methods`, and write that in "
+                "rows"
             )
 
-    def method_of_row(self, method: Any, file: Path) -> Any:
+    def method_of_row(self, method: Any, place: Place) -> Any:
         """The name of a row's method, which may be written as `package.module:Class`."""
         if not isinstance(method, str) or not is_own(method):
             return method  # the schema will say so if it is no name
-        place: Place = (file, ("rows",))
-        with prefix_errors(f"{method_at(place)} = {method!r}: ", ConfigError):
+        with prefix_errors(f"{place.below('method')} = {method!r}: ", ConfigError):
             check_written(method)
         name = name_of(method)
         self.add_method(name, MethodFile(method=method), place)
@@ -194,21 +205,22 @@ def is_written_out(over: Any) -> bool:
 
 def load_sheet(
     kind: type[AnySheet], group: str, name: str, given: Any, files: Files
-) -> tuple[AnySheet, str]:
+) -> tuple[AnySheet, Place]:
     """A table or figure that an experiment asks for, and where it is written, for errors.
 
     given: what the experiment holds under <group>.<name>; where that is no table or figure itself,
     root/<group>/<name>.yaml is read.
     """
     if is_written_out(given):
-        written = _with_rows(kind, given, files, files.last)
-        sheet = validated(kind, written, files.writer, (group, name))
-        return sheet, f"{files.last}: {group}.{name}"
-    file, values = files.named(group, name, f"{files.last}: {group}")
-    return checked(kind, _with_rows(kind, values, files, file), file), str(file)
+        place = Place(files.last, (group, name))
+        whole = _with_rows(kind, given, files, place)
+        return validated(kind, whole, files.writer, place.keys), place
+    file, values = files.named(group, name, Place(files.last, (group,)))
+    place = Place(file)
+    return checked(kind, _with_rows(kind, values, files, place), place), place
 
 
-def load_method(name: str, files: Files, asked: str) -> tuple[MethodFile, Place]:
+def load_method(name: str, files: Files, asked: Place | str) -> tuple[MethodFile, Place]:
     """A method and its place: one of `files.methods`, or root/methods/<name>.yaml.
 
     asked: by which file and key.
@@ -216,7 +228,7 @@ def load_method(name: str, files: Files, asked: str) -> tuple[MethodFile, Place]
     if name in files.methods:
         return files.methods[name]
     file, values = files.named("methods", name, asked)
-    return checked(MethodFile, values, file), (file, ())
+    return checked(MethodFile, values, Place(file)), Place(file)
 
 
 def published_splits(name: str, root: Path) -> Splits | None:
@@ -224,7 +236,7 @@ def published_splits(name: str, root: Path) -> Splits | None:
     file = root / "datasets" / f"{name}.yaml"
     if not file.is_file():
         return None
-    return checked(Splits, read(file)["splits"], file, ("splits",))
+    return checked(Splits, read(file)["splits"], Place(file, ("splits",)))
 
 
 def merged(base: Values, over: Values) -> dict[str, Any]:
@@ -237,32 +249,30 @@ def merged(base: Values, over: Values) -> dict[str, Any]:
     return {**base, **over, **both}
 
 
-def _with_rows(kind: type[Sheet], values: Values, files: Files, file: Path) -> dict[str, Any]:
+def _with_rows(kind: type[Sheet], values: Values, files: Files, place: Place) -> dict[str, Any]:
     """A table or figure with its rows in full: those of `rows_of`, its own, what they leave out."""
     taken: list[Any] = []
     labelled = values.get("labelled")
     if isinstance(values.get("rows_of"), str):
-        source = files.table(values["rows_of"], f"{file}: rows_of")
+        source = files.table(values["rows_of"], place.below("rows_of"))
         taken, labelled = source.get("rows", []), labelled or source.get("labelled")
         if kind is Figure:
-            taken = [_without(row, "all_labelled") for row in taken]
+            taken = [
+                {**row, "all_labelled": False} if isinstance(row, Mapping) else row for row in taken
+            ]
     own = values.get("rows", [])
     if not isinstance(own, list):
         return dict(values)  # the schema will say what is wrong with it
-    taken, own = ([_in_full(row, labelled, files, file) for row in rows] for rows in (taken, own))
+    taken, own = ([_in_full(row, labelled, files, place) for row in rows] for rows in (taken, own))
     if isinstance(values.get("only"), list):
         named = {row["variant"]: row for row in taken if isinstance(row, Mapping)}
         for variant in values["only"]:
-            check_known(f"{file}: only", variant, named)
+            check_known(place.below("only"), variant, named)
         taken = [row for variant, row in named.items() if variant in values["only"]]
     return {**values, "rows": [*taken, *own]}
 
 
-def _without(row: Any, key: str) -> Any:
-    return {k: v for k, v in row.items() if k != key} if isinstance(row, Mapping) else row
-
-
-def _in_full(row: Any, labelled: Any, files: Files, file: Path) -> Any:
+def _in_full(row: Any, labelled: Any, files: Files, place: Place) -> Any:
     """A row that is a method's name, or leaves out what follows from its table."""
     if isinstance(row, str):
         row = {"method": row}
@@ -270,17 +280,15 @@ def _in_full(row: Any, labelled: Any, files: Files, file: Path) -> Any:
         return row
     defaults = {} if labelled is None else {"labelled": labelled}
     if "method" in row:
-        row = {**row, "method": files.method_of_row(row["method"], file)}
+        row = {**row, "method": files.method_of_row(row["method"], place.below("rows"))}
         defaults["variant"] = row["method"]
     return {**defaults, **row}
 
 
 def read(file: Path) -> dict[str, Any]:
-    """What a configuration file holds; raises ConfigError, or OSError where it cannot be read."""
-    try:
+    """What a configuration file holds. Raises ConfigError."""
+    with prefix_errors("", ConfigError):
         values = read_yaml(file)
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
     if TEMPLATE in values:
         raise ConfigError(
             f"{file}: {TEMPLATE} = {values[TEMPLATE]!r}: templates run code, so they are not "
@@ -306,27 +314,25 @@ def _texts(values: Any, place: Key = ()) -> Iterator[tuple[Key, str]]:
             yield from _texts(value, (*place, number))
 
 
-def _holds(values: Any, place: Key) -> bool:
-    """Whether nested mappings have something at a place; JSON made texts of keys that were none."""
-    for step in place:
-        values = (
-            {str(key): value for key, value in values.items()}
-            if isinstance(values, Mapping)
-            else {}
-        )
-        if step not in values:
-            return False
-        values = values[step]
-    return True
+def _steps_held(values: Any, place: Key) -> int:
+    """How many steps of the way to a place nested mappings have; a list is one value."""
+    for number, step in enumerate(place):
+        # JSON made texts of keys that were none.
+        below = values.items() if isinstance(values, Mapping) else ()
+        found = [value for key, value in below if str(key) == step]
+        if not found:
+            return number
+        values = found[0]
+    return len(place)
 
 
-def checked(kind: type[Model], values: Values, file: Path | str, at: Key = ()) -> Model:
-    """The checked values, which stand at the place `at` of a file. Raises ConfigError."""
-    return validated(kind, values, lambda place: file, at)
+def checked(kind: type[Model], values: Values, place: Place) -> Model:
+    """The checked values, which stand at a place. Raises ConfigError."""
+    return validated(kind, values, lambda _: place.file, place.keys)
 
 
 def validated(
-    kind: type[Model], values: Values, writer: Callable[[Key], Path | str], at: Key = ()
+    kind: type[Model], values: Values, writer: Callable[[Key], Path], at: Key = ()
 ) -> Model:
     """The checked values, which stand at the place `at`. Raises ConfigError.
 
@@ -354,7 +360,7 @@ def _place(item: Values) -> Key:
     return tuple(item["loc"])
 
 
-def _line(kind: type, item: Values, file: Path | str, place: Key) -> str:
+def _line(kind: type, item: Values, file: Path, place: Key) -> str:
     """One mistake as: file: key = value: what is allowed."""
     # A key with an end of line in it must not tear the line apart.
     key = ".".join(text if is_plain(text) else repr(text) for text in map(str, place))

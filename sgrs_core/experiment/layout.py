@@ -5,12 +5,10 @@ path: which run is it, which scans does that run read, which score files stand b
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sgrs_core.experiment.originals import patient_of
 from sgrs_core.experiment.plan import COST, SELECTION_GAIN, Entry, Plan, Point
 from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.schema import SHOWING_SCANS, FigureKind, Filter
@@ -48,14 +46,10 @@ class Layout:
         self.findings = f"{self.results}/findings.md"
 
     def outputs(self, name: str) -> list[str]:
-        """The files of one table or figure."""
+        """The files of one table or figure; pages show a table's first and a figure's last."""
         if name in self.plan.tables:
             return [f"{self.results}/tables/{name}.{kind}" for kind in ("csv", "md", "tex")]
         return [f"{self.results}/figures/{name}.{kind}" for kind in ("pdf", "png")]
-
-    def picture(self, name: str) -> str:
-        """The file of one figure that pages show."""
-        return f"{self.figure.format(figure=name)}.png"
 
     def outputs_of_cost(self) -> list[str]:
         """The files of the cost table, where there is a table that costs something."""
@@ -80,20 +74,6 @@ class Layout:
             return self.downloads.format(dataset=name, source=dataset.source)
         return str(dataset.folder)
 
-    def patients(self, dataset: str) -> list[str]:
-        """TCIA's names for a data set's scans."""
-        return [patient_of(scan) for scan in self.plan.scans(dataset)]
-
-    def archives(self, dataset: str) -> dict[str, Any]:
-        """Where a data set's original scans and labels are downloaded from."""
-        keys = {"tcia", "idc", "labels", "label_files"}
-        return self.plan.dataset(dataset).model_dump(include=keys)
-
-    def datasets_from(self, source: str) -> str:
-        """The names of the data sets that come from a source, as a pattern; see `any_of`."""
-        datasets = self.plan.experiment.datasets
-        return any_of([name for name, one in datasets.items() if one.source == source])
-
     def volumes(self, dataset: str, scans: Sequence[str]) -> list[str]:
         """The prepared files of some scans; all folds have the same ones."""
         return [self.volume.format(dataset=base_of(dataset), scan=scan) for scan in scans]
@@ -103,39 +83,30 @@ class Layout:
         lists = self.plan.splits[dataset]
         return self.volumes(dataset, lists.present(getattr(lists, part)))
 
-    def test_volumes(self, dataset: str) -> list[str]:
-        """The prepared files of a data set's test scans."""
-        return self.volumes_of_part(dataset, "test")
-
-    def run_of(self, wildcards: "Wildcards") -> dict[str, Any]:
-        """The description of the run that a path belongs to."""
-        labelled, seed = int(wildcards.labelled), int(wildcards.seed)
-        point = Point(wildcards.dataset, labelled, wildcards.variant, seed)
+    def run_of(self, wildcards: "Wildcards") -> Run:
+        """The run that a path belongs to."""
+        point = Point.of(wildcards)
         if point not in self.plan.rows:
             others = {one.variant for one in self.plan.rows if one[:2] == point[:2]}
             raise ValueError(
-                f"no table or figure of this experiment has a run {point.variant}, seed {seed}; of "
-                f"{point.dataset} with {labelled} labelled scans it has {', '.join(sorted(others))}"
+                f"no table or figure of this experiment has a run {point.variant}, seed "
+                f"{point.seed}; of {point.dataset} with {point.labelled} labelled scans it has "
+                f"{', '.join(sorted(others))}"
             )
         return self.plan.run(point)
 
-    def identity_of(self, wildcards: "Wildcards") -> dict[str, Any]:
-        """The part of that description whose change trains the run anew; see `Run.identity`."""
-        return Run.from_description(self.run_of(wildcards)).identity()
-
-    def inference_of(self, wildcards: "Wildcards") -> dict[str, Any]:
-        """How the run's model predicts the test scans today, whatever its model file noted."""
-        inference: dict[str, Any] = self.run_of(wildcards)["inference"]
-        return inference
-
     def predicting_of(self, wildcards: "Wildcards") -> dict[str, Any]:
-        """The part of it whose change evaluates anew."""
-        inference = self.inference_of(wildcards)
+        """The part of how a run predicts whose change evaluates anew.
+
+        As it is written: Snakemake would take a tuple in a list's place for a change.
+        """
+        point = Point.of(wildcards)
+        inference = self.plan.layered("inference", point.dataset, self.plan.rows[point])
         return {key: inference[key] for key in ("stride", "largest_component")}
 
     def volumes_of_run(self, wildcards: "Wildcards") -> list[str]:
         """The prepared scans that a run may read."""
-        return self.volumes(wildcards.dataset, self._scans_of_run(wildcards))
+        return self.volumes(wildcards.dataset, self.run_of(wildcards).scans)
 
     def prepared_for_run(self, wildcards: "Wildcards") -> list[str]:
         """What a run learns from and is chosen by: lists of prepared files, and missing files.
@@ -145,7 +116,7 @@ class Layout:
         when their scans can serve.
         """
         results = (self.model, self.training_log, self.record)
-        return self._prepared(wildcards, self._scans_of_run(wildcards), results, PARTS)
+        return self._prepared(wildcards, self.run_of(wildcards).scans, results, PARTS)
 
     def prepared_for_test(self, wildcards: "Wildcards") -> list[str]:
         """What an evaluation reads, likewise."""
@@ -223,11 +194,6 @@ class Layout:
                 }
         return list(lines.values())
 
-    def scores_of_selection_gain(self) -> list[str]:
-        """All score files behind the table of what choosing on the test scans adds."""
-        lines = self.lines_of_selection_gain()
-        return [file for line in lines for selection in GAIN for file in line[selection]]
-
     def outputs_of_selection_gain(self) -> list[str]:
         """The files of that table; none where no checkpoint is chosen on test scans."""
         if not self.lines_of_selection_gain():
@@ -303,32 +269,23 @@ class Layout:
         lines = self.lines_of_figure(name)
         inputs = {part: [line[part] for line in lines] for part in SHOWN[figure.kind]}
         if figure.kind in SHOWING_SCANS:
-            inputs["volumes"] = self.test_volumes(self.plan.folds(figure.dataset)[0])
+            inputs["volumes"] = self.volumes_of_part(self.plan.folds(figure.dataset)[0], "test")
         return inputs
 
-    def case_of_figure(self, name: str) -> dict[str, str | None]:
-        """How a figure's case is chosen: a scan's name or a rule, and whose Dice the rule takes."""
-        figure = self.plan.figures[name]
-        return {"case": figure.case, "median_of": figure.median_of}
-
-    def slices_of_figure(self, name: str) -> dict[str, Any] | None:
-        """The slices that a figure shows; None leaves them to its kind."""
-        slices = self.plan.figures[name].slices
-        return asdict(slices) if slices else None
-
-    def cases(self) -> list[str]:
-        """The slices of the first figure of segmentations, for the report; none without one."""
-        names = [name for name, one in self.plan.figures.items() if one.kind == "segmentations"]
-        return [f"{self.figure.format(figure=name)}.slices.json" for name in names[:1]]
-
     def runs(self) -> list[dict[str, Any]]:
-        """Each run once: what it is and is called, its record, log, and score file by selection."""
+        """Each run once: what it is, what people call it, where it lies.
+
+        folder: below the results folder. record, log, and by selection scores: its files.
+        """
         return [
             {
                 **point._asdict(),
                 "title": self.plan.titles[point],
                 "label": self.plan.label(point),
                 "dataset_title": self.plan.dataset_title(point.dataset),
+                "iterations": self.plan.layered("training", point.dataset, row)["iterations"],
+                "selections": list(self.plan.selections(point.dataset)),
+                "folder": self._of(self.run, point).removeprefix(f"{self.results}/"),
                 "record": self._of(self.record, point),
                 "log": self._of(self.training_log, point),
                 "scores": {
@@ -336,7 +293,7 @@ class Layout:
                     for selection in self.plan.selections(point.dataset)
                 },
             }
-            for point in self.plan.rows
+            for point, row in self.plan.rows.items()
         ]
 
     def results_of(self, names: Iterable[str]) -> list[str]:
@@ -353,14 +310,9 @@ class Layout:
             for pattern in of_selection
         ]
 
-    def figures_of_kind(self, kind: str) -> str:
-        """The names of the figures of one kind, as a pattern that matches nothing else."""
-        return any_of([name for name, figure in self.plan.figures.items() if figure.kind == kind])
-
-    def _scans_of_run(self, wildcards: "Wildcards") -> list[str]:
-        run = self.run_of(wildcards)
-        judges = [scan for scans in run["selection_scans"].values() for scan in scans]
-        return list(dict.fromkeys([*run["labelled"], *run["unlabelled"], *judges]))
+    def figures_of_kind(self, kind: str) -> list[str]:
+        """The names of the figures of one kind."""
+        return [name for name, figure in self.plan.figures.items() if figure.kind == kind]
 
     def _scores(self, entry: Entry, selections: Sequence[str]) -> dict[str, list[str]]:
         """An entry's score files by selection, one for each seed and fold."""
@@ -384,7 +336,7 @@ GAIN = ("last", "best_on_test")  # between which the table of the selections' ga
 NOTHING = "(?!)"  # the regular expression that no text matches
 
 
-def any_of(names: Mapping[str, Any] | Sequence[str]) -> str:
+def any_of(names: Iterable[str]) -> str:
     """A pattern that matches these names and nothing else."""
     return "|".join(names) or NOTHING
 

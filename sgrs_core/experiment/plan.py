@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 from sgrs_core.experiment import schema
+from sgrs_core.experiment.configuration import Place
+from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.settings import PUBLISHED_TAU, Selection
 from sgrs_core.experiment.splits import PARTS, SplitLists, base_of
 
@@ -31,6 +33,12 @@ class Point(NamedTuple):
     variant: str
     seed: int
 
+    @classmethod
+    def of(cls, wildcards: Any) -> Self:
+        """The run that a path's wildcards name."""
+        labelled, seed = int(wildcards.labelled), int(wildcards.seed)
+        return cls(wildcards.dataset, labelled, wildcards.variant, seed)
+
 
 class Entry(NamedTuple):
     """One line of a table: a row at one number of labelled scans, a point per seed and fold."""
@@ -48,17 +56,15 @@ class Plan:
     experiment: schema.Experiment
     splits: Mapping[str, SplitLists]  # of data sets, and of their folds
     methods: Mapping[str, schema.MethodFile]
-    # Where each is written: its file, and the keys that lead to it there.
-    method_places: Mapping[str, tuple[Path | str, tuple[str, ...]]]
+    method_places: Mapping[str, Place]
     # The SHA-256 of the files of those that are in files of one's own.
     sources: Mapping[str, str]
     tables: Mapping[str, schema.Table]
     figures: Mapping[str, schema.Figure]
     # Data sets whose scans, lists and resolution are those of the published numbers.
     comparable: frozenset[str]
-    # For errors, the file and the key in it: of tables and figures by name, and of
-    # `datasets.<name>.methods.<name>`.
-    places: Mapping[str, str]
+    # Of tables and figures by name, and of `datasets.<name>.methods.<name>`.
+    places: Mapping[str, Place]
     # What the experiment's own files wrote of each data set; it goes over recipes.
     written: Mapping[str, Mapping[str, Any]]
 
@@ -119,10 +125,6 @@ class Plan:
                 points = (Point(fold, labelled, name, seed) for fold, seed in replicates)
                 entries.append(Entry(row, labelled, tuple(points)))
         return entries
-
-    def scans(self, name: str) -> list[str]:
-        """All scans of a data set."""
-        return list(self.splits[name].scans())
 
     def labelled_scans(self, name: str, part: str) -> list[str]:
         """The scans of one of a data set's PARTS whose labels some run or score uses."""
@@ -262,19 +264,15 @@ class Plan:
         official = self.methods[row.method].official.get(dataset)
         return official.selection if official else self.dataset(dataset).published_selection
 
-    def note(self, name: str) -> str:
-        """What is printed with every table and figure of a data set."""
-        dataset, absent = self.dataset(name), ", ".join(self.splits[name].absent)
+    def note_of(self, name: str) -> str:
+        """What is printed with a table or figure."""
+        sheet = self.sheets[name]
+        dataset, absent = self.dataset(sheet.dataset), ", ".join(self.splits[sheet.dataset].absent)
         missing = (
             f"Without {absent}, {dataset.withdrawn.why}." if dataset.withdrawn and absent else ""
         )
-        notes = (self.experiment.note, dataset.note, missing)
+        notes = (sheet.note, self.experiment.note, dataset.note, missing)
         return " ".join(note.strip() for note in notes if note)
-
-    def note_of(self, sheet: str) -> str:
-        """What is printed with a table or figure."""
-        notes = (self.sheets[sheet].note.strip(), self.note(self.sheets[sheet].dataset))
-        return " ".join(note for note in notes if note)
 
     def warnings(self) -> list[str]:
         """What a user should know before the first job.
@@ -320,8 +318,8 @@ class Plan:
                 )
         return [f"{name}: {text}" for name, text in alike.items()]
 
-    def run(self, point: Point) -> dict[str, Any]:
-        """The description of a point's run, for `sgrs_core.experiment.run.Run.from_description`."""
+    def run(self, point: Point) -> Run:
+        """The run of a point."""
         dataset, lists = self.dataset(point.dataset), self.splits[point.dataset]
         row = self.rows[point]
         labelled, validation = lists.labelled(point.labelled), lists.present(lists.validation)
@@ -331,7 +329,7 @@ class Plan:
             labelled, validation = labelled[:kept], labelled[kept:]
         test = lists.present(lists.test)
         judges = {"last": (), "best_on_test": test, "best_on_validation": validation}
-        return {
+        described = {
             "method": self.methods[row.method].method,
             "recipe": self.recipe_name(point.dataset, row),
             "settings": self.settings(point.dataset, row, point.labelled),
@@ -344,6 +342,7 @@ class Plan:
             "source_sha256": self.sources.get(row.method),
             "selection_scans": {name: judges[name] for name in selections},
         }
+        return Run.from_description(described)
 
 
 def variant_of(row: schema.Row) -> str:

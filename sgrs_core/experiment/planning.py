@@ -18,7 +18,6 @@ from sgrs_core.experiment.configuration import (
     load_method,
     load_sheet,
     merged,
-    method_at,
     published_splits,
     read,
 )
@@ -61,10 +60,9 @@ def load_plan(values: Mapping[str, Any], own: Sequence[Path], root: Path) -> Pla
         for name, dataset in datasets.items()
         for number, lists in enumerate(_folds(name, dataset, splits[name], files))
     }
-    places: dict[str, str] = {}
+    places: dict[str, Place] = {}
     for name, one in experiment.methods.items():
-        at = ("methods", name)
-        files.add_method(name, one, (files.writer(at), at))
+        files.add_method(name, one, files.at("methods", name))
 
     def load(kind: type[AnySheet], group: str, wanted: Mapping[str, Filter]) -> dict[str, AnySheet]:
         sheets = {}
@@ -76,18 +74,18 @@ def load_plan(values: Mapping[str, Any], own: Sequence[Path], root: Path) -> Pla
     tables = load(Table, "tables", experiment.tables)
     figures = load(Figure, "figures", experiment.figures)
     for name in experiment.headline:
-        check_known(f"{files.last}: headline", name, [*tables, *figures])
+        check_known(Place(files.last, ("headline",)), name, [*tables, *figures])
     _check_sheet_names(tables, figures, files.last)
-    asking = {
-        row.method: f"{places[name]}: rows.method"
+    asking: dict[str, Place | str] = {
+        row.method: places[name].below("rows", "method")
         for name, sheet in {**tables, **figures}.items()
         for row in sheet.rows
     }
     for name, dataset in experiment.datasets.items():
         for method in dataset.methods:
-            place = ("datasets", name, "methods", method)
-            places[".".join(place)] = str(files.writer(place))
-            asking.setdefault(method, f"{files.writer(place)}: datasets.{name}.methods")
+            place = files.at("datasets", name, "methods", method)
+            places[".".join(place.keys)] = place
+            asking.setdefault(method, place._replace(keys=place.keys[:-1]))
     for name in experiment.methods:
         asking.setdefault(name, "")
     methods = {name: load_method(name, files, asked) for name, asked in asking.items()}
@@ -124,7 +122,7 @@ def load_plan(values: Mapping[str, Any], own: Sequence[Path], root: Path) -> Pla
 
 def _source_digest(method: str, place: Place, files: Files) -> str:
     """The SHA-256 of the file of a method of one's own."""
-    with prefix_errors(f"{method_at(place)} = {method!r}: ", ConfigError):
+    with prefix_errors(f"{place.below('method')} = {method!r}: ", ConfigError):
         return sha256_of(source_of(method, files.folders))
 
 
@@ -144,8 +142,7 @@ def check_scans(plan: Plan, files: Sequence[Path]) -> None:
 
 
 def _splits(name: str, dataset: Dataset, files: Files) -> SplitLists:
-    writer = files.writer(("datasets", name, "splits"))
-    with prefix_errors(f"{writer}: datasets.{name}.splits: ", ConfigError):
+    with prefix_errors(f"{files.at('datasets', name, 'splits')}: ", ConfigError):
         lists = read_splits(dataset, files.root)
         return lists._replace(absent=absent_scans(dataset, lists, files.root))
 
@@ -154,9 +151,9 @@ def _folds(name: str, dataset: Dataset, lists: SplitLists, files: Files) -> list
     try:
         return fold_lists(lists, dataset.folds, dataset.has_label) if dataset.folds else []
     except ValueError as error:
-        place = f"{files.writer(('datasets', name, 'folds'))}: datasets.{name}.folds"
         missing = [scan for scan in lists.train if not dataset.has_label(scan)]
         hint = f"; without one are {of_labels(dataset, missing)}" if missing else ""
+        place = files.at("datasets", name, "folds")
         raise ConfigError(f"{place} = {dataset.folds}: {error}{hint}") from None
 
 
@@ -201,19 +198,20 @@ def _check_recipes(plan: Plan) -> None:
     for name, method in plan.methods.items():
         for dataset in set(method.official) & set(plan.experiment.datasets):
             row = Row(variant=name, method=name, recipe="official", labelled=[1])
-            file = plan.root / "methods" / f"{name}.yaml"
-            _check_layers(plan, dataset, row, str(file), ("official", dataset))
+            place = plan.method_places[name].below("official", dataset)
+            _check_layers(plan, dataset, row, place)
     for name, sheet in plan.sheets.items():
         for row in sheet.rows:
-            _check_layers(plan, sheet.dataset, row, plan.places[name], ("rows", row.variant))
+            place = plan.places[name].below("rows", row.variant)
+            _check_layers(plan, sheet.dataset, row, place)
 
 
-def _check_layers(plan: Plan, dataset: str, row: Row, file: str, at: tuple[str, ...]) -> None:
+def _check_layers(plan: Plan, dataset: str, row: Row, place: Place) -> None:
     trained = plan.layered("training", dataset, row)
     predicted = plan.layered("inference", dataset, row)
-    training = checked(TrainingSettings, trained, file, (*at, "training"))
-    inference = checked(InferenceSettings, predicted, file, (*at, "inference"))
-    with prefix_errors(f"{file}: {'.'.join(at)}.", ConfigError):
+    training = checked(TrainingSettings, trained, place.below("training"))
+    inference = checked(InferenceSettings, predicted, place.below("inference"))
+    with prefix_errors(f"{place}.", ConfigError):
         check_strides(inference, training)
 
 
@@ -242,7 +240,7 @@ def _check_sheet(plan: Plan, name: str, file: Path) -> None:
         raise ConfigError(
             f"{file}: {name} needs datasets.{sheet.dataset}; given are {allowed or 'none'}"
         )
-    place = f"{file}: {'tables' if isinstance(sheet, Table) else 'figures'}.{name}"
+    place = Place(file, ("tables" if isinstance(sheet, Table) else "figures", name))
     lines = [(row.variant, count) for row in sheet.rows for count in row.labelled]
     methods = sorted({row.method for row in sheet.rows})
     offered: dict[str, list[Any]]
@@ -251,7 +249,7 @@ def _check_sheet(plan: Plan, name: str, file: Path) -> None:
     }  # fmt: skip
     for key, known in offered.items():
         for value in getattr(wanted, key) or ():
-            check_known(f"{place}.{key}", value, known)
+            check_known(place.below(key), value, known)
     if not plan.entries(name):
         shown = [f"{row.method} with {row.labelled}" for row in sheet.rows]
         raise ConfigError(
@@ -270,40 +268,41 @@ def _check_sheet(plan: Plan, name: str, file: Path) -> None:
     if isinstance(wanted, TableFilter):
         for key in ("reference", "upper_bound"):
             if getattr(wanted, key) is not None:
-                check_known(f"{place}.{key}", getattr(wanted, key), sheet.variants)
+                check_known(place.below(key), getattr(wanted, key), sheet.variants)
     for fold in plan.folds(sheet.dataset):
         for entry in plan.entries(name):
             _check_labelled(plan, entry, fold, plan.places[name])
 
 
-def _check_published(table: Table, place: str, root: Path) -> None:
+def _check_published(table: Table, place: Place, root: Path) -> None:
     """The published table is one of this data set, and has the rows that are named of it."""
     with (root / "published.csv").open(encoding="utf-8", newline="") as lines:
         published = list(DictReader(lines))
     here = sorted({int(row["table"]) for row in published if row["dataset"] == table.dataset})
     ending = f", of {table.dataset}, or null"
-    check_known(f"{place}.published_table", table.published_table, here, ending)
+    check_known(place.below("published_table"), table.published_table, here, ending)
     number = str(table.published_table)
     variants = sorted({row["variant"] for row in published if row["table"] == number})
     for row in table.rows:
         if row.published is not None:
-            check_known(f"{place}.rows.{row.variant}.published", row.published, variants)
+            at = place.below("rows", row.variant, "published")
+            check_known(at, row.published, variants)
 
 
-def _check_labelled(plan: Plan, entry: Entry, dataset: str, file: str) -> None:
+def _check_labelled(plan: Plan, entry: Entry, dataset: str, place: Place) -> None:
     """There are as many training scans as labels are asked for, and enough to hold some out."""
     lists = plan.splits[dataset]
     if not 1 <= entry.labelled <= len(lists.train):
         raise ConfigError(
-            f"{file}: labelled = {entry.labelled} (row {entry.row.variant}): allowed are 1 to "
-            f"{len(lists.train)}, the training scans of {dataset}"
+            f"{place.below('labelled')} = {entry.labelled} (row {entry.row.variant}): allowed are "
+            f"1 to {len(lists.train)}, the training scans of {dataset}"
         )
     if "best_on_validation" not in plan.selections(dataset) or lists.validation:
         return
     held_out = plan.dataset(dataset).validation_scans
     if not 1 <= held_out < entry.labelled:
         raise ConfigError(
-            f"{file}: with selections = best_on_validation and {entry.labelled} labelled scans, "
+            f"{place}: with selections = best_on_validation and {entry.labelled} labelled scans, "
             f"datasets.{base_of(dataset)}.validation_scans = {held_out}: allowed are 1 to "
             f"{entry.labelled - 1}"
         )
@@ -343,11 +342,11 @@ def _check_choice(plan: Plan, name: str, files: Files) -> None:
     """The case is a test scan, chosen by a row that the figure shows; and the kind shows scans."""
     figure, wanted = plan.figures[name], plan.wanted(name)
 
-    def place(key: str) -> str:
+    def place(key: str) -> Place:
         """Where the choice is written: in an experiment's file, or where the figure is."""
         if getattr(wanted, key) is None:
-            return f"{plan.places[name]}: {key}"
-        return f"{files.writer(('figures', name, key))}: figures.{name}.{key}"
+            return plan.places[name].below(key)
+        return files.at("figures", name, key)
 
     given = [key for key in CHOICE if getattr(figure, key) != Figure.model_fields[key].default]
     if given and figure.kind not in SHOWING_SCANS:

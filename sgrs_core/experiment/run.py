@@ -1,6 +1,7 @@
 """What defines a training run."""
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any, Self
 
 from pydantic import ConfigDict, TypeAdapter
@@ -31,6 +32,12 @@ class Run:
     absent: tuple[str, ...] = ()
     recipe: str = "shared"
     source_sha256: str | None = None
+
+    @property
+    def scans(self) -> list[str]:
+        """The names of all scans that it may read, each once."""
+        judges = chain.from_iterable(self.selection_scans.values())
+        return list(dict.fromkeys([*self.labelled, *self.unlabelled, *judges]))
 
     def description(self) -> dict[str, Any]:
         """The run as nested dictionaries, lists, texts and numbers, for JSON and model files."""

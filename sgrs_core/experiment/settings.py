@@ -67,17 +67,16 @@ def is_path(text: str) -> bool:
     return bool(text) and is_plain(text) and not set("{}") & set(text)
 
 
-def is_path_of_scan(text: str) -> bool:
-    """The same for a path in which a scan's name will be filled in."""
-    return is_path(text.replace(SCAN, "scan"))
-
-
 Title = Annotated[str, only("one line of text", lambda text: bool(text.strip()) and is_plain(text))]
 PlainPath = Annotated[str, only("paths without { } and control characters", is_path)]
-ScanPath = Annotated[
-    str, only(f"paths without {{ }} (but for {SCAN}) and control characters", is_path_of_scan)
+FileOfScan = Annotated[
+    str,
+    only(
+        f"paths without {{ }} (but for {SCAN}) and control characters",
+        lambda path: is_path(path.replace(SCAN, "scan")),
+    ),
+    only(f"paths with {SCAN} in them", lambda path: SCAN in path),
 ]
-FileOfScan = Annotated[ScanPath, only(f"paths with {SCAN} in them", lambda path: SCAN in path)]
 LabelValues = Annotated[
     tuple[int, ...],
     Field(min_length=1),

@@ -61,24 +61,26 @@ def read_splits(dataset: Dataset, root: Path) -> SplitLists:
             for part in PARTS
         )
         return SplitLists(*names)
-    files = dataset.splits
+    given = {part: getattr(dataset.splits, part) for part in PARTS}
+    places = {  # as errors name them
+        part: str(root / one) if isinstance(one, str) else f"splits.{part}"
+        for part, one in given.items()
+    }
     lists = SplitLists(
-        train=_read_list(files.train, root, "train"),
-        test=_read_list(files.test, root, "test") if files.test else (),
-        validation=_read_list(files.validation, root, "validation") if files.validation else (),
+        *(
+            _read_list(one, places[part]) if one or part == "train" else ()
+            for part, one in given.items()
+        )
     )
     twice = sorted(name for name, count in Counter(chain(*lists[:3])).items() if count > 1)
     if twice:
-        raise ValueError(
-            f"{_place(files.train, root, 'train')} and its sisters: {twice[0]} stands in two places"
-        )
-    for part, expected in (files.counts or {}).items():
+        raise ValueError(f"{places['train']} and its sisters: {twice[0]} stands in two places")
+    for part, expected in (dataset.splits.counts or {}).items():
         found = len(getattr(lists, part))
         if found != expected:
-            where = _place(getattr(files, part), root, part)
             raise ValueError(
-                f"{where}: {found} scans, but splits.counts.{part} says {expected}; is the list "
-                "complete? (counts: null, where it is another list)"
+                f"{places[part]}: {found} scans, but splits.counts.{part} says {expected}; is the "
+                "list complete? (counts: null, where it is another list)"
             )
     return lists
 
@@ -120,21 +122,17 @@ def is_scan_name(name: str) -> bool:
     return fits and SCAN_NAME.fullmatch(name) is not None
 
 
-def _place(given: str | list[str] | None, root: Path, part: str) -> str:
-    """A list as an error names it: its file, or its key where it is written out."""
-    return str(root / given) if isinstance(given, str) else f"splits.{part}"
+def _read_list(given: str | list[str], place: str) -> tuple[str, ...]:
+    """One name a line; what follows a comma belongs to other tools. Or the names themselves.
 
-
-def _read_list(given: str | list[str], root: Path, part: str) -> tuple[str, ...]:
-    """One name a line; what follows a comma belongs to other tools. Or the names themselves."""
-    place = _place(given, root, part)
+    place: the file, of a list that is given by its name.
+    """
     lines = given
     if isinstance(given, str):
-        file = root / given
-        if not file.is_file():
+        if not Path(place).is_file():
             raise FileNotFoundError(f"{place}: split list not found")
         try:
-            lines = file.read_text(encoding="utf-8-sig").splitlines()
+            lines = Path(place).read_text(encoding="utf-8-sig").splitlines()
         except UnicodeDecodeError as error:
             raise ValueError(f"{place}: not readable ({error}); save the list as UTF-8") from None
     names = tuple(line.split(",")[0].strip() for line in lines if line.strip())

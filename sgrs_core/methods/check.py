@@ -1,6 +1,6 @@
 """Whether an experiment's plan asks the methods for what they can do."""
 
-from sgrs_core.experiment.configuration import ConfigError, checked, method_at
+from sgrs_core.experiment.configuration import ConfigError, Place, checked
 from sgrs_core.experiment.plan import Entry, Plan
 from sgrs_core.experiment.schema import Figure, Table
 from sgrs_core.methods import method_class
@@ -12,38 +12,38 @@ def check_methods(plan: Plan) -> None:
     The files of methods of one's own are run by this.
     """
     for name, method in plan.methods.items():
-        file, at = plan.method_places[name]
+        place = plan.method_places[name]
         try:
             kind = method_class(method.method)
         except ValueError as error:
-            raise ConfigError(f"{method_at((file, at))} = {method.method!r}: {error}") from None
-        checked(kind.Settings, method.settings, file, (*at, "settings"))
+            raise ConfigError(f"{place.below('method')} = {method.method!r}: {error}") from None
+        checked(kind.Settings, method.settings, place.below("settings"))
     for dataset, settings in plan.experiment.datasets.items():
         for name, given in settings.methods.items():
-            place = ("datasets", dataset, "methods", name)
             kind = method_class(plan.methods[name].method)
-            checked(kind.Settings, given, plan.places[".".join(place)], place)
+            checked(kind.Settings, given, plan.places[f"datasets.{dataset}.methods.{name}"])
     for name, sheet in plan.sheets.items():
         for entry in plan.entries(name):
             _check_row(entry, sheet, plan, plan.places[name])
 
 
-def _check_row(entry: Entry, sheet: Table | Figure, plan: Plan, file: str) -> None:
+def _check_row(entry: Entry, sheet: Table | Figure, plan: Plan, place: Place) -> None:
     """The method takes the row's settings, and has the unlabelled scans that it needs."""
     row, method = entry.row, plan.methods[entry.row.method]
     kind = method_class(method.method)
     settings = plan.settings(sheet.dataset, row, entry.labelled)
-    checked(kind.Settings, settings, file, ("rows", row.variant, "settings"))
+    checked(kind.Settings, settings, place.below("rows", row.variant, "settings"))
     chosen = plan.selections(sheet.dataset)
     for selection in kind.trained_on(kind.Settings(**settings)) - set(chosen):
         raise ConfigError(
-            f"{file}: selections = {chosen} (row {row.variant}, recipe "
+            f"{place}: selections = {chosen} (row {row.variant}, recipe "
             f"{plan.recipe_name(sheet.dataset, row)}): {row.method} trains on from weights that "
             f"{selection} chooses; list it in selections, or set recipe: shared"
         )
     scans = min(len(plan.splits[fold].train) for fold in plan.folds(sheet.dataset))
     if kind.uses_unlabelled and entry.labelled == scans:
         raise ConfigError(
-            f"{file}: labelled = {scans} (row {row.variant}): allowed are less than all {scans} "
-            f"training scans of {sheet.dataset}, because {method.method} needs unlabelled ones"
+            f"{place.below('labelled')} = {scans} (row {row.variant}): allowed are less than all "
+            f"{scans} training scans of {sheet.dataset}, because {method.method} needs unlabelled "
+            "ones"
         )

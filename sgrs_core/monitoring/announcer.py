@@ -24,7 +24,7 @@ Job = tuple[str, Mapping[str, str], Mapping[str, Any] | None]  # rule, wildcards
 
 
 class Announcer(logging.Handler):
-    """Says on standard error what happens to the runs of an experiment, `planned_runs`."""
+    """Says on standard error what happens to the runs of an experiment, `Layout.runs`."""
 
     def __init__(self, runs: Sequence[Mapping[str, Any]], results: Path) -> None:
         super().__init__()

@@ -7,18 +7,18 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sgrs_core.experiment.layout import Layout
 from sgrs_core.experiment.plan import Plan, Point
 from sgrs_core.files import write_text
 
 NAME = "runs.json"
+NOTED = (*Point._fields, "title", "label", "iterations", "folder")  # of each run
 Asked = Mapping[Point, Collection[str | None]]
 
 
 def write_planned(
     results: Path, runs: Iterable[Mapping[str, Any]], asked: Asked, at_once: int
 ) -> None:
-    """Write `planned_runs` to the results folder, whole or not at all.
+    """Write the runs of `Layout.runs` to the results folder, whole or not at all.
 
     asked: the runs and their selections that this start of the workflow was asked for; of a run
     that it was not, all selections are noted. at_once: how many trainings it may run together.
@@ -28,7 +28,8 @@ def write_planned(
     for run in runs:
         point = Point(*(run[key] for key in Point._fields))
         wanted = [name for name in run["selections"] if name in asked.get(point, ())]
-        noted.append({**run, "asked": point in asked, "selections": wanted or run["selections"]})
+        of_run = {key: run[key] for key in NOTED}
+        noted.append({**of_run, "asked": point in asked, "selections": wanted or run["selections"]})
     at_work = {"process": os.getpid(), "host": platform.node()}
     described = {"experiment": results.name, "at_once": at_once, **at_work, "runs": noted}
     write_text(results / NAME, json.dumps(described, indent=1) + "\n")
@@ -43,24 +44,5 @@ def write_folds(results: Path, plan: Plan) -> None:
         if dataset.folds:
             folds = enumerate(plan.folds(name))
             tested = {scan: number for number, fold in folds for scan in plan.splits[fold].test}
-            lines = [f"{scan},{tested.get(scan, '')}\n" for scan in plan.scans(name)]
+            lines = [f"{scan},{tested.get(scan, '')}\n" for scan in plan.splits[name].scans()]
             write_text(results / name / "folds.csv", "".join(["scan,fold\n", *lines]))
-
-
-def planned_runs(plan: Plan, layout: Layout) -> list[dict[str, Any]]:
-    """Each run of an experiment: what it is, how people call it, and where it lies.
-
-    folder: below the results folder, so that a copy of the results or another machine's view of
-    them can be read likewise.
-    """
-    return [
-        {
-            **point._asdict(),
-            "title": plan.titles[point],
-            "label": plan.label(point),
-            "iterations": plan.layered("training", point.dataset, row)["iterations"],
-            "selections": list(plan.selections(point.dataset)),
-            "folder": layout.run.format(**point._asdict()).removeprefix(f"{layout.results}/"),
-        }
-        for point, row in plan.rows.items()
-    ]

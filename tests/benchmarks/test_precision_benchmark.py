@@ -19,7 +19,7 @@ def test_each_way_trains_the_same_runs(way):
     assert len(runs) == len(precision.METHODS) * 3
     asked = {"iterations": 240, "base_filters": 16, **precision.WAYS[way]}
     for run in runs:
-        assert asked.items() <= run["training"].items()
+        assert asked.items() <= vars(run.training).items()
 
 
 def test_a_way_s_interval_is_student_s_of_the_mean_difference_over_seeds():

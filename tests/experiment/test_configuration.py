@@ -15,6 +15,7 @@ from sgrs_core.experiment.configuration import ConfigError
 from sgrs_core.experiment.layout import Layout
 from sgrs_core.experiment.plan import Point
 from sgrs_core.experiment.planning import MOST_CURVES, check_scans, load_plan
+from sgrs_core.experiment.settings import Slices
 from sgrs_core.methods.check import check_methods
 from tests.places import CONFIG
 
@@ -316,10 +317,10 @@ def test_an_experiments_choice_goes_over_the_figures_own(tmp_path):
     figure = root / "figures/error_maps.yaml"
     figure.write_text(figure.read_text() + "case: nobody\nslices: {count: 2}\n")
     loaded = load_plan(changed("figures.error_maps.case", "phantom_test_003"), [FILE], root)
-    layout = Layout(loaded)
-    assert layout.case_of_figure("error_maps") == {"case": "phantom_test_003", "median_of": None}
-    assert layout.slices_of_figure("error_maps") == {"axis": "z", "count": 2, "at": None}
-    assert layout.slices_of_figure("figure2") is None
+    shown = loaded.figures["error_maps"]
+    assert (shown.case, shown.median_of) == ("phantom_test_003", None)
+    assert shown.slices == Slices(axis="z", count=2, at=None)
+    assert loaded.figures["figure2"].slices is None
 
 
 @pytest.mark.parametrize("kind", ["training_curves", "threshold"])
@@ -361,13 +362,13 @@ def test_a_figure_whose_choice_leaves_no_row_is_refused():
 
 def test_a_row_that_is_not_shown_everywhere_cannot_choose_the_median():
     values = changed("figures.figure2.median_of", "sgrs")
-    assert Layout(plan(values)).case_of_figure("figure2")["median_of"] == "sgrs"
+    assert plan(values).figures["figure2"].median_of == "sgrs"
     rows = [
         {"variant": "vnet", "method": "vnet", "labelled": [4, 8]},
         {"variant": "sgrs", "method": "sgrs", "labelled": [4]},
     ]
     own = {"title": "Mine", "dataset": "la", "kind": "error_maps", "rows": rows}
-    with pytest.raises(ConfigError, match=r"figures\.own: median_of = 'sgrs': allowed are vnet$"):
+    with pytest.raises(ConfigError, match=r"figures\.own\.median_of = 'sgrs': allowed are vnet$"):
         plan(changed("figures.own", {**own, "median_of": "sgrs"}))
 
 
@@ -611,16 +612,16 @@ def test_labelled_scans_are_the_first_of_the_list_and_validation_is_carved_from_
     for name in ("la", "pancreas"):
         values["datasets"][name]["validation_scans"] = 1
     run = plan(values).run(Point("la", 4, "sgrs", 0))
-    assert run["labelled"] == ("phantom_train_000", "phantom_train_001", "phantom_train_002")
-    assert run["selection_scans"]["best_on_validation"] == ("phantom_train_003",)
-    assert run["unlabelled"][0] == "phantom_train_004"
+    assert run.labelled == ("phantom_train_000", "phantom_train_001", "phantom_train_002")
+    assert run.selection_scans["best_on_validation"] == ("phantom_train_003",)
+    assert run.unlabelled[0] == "phantom_train_004"
 
 
 def test_only_best_on_test_lets_training_read_test_scans():
     for selections in (["last"], ["last", "best_on_test"]):
         loaded = plan(changed("selections", selections))
         run = loaded.run(Point("la", 4, "sgrs", 0))
-        judges = [scan for scans in run["selection_scans"].values() for scan in scans]
+        judges = [scan for scans in run.selection_scans.values() for scan in scans]
         assert bool(judges) is ("best_on_test" in selections)
 
 
@@ -638,7 +639,7 @@ def test_brats2019_is_selected_on_its_validation_scans_as_published():
     paper = plan(shipped("paper"))
     assert paper.selections("la") == ["last", "best_on_test"]
     run = paper.run(Point("brats2019", 12, "sgrs", 0))
-    assert {name: len(scans) for name, scans in run["selection_scans"].items()} == {
+    assert {name: len(scans) for name, scans in run.selection_scans.items()} == {
         "last": 0,
         "best_on_validation": 25,
     }
@@ -653,22 +654,22 @@ def from_tcia():
 def test_withdrawn_scans_are_left_out_recorded_warned_of_and_noted_beneath_tables():
     loaded = from_tcia()
     run = loaded.run(Point("pancreas", 62, "vnet", 0))
-    assert len(run["labelled"]) == 61
-    assert run["absent"] == ("image0025", "image0070")
-    assert len(run["selection_scans"]["best_on_test"]) == 19
+    assert len(run.labelled) == 61
+    assert run.absent == ("image0025", "image0070")
+    assert len(run.selection_scans["best_on_test"]) == 19
     (warning,) = loaded.warnings()
     assert "2 of 82 scans are left out, image0025, image0070: withdrawn by TCIA" in warning
-    assert "Without image0025, image0070" in loaded.note("pancreas")
-    assert "image0025" not in loaded.note("la")
+    assert "Without image0025, image0070" in loaded.note_of("table3")
+    assert "image0025" not in loaded.note_of("table2")
 
 
 def test_a_number_of_labelled_scans_counts_the_published_list():
     """What is withdrawn changes no row whose labelled scans are all there."""
     withdrawn, whole = from_tcia(), plan(shipped("paper"))
     point = Point("pancreas", 6, "sgrs", 0)
-    assert withdrawn.run(point)["labelled"] == whole.run(point)["labelled"]
-    assert len(whole.run(point)["unlabelled"]) == 56
-    assert len(withdrawn.run(point)["unlabelled"]) == 55
+    assert withdrawn.run(point).labelled == whole.run(point).labelled
+    assert len(whole.run(point).unlabelled) == 56
+    assert len(withdrawn.run(point).unlabelled) == 55
 
 
 def test_a_missing_scan_is_named_before_any_job(tmp_path):
@@ -709,7 +710,7 @@ OWN = {
 
 def test_one_file_may_hold_a_data_set_and_a_table_of_ones_own():
     loaded = plan(copy.deepcopy(OWN))
-    assert loaded.run(Point("mine", 1, "vnet", 0))["labelled"] == ("a",)
+    assert loaded.run(Point("mine", 1, "vnet", 0)).labelled == ("a",)
     assert loaded.preparation("mine")["options"]["foreground"] == (1, 2)
 
 
@@ -722,7 +723,7 @@ def test_one_file_may_hold_a_data_set_and_a_table_of_ones_own():
         ),
         (
             lambda values: values["tables"]["mine"]["rows"][0].update(labelled=[3]),
-            r"tables\.mine: labelled = 3 \(row vnet\): allowed are 1 to 2",
+            r"tables\.mine\.labelled = 3 \(row vnet\): allowed are 1 to 2",
         ),
         (
             lambda values: values["datasets"]["mine"]["nifti"].update(foreground=[0]),
@@ -778,7 +779,7 @@ def test_a_data_sets_settings_of_a_method_go_over_the_methods_file_and_under_a_r
     ]
     values["tables"] = {"own": {"title": "Own", "dataset": "la", "rows": rows}}
     values |= {"headline": ["own"], "figures": {}}
-    runs = {point.variant: plan(values).run(point)["settings"] for point in plan(values).rows}
+    runs = {point.variant: plan(values).run(point).settings for point in plan(values).rows}
     file = yaml.safe_load((CONFIG / "methods" / "sgrs_paper.yaml").read_text())["settings"]
     assert runs["sgrs_paper"] == {**file, "noise": 0.1, "epsilon": 0.3}
     assert runs["sgrs_paper+noise=0.2"] == {**file, "noise": 0.2, "epsilon": 0.3}

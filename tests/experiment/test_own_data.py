@@ -10,7 +10,7 @@ from sgrs_core.experiment.layout import Layout
 from sgrs_core.experiment.plan import Plan, Point
 from sgrs_core.experiment.planning import check_scans, load_plan
 from sgrs_core.methods.check import check_methods
-from sgrs_core.monitoring.planned import planned_runs, write_folds
+from sgrs_core.monitoring.planned import write_folds
 from sgrs_core.reporting.html.contents import pages_of
 from tests.places import CONFIG, PROJECT
 
@@ -115,10 +115,10 @@ def test_each_labelled_scan_is_tested_once_by_runs_that_did_not_learn_from_it(pl
     assert sorted(tested) == SCANS[:7]
     for point in points:
         run = plan.run(point)
-        learnt = [*run["labelled"], *run["unlabelled"]]
+        learnt = [*run.labelled, *run.unlabelled]
         assert sorted([*learnt, *plan.splits[point.dataset].test]) == SCANS
-        assert "case7" in run["unlabelled"]
-    assert len({plan.run(point)["labelled"] for point in points}) == 3
+        assert "case7" in run.unlabelled
+    assert len({plan.run(point).labelled for point in points}) == 3
     assert set(plan.used_labels("own")) == set(SCANS[:7])
 
 
@@ -147,7 +147,7 @@ def test_folds_share_prepared_scans_and_have_folders_of_their_own(planned, tmp_p
     assert line["scores"]["last"] == [
         f"results/own/own/fold-{fold}/labelled-2/vnet/seed-0/last/scores.csv" for fold in range(3)
     ]
-    assert planned_runs(plan, layout)[1]["label"] == "V-Net, Own, fold 1, 2 labelled, seed 0"
+    assert layout.runs()[1]["label"] == "V-Net, Own, fold 1, 2 labelled, seed 0"
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def run_of(loaded: Plan, method: str, dataset: str = "la", labelled: int = 4) ->
         if (point.dataset, point.labelled, point.seed) == (dataset, labelled, 0)
         and (row.method, row.settings) == (method, {})
     )
-    return Run.from_description(loaded.run(point))
+    return loaded.run(point)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_what_the_experiment_writes_goes_over_recipes_and_rows_over_both():
     assert run_of(loaded, "mcf").training.augmentation == "none"  # of the recipe
     assert run_of(loaded, "caml", labelled=8).settings == {"ramp_share": 0.7}
     mine, *_ = (point for point in loaded.rows if point.variant == "dtc+training.iterations=20")
-    assert Run.from_description(loaded.run(mine)).training.iterations == 20
+    assert loaded.run(mine).training.iterations == 20
 
 
 def test_both_recipes_can_stand_in_one_table():
@@ -111,7 +111,7 @@ def test_both_recipes_can_stand_in_one_table():
     own = {"title": "Both", "dataset": "la", "rows": rows}
     loaded = plan("shared", tables={"own": own}, figures={}, headline=[])
     runs = {point.variant: loaded.run(point) for point in loaded.rows if point.seed == 0}
-    assert {name: run["training"]["iterations"] for name, run in runs.items()} == {
+    assert {name: run.training.iterations for name, run in runs.items()} == {
         "mcf+recipe=shared": 15_000,
         "mcf+recipe=official": 6_000,
     }
@@ -135,7 +135,7 @@ def test_a_runs_folder_names_all_that_its_row_changes_without_commas():
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"training": {"iteration": 3}}, r"own: rows\.mine\.training\.iteration = 3: unknown key"),
+        ({"training": {"iteration": 3}}, r"own\.rows\.mine\.training\.iteration = 3: unknown key"),
         (
             {"training": {"iterations": "a"}},
             r"training\.iterations = 'a': allowed are whole numbers",

@@ -18,7 +18,6 @@ from sgrs_core.experiment.planning import load_files
 from sgrs_core.experiment.run import Run
 from sgrs_core.methods import is_changed, method_class, new_method
 from sgrs_core.methods.check import check_methods
-from sgrs_core.monitoring.planned import planned_runs
 from tests.docs.pages import blocks_of
 from tests.places import CONFIG
 
@@ -95,7 +94,7 @@ def test_its_row_stands_beside_the_others_under_the_classs_name(folder):
     )
     layout = Layout(plan)
     lines = layout.lines_of_table("mine")
-    assert planned_runs(plan, layout)[1]["label"] == "Mean Teacher, LA, 4 labelled, seed 0"
+    assert layout.runs()[1]["label"] == "Mean Teacher, LA, 4 labelled, seed 0"
     assert [line["title"] for line in lines] == [
         "V-Net",
         "Mean Teacher (mean_teacher)",
@@ -113,7 +112,7 @@ def test_an_experiment_names_it_titles_it_and_sets_it(folder):
     plan = planned(folder, "mine", methods=methods)
     (line,) = Layout(plan).lines_of_table("mine")
     assert line["title"] == "My teacher"
-    assert run_of(plan, "mine")["settings"] == {"weight": 0.25}
+    assert run_of(plan, "mine").settings == {"weight": 0.25}
 
 
 @pytest.mark.parametrize("place", ["beside the file", "working folder", "PYTHONPATH"])
@@ -124,7 +123,7 @@ def test_its_module_is_looked_for_in_three_places(place, folder, monkeypatch):
     if place == "PYTHONPATH":
         monkeypatch.syspath_prepend(where)
     plan = planned(folder, "alone:MeanTeacher")
-    assert run_of(plan, "mean_teacher")["source_sha256"]
+    assert run_of(plan, "mean_teacher").source_sha256
     if place != "PYTHONPATH":
         assert str(where) in os.environ["PYTHONPATH"].split(os.pathsep)  # for the jobs
 
@@ -134,8 +133,8 @@ def test_another_content_of_its_file_is_another_run(folder):
     before = layout.plan.run(Point("la", 4, "mean_teacher", 0))
     (folder / "smoothing/method.py").write_text(SOURCE + "# changed\n")
     after = run_of(planned(folder, ROW["method"]), "mean_teacher")
-    assert before["source_sha256"] != after["source_sha256"]
-    assert {**before, "source_sha256": ""} == {**after, "source_sha256": ""}
+    assert before.source_sha256 != after.source_sha256
+    assert replace(before, source_sha256="") == replace(after, source_sha256="")
 
 
 def test_runs_of_the_methods_here_are_known_as_ever(run):

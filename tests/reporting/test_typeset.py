@@ -51,7 +51,7 @@ def tables_of(folder: Path, experiment: str, changes: dict) -> dict[str, tuple[s
         rules = Rules(vars(sheet.margin), sheet.confidence)
         rows = published[published["table"] == (sheet.published_table or 0)]
         table = build_table(sheet.dataset, lines, rows, rules)
-        note = plan.note(sheet.dataset)
+        note = plan.note_of(name)
         made[name] = (
             to_markdown(table, sheet.title, note, rules),
             to_latex(table, f"{experiment}-{name}", sheet.title, note, rules),

@@ -38,7 +38,7 @@ def contents_of(plan: Plan, layout: Layout) -> dict[str, Any]:
         "figures": [
             {
                 **sheets[name],
-                "file": layout.picture(name),
+                "file": layout.outputs(name)[-1],
                 "shows scans": figure.kind in SHOWING_SCANS,
             }
             for name, figure in plan.figures.items()
@@ -72,7 +72,7 @@ def _dataset(plan: Plan, layout: Layout, name: str) -> dict[str, Any]:
         "title": dataset.title,
         "source": dataset.source,
         "training scans": len(lists.present(lists.train)),
-        "test scans": sum(len(layout.test_volumes(fold)) for fold in plan.folds(name)),
+        "test scans": sum(len(layout.volumes_of_part(fold, "test")) for fold in plan.folds(name)),
         "absent scans": len(lists.absent),
         "checkpoints": ", ".join(SELECTIONS[one] for one in plan.selections(name)),
         "iterations": dataset.training.iterations,

@@ -59,6 +59,10 @@ try:
         check_scans(PLAN, CONFIGFILES)
         for line in PLAN.warnings():
             logger.warning(line)
+        if "runs_per_card" in config:
+            logger.warning(
+                "runs_per_card is called runs_per_gpu now; the old name will go"
+            )
 except ConfigError as error:
     refuse(error)
 
@@ -86,11 +90,6 @@ def work_alone():
 DELETES = any(option.startswith("--delete-") for option in sys.argv)
 if DELETES and workflow.is_main_process and Path(RESULTS).exists():
     work_alone()
-
-
-def label_of(wildcards, threads):
-    """What people call a run; with `threads`, so that no new name trains it anew."""
-    return PLAN.label(Point.of(wildcards))
 
 
 RUNS = LAYOUT.runs()

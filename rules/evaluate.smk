@@ -24,5 +24,6 @@ rule evaluate:
         predicting=LAYOUT.predicting_of,
         run=lambda wildcards, threads: LAYOUT.run_of(wildcards).description(),
         results=lambda wildcards: RESULTS,
+        runs_per_gpu=lambda wildcards, threads: PLAN.experiment.runs_per_gpu,
     script:
         "../workflow_scripts/evaluate.py"

@@ -33,6 +33,8 @@ rule train:
         preparation=lambda wildcards: PLAN.preparation_of_new(wildcards.dataset),
         unfinished=LAYOUT.unfinished,
         results=lambda wildcards: RESULTS,
-        label=label_of,
+        label=lambda wildcards, threads: PLAN.label(Point.of(wildcards)),
+        runs_per_gpu=lambda wildcards, threads: PLAN.experiment.runs_per_gpu,
+        tensorboard=lambda wildcards, threads: PLAN.experiment.tensorboard,
     script:
         "../workflow_scripts/train.py"

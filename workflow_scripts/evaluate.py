@@ -38,7 +38,8 @@ def main(snakemake: "Snakemake") -> None:
         training=replace(trained.training, device=today.training.device),
         inference=today.inference,
     )
-    with gpu_for(run.training.device, snakemake.config), own_errors_named(run.method):
+    gpu = gpu_for(run.training.device, snakemake.params.runs_per_gpu)
+    with gpu, own_errors_named(run.method):
         lines = work(run, method, files, predictions)
     write_scores(Path(snakemake.output.scores), lines)
     bring_back([Path(snakemake.params.results)])

@@ -53,8 +53,8 @@ def main(snakemake: "Snakemake") -> None:
             raise ValueError(
                 f"the file of {run.method} was changed after this run was planned: start again"
             )
-        gpu = gpu_for(run.training.device, snakemake.config)
-        events = tensorboard_for(snakemake.config, record.with_name("tensorboard"))
+        gpu = gpu_for(run.training.device, snakemake.params.runs_per_gpu)
+        events = tensorboard_for(snakemake.params.tensorboard, record.with_name("tensorboard"))
         named = own_errors_named(run.method)
         with events as on_row, gpu, named, defer_signals() as asked_to_stop:
             unfinished = Path(snakemake.params.unfinished)

@@ -160,11 +160,12 @@ def load_experiment(values: Values, files: Files) -> Experiment:
     if isinstance(whole.get("only"), list):
         groups, left_out = _only(whole["only"], groups, files)
     for group, members in groups.items():
-        left_out |= {name for name, over in members.items() if over is None}
-        over_defaults = files.with_defaults if group == "datasets" else _filter
-        whole[group] = {
-            name: over_defaults(name, over) for name, over in members.items() if over is not None
-        }
+        given = {name: over for name, over in members.items() if over is not None}
+        left_out |= members.keys() - given.keys()
+        if group == "datasets":
+            whole[group] = {name: files.with_defaults(name, over) for name, over in given.items()}
+        else:  # of a table or figure that is written out here, all is wanted
+            whole[group] = {k: {} if is_written_out(over) else over for k, over in given.items()}
     if isinstance(whole.get("headline"), list):
         whole["headline"] = [name for name in whole["headline"] if name not in left_out]
     return validated(Experiment, whole, files.writer)
@@ -191,11 +192,6 @@ def _only(
         for group, members in groups.items()
     }
     return left, sheets.keys() - set(wanted)
-
-
-def _filter(_: str, over: Any) -> Any:
-    """Which part of a table or figure is wanted: of one written out in the experiment, all."""
-    return {} if is_written_out(over) else over
 
 
 def is_written_out(over: Any) -> bool:

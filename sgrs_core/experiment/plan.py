@@ -174,12 +174,9 @@ class Plan:
 
     def recipe(self, dataset: str, row: schema.Row) -> schema.Recipe | None:
         """The authors' recipe by which a row is run on a data set; None where it is `shared`."""
-        wanted = row.recipe or self.experiment.recipe
-        return (
-            self.methods[row.method].official.get(base_of(dataset))
-            if wanted == "official"
-            else None
-        )
+        if (row.recipe or self.experiment.recipe) == "shared":
+            return None
+        return self.methods[row.method].official.get(base_of(dataset))
 
     def recipe_name(self, dataset: str, row: schema.Row) -> schema.RecipeName:
         """By which recipe a row is run."""

@@ -25,7 +25,7 @@ from sgrs_core.experiment.own_methods import is_own, source_of
 from sgrs_core.experiment.plan import COST, SELECTION_GAIN, Entry, Plan
 from sgrs_core.experiment.presence import absent_scans, check_presence, of_labels
 from sgrs_core.experiment.schema import (
-    CHOICE,
+    OF_SCANS,
     SHOWING_SCANS,
     Dataset,
     Figure,
@@ -116,7 +116,6 @@ def load_plan(values: Mapping[str, Any], own: Sequence[Path], root: Path) -> Pla
         _check_curves(plan, name, files.last)
         _check_choice(plan, name, files)
     _check_recipes(plan)
-    _check_thresholds(plan, files.last)
     return plan
 
 
@@ -309,8 +308,9 @@ def _check_labelled(plan: Plan, entry: Entry, dataset: str, place: Place) -> Non
 
 
 def _check_curves(plan: Plan, name: str, file: Path) -> None:
-    """No more curves than there are colours to tell them apart."""
+    """No more curves than there are colours to tell them apart, and no two points at one place."""
     figure, entries = plan.figures[name], plan.entries(name)
+    place = Place(file, ("figures", name))
     curves: dict[str, list[Any]] = {
         "training_curves": [f"{entry.row.variant} {entry.labelled}" for entry in entries],
         "threshold": sorted({entry.labelled for entry in entries}),
@@ -318,24 +318,18 @@ def _check_curves(plan: Plan, name: str, file: Path) -> None:
     shown = curves.get(figure.kind, [])
     if len(shown) > MOST_CURVES:
         raise ConfigError(
-            f"{file}: figures.{name}.labelled = {len(shown)} curves, "
-            f"{', '.join(map(str, shown))}: allowed are 1 to {MOST_CURVES}; choose methods or "
-            "labelled"
+            f"{place.below('labelled')} = {len(shown)} curves, {', '.join(map(str, shown))}: "
+            f"allowed are 1 to {MOST_CURVES}; choose methods or labelled"
         )
-
-
-def _check_thresholds(plan: Plan, file: Path) -> None:
-    """No curve over the threshold has two points at one place: they would be two methods."""
-    for name, figure in plan.figures.items():
-        shown: dict[tuple[float, int], str] = {}
-        for entry in plan.entries(name) if figure.kind == "threshold" else ():
-            place, variant = (plan.tau(entry), entry.labelled), entry.row.variant
-            if place in shown:
-                raise ConfigError(
-                    f"{file}: figures.{name}: rows = {shown[place]!r} and {variant!r} have "
-                    f"tau = {place[0]} with {place[1]} labelled scans; allowed is each once"
-                )
-            shown[place] = variant
+    points: dict[tuple[float, int], str] = {}
+    for entry in entries if figure.kind == "threshold" else ():
+        tau, variant = plan.tau(entry), entry.row.variant
+        other = points.setdefault((tau, entry.labelled), variant)
+        if other != variant:
+            raise ConfigError(
+                f"{place}: rows = {other!r} and {variant!r} have tau = {tau} with "
+                f"{entry.labelled} labelled scans; allowed is each once"
+            )
 
 
 def _check_choice(plan: Plan, name: str, files: Files) -> None:
@@ -348,7 +342,7 @@ def _check_choice(plan: Plan, name: str, files: Files) -> None:
             return plan.places[name].below(key)
         return files.at("figures", name, key)
 
-    given = [key for key in CHOICE if getattr(figure, key) != Figure.model_fields[key].default]
+    given = [key for key in OF_SCANS if getattr(figure, key) != Figure.model_fields[key].default]
     if given and figure.kind not in SHOWING_SCANS:
         raise ConfigError(
             f"{place(given[0])} = {getattr(figure, given[0])!r}: allowed for kind = "

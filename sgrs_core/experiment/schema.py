@@ -521,8 +521,13 @@ class Sheet(Strict):
 
     def with_choice_of(self, wanted: Filter) -> Self:
         """The table or figure with what an experiment wants in place of what its file says."""
-        chosen = wanted.model_dump(exclude=set(Filter.model_fields), exclude_none=True)
-        return self.model_copy(update={key: getattr(wanted, key) for key in chosen})
+        given = {
+            key: getattr(wanted, key)
+            for key in wanted.model_fields_set - Filter.model_fields.keys()
+        }
+        return self.model_copy(
+            update={key: one for key, one in given.items() if one is not None or key in NULLABLE}
+        )
 
 
 class Table(Sheet):
@@ -575,5 +580,6 @@ class Figure(Sheet):
     """likewise; null leaves them to the figure's kind"""
 
 
-CHOICE = ("case", "median_of", "slices")  # what only figures that show scans have
+OF_SCANS = ("case", "median_of", "slices")  # what only figures that show scans have
+NULLABLE = {"reference", "upper_bound", "median_of", "slices"}  # of which null is a choice, too
 SHOWING_SCANS = ("segmentations", "error_maps")

@@ -9,10 +9,9 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -22,15 +21,8 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 SECONDS_BETWEEN_TRIES = 1.0
 
 
-def gpu_for(device: str, config: Mapping[str, Any]) -> AbstractContextManager[str | None]:
-    """`hold_gpu` for a run whose `device` setting is not `cpu`, in an experiment's `config`.
-
-    `runs_per_gpu` is read from there rather than handed on as a rule's parameter, because another
-    value must not train everything anew.
-    """
-    if "runs_per_card" in config:
-        logger.warning("runs_per_card is called runs_per_gpu now; the old name will go")
-    runs_per_gpu = config.get("runs_per_gpu", config.get("runs_per_card", 1))
+def gpu_for(device: str, runs_per_gpu: int) -> AbstractContextManager[str | None]:
+    """`hold_gpu` for a run whose `device` setting is not `cpu`."""
     return nullcontext() if device == "cpu" else hold_gpu(runs_per_gpu)
 
 

@@ -3,23 +3,21 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 # Told of each row of the log; after a resume, first of those that the checkpoint holds.
 OnRow = Callable[[Mapping[str, float]], object]
 
 
 @contextmanager
-def tensorboard_for(config: Mapping[str, Any], folder: Path) -> Iterator[OnRow]:
-    """What to tell of each row of the log, if an experiment's `config` has `tensorboard: true`.
+def tensorboard_for(is_wanted: bool, folder: Path) -> Iterator[OnRow]:
+    """What to tell of each row of the log, for an experiment with `tensorboard: true`.
 
-    `tensorboard` is read from there rather than being one of a run's settings, because watching a
-    run must not train it anew. The new event file in `folder` has a curve for each of the log's
-    columns, on disk row by row. Those of earlier starts are deleted first: what is left of them
-    stands in the checkpoint's rows and is written again, so that no row is there twice. Raises
-    RuntimeError where TensorBoard is not installed.
+    The new event file in `folder` has a curve for each of the log's columns, on disk row by row.
+    Those of earlier starts are deleted first: what is left of them stands in the checkpoint's rows
+    and is written again, so that no row is there twice. Raises RuntimeError where TensorBoard is
+    not installed.
     """
-    if not config.get("tensorboard", False):
+    if not is_wanted:
         yield lambda row: None
         return
     try:

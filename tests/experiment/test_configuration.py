@@ -15,6 +15,7 @@ from sgrs_core.experiment.configuration import ConfigError
 from sgrs_core.experiment.layout import Layout
 from sgrs_core.experiment.plan import Point
 from sgrs_core.experiment.planning import MOST_CURVES, check_scans, load_plan
+from sgrs_core.experiment.schema import FigureFilter
 from sgrs_core.experiment.settings import Slices
 from sgrs_core.methods.check import check_methods
 from tests.places import CONFIG
@@ -541,6 +542,16 @@ def test_an_experiment_judges_a_shipped_table_in_its_own_way():
     table = plan(changed("tables.table2", wanted)).tables["table2"]
     assert (table.margin.dice, table.margin.jaccard) == (0.5, 1.5)
     assert (table.confidence, table.reference, table.upper_bound) == (0.9, "bcp", "vnet")
+
+
+def test_null_takes_a_tables_tests_and_a_figures_slices_away():
+    values = changed("tables.table2.reference", None)
+    values["figures"]["figure2"] |= {"slices": {"count": 2}}
+    assert plan(values).tables["table2"].reference is None
+    assert plan(values).tables["table2"].upper_bound == "vnet"
+    wanted = FigureFilter(slices=None, case=None)
+    chosen = plan(values).figures["figure2"].with_choice_of(wanted)
+    assert (chosen.slices, chosen.case) == (None, "median")
 
 
 def lines_by_name(values, name: str, table: str) -> dict[tuple[str, int], dict]:

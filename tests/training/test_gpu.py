@@ -105,9 +105,10 @@ def test_without_the_drivers_tool_there_is_no_gpu_and_nothing_changes(tmp_path, 
         assert VISIBLE not in os.environ
 
 
-def test_the_old_name_of_the_key_still_shares_a_gpu(machine, holders, monkeypatch, caplog):
+def test_a_run_on_the_cpu_holds_no_gpu_and_others_share_one_as_often_as_allowed(
+    machine, holders, monkeypatch
+):
     monkeypatch.setenv(VISIBLE, "1")
     assert holders().gpu() == "GPU-bb"
-    with gpu_for("auto", {"runs_per_card": 2}) as gpu:
-        assert gpu == "GPU-bb"
-    assert "runs_per_card is called runs_per_gpu now" in caplog.text
+    with gpu_for("auto", 2) as gpu, gpu_for("cpu", 2) as none:
+        assert (gpu, none) == ("GPU-bb", None)

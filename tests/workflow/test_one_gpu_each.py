@@ -61,3 +61,11 @@ def test_asked_for_cuda_where_there_is_none_a_run_stops_and_names_the_setting(sn
     run = snakemake(target, folder=tmp_path, changes=changes)
     assert run.returncode != 0
     assert "device cuda: torch sees no CUDA device; ask for cpu or auto" in run.stderr
+
+
+def test_the_old_name_of_the_number_of_runs_that_share_a_gpu_is_taken_with_a_warning(
+    snakemake, tmp_path
+):
+    run = snakemake(folder=tmp_path, changes={"runs_per_card": 2}, options=["--dry-run"])
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert "runs_per_card is called runs_per_gpu now" in run.stderr

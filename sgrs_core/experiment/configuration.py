@@ -55,7 +55,7 @@ def check_known(
 
     place: the file and the key in it. further: what else there is to say.
     """
-    if value not in known:
+    if value not in [*known]:  # which may have no hash
         allowed = ", ".join(map(str, known)) or "none"
         raise ConfigError(f"{place} = {value!r}: allowed are {allowed}{further}")
 
@@ -156,42 +156,39 @@ def load_experiment(values: Values, files: Files) -> Experiment:
     """
     whole = dict(values)
     groups = {group: whole[group] for group in GROUPS if isinstance(whole.get(group), Mapping)}
-    left_out: set[str] = set()  # by `only`, or by a later file's null
     if isinstance(whole.get("only"), list):
-        groups, left_out = _only(whole["only"], groups, files)
+        groups = _only(whole["only"], groups, files)
+    left_out: list[str] = []  # by `only`, or by a later file's null
     for group, members in groups.items():
         given = {name: over for name, over in members.items() if over is not None}
-        left_out |= members.keys() - given.keys()
         if group == "datasets":
             whole[group] = {name: files.with_defaults(name, over) for name, over in given.items()}
         else:  # of a table or figure that is written out here, all is wanted
+            left_out += members.keys() - given.keys()
             whole[group] = {k: {} if is_written_out(over) else over for k, over in given.items()}
     if isinstance(whole.get("headline"), list):
         whole["headline"] = [name for name in whole["headline"] if name not in left_out]
     return validated(Experiment, whole, files.writer)
 
 
-def _only(
-    wanted: list[Any], groups: dict[str, Values], files: Files
-) -> tuple[dict[str, Values], set[str]]:
-    """The groups with the tables and figures that are wanted, and their data sets; what is not."""
+def _only(wanted: list[Any], groups: dict[str, Values], files: Files) -> dict[str, Values]:
+    """The groups with null for what is not wanted: other tables, figures, and their data sets."""
     sheets = {
         name: group for group in GROUPS[1:] for name, over in groups.get(group, {}).items()
         if over is not None
     }  # fmt: skip
-    kept: dict[str, set[Any]] = {group: set() for group in groups}
+    kept: dict[str, list[Any]] = {group: [] for group in GROUPS}
     for name in wanted:
         check_known(f"{files.last}: only", name, sheets)
         given = groups[sheets[name]][name]
         if not is_written_out(given):
             _, given = files.named(sheets[name], name, f"{files.last}: {sheets[name]}")
-        kept[sheets[name]].add(name)
-        kept["datasets"].add(given.get("dataset"))
-    left: dict[str, Values] = {
-        group: {name: over for name, over in members.items() if name in kept[group]}
+        kept[sheets[name]].append(name)
+        kept["datasets"].append(given.get("dataset"))
+    return {
+        group: {name: over if name in kept[group] else None for name, over in members.items()}
         for group, members in groups.items()
     }
-    return left, sheets.keys() - set(wanted)
 
 
 def is_written_out(over: Any) -> bool:

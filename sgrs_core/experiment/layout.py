@@ -83,8 +83,8 @@ class Layout:
         lists = self.plan.splits[dataset]
         return self.volumes(dataset, lists.present(getattr(lists, part)))
 
-    def run_of(self, wildcards: "Wildcards") -> Run:
-        """The run that a path belongs to."""
+    def point_of(self, wildcards: "Wildcards") -> Point:
+        """The run that a path belongs to. Raises ValueError where the experiment has none such."""
         point = Point.of(wildcards)
         if point not in self.plan.rows:
             others = {one.variant for one in self.plan.rows if one[:2] == point[:2]}
@@ -93,14 +93,18 @@ class Layout:
                 f"{point.seed}; of {point.dataset} with {point.labelled} labelled scans it has "
                 f"{', '.join(sorted(others))}"
             )
-        return self.plan.run(point)
+        return point
+
+    def run_of(self, wildcards: "Wildcards") -> Run:
+        """What defines that run."""
+        return self.plan.run(self.point_of(wildcards))
 
     def predicting_of(self, wildcards: "Wildcards") -> dict[str, Any]:
         """The part of how a run predicts whose change evaluates anew.
 
         As it is written: Snakemake would take a tuple in a list's place for a change.
         """
-        point = Point.of(wildcards)
+        point = self.point_of(wildcards)
         inference = self.plan.layered("inference", point.dataset, self.plan.rows[point])
         return {key: inference[key] for key in ("stride", "largest_component")}
 

@@ -14,12 +14,12 @@ from typing import Any
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from sgrs_core.clock import in_words
+from sgrs_core.experiment.plan import Point
 from sgrs_core.monitoring.traces import checkpointed, failure, last_loss, mean_dice, read_messages
 
 # What Snakemake says of each job although it is quiet about rules; the last has no event.
 HIDDEN = {LogEvent.JOB_STARTED, LogEvent.JOB_FINISHED}
 SELECTS = "Select jobs to execute..."
-KEYS = ("dataset", "labelled", "variant", "seed")
 Job = tuple[str, Mapping[str, str], Mapping[str, Any] | None]  # rule, wildcards, run
 
 
@@ -28,7 +28,7 @@ class Announcer(logging.Handler):
 
     def __init__(self, runs: Sequence[Mapping[str, Any]], results: Path) -> None:
         super().__init__()
-        self.runs = {tuple(str(run[key]) for key in KEYS): run for run in runs}
+        self.runs = {tuple(str(run[key]) for key in Point._fields): run for run in runs}
         self.results = results
         self.jobs: dict[int, Job] = {}
         self.failed: dict[str, None] = {}  # logs, in order
@@ -58,7 +58,7 @@ class Announcer(logging.Handler):
 
     def _started(self, about: Mapping[str, Any]) -> None:
         place = {key: str(value) for key, value in (about["wildcards"] or {}).items()}
-        run = self.runs.get(tuple(place.get(key, "") for key in KEYS))
+        run = self.runs.get(tuple(place.get(key, "") for key in Point._fields))
         self.jobs[about["jobid"]] = (about["rule_name"], place, run)
         if run and about["rule_name"] == "train":
             doing = "training" if about["local"] else "submitted"

@@ -68,6 +68,8 @@ def test_the_runs_that_share_a_gpu_are_read_under_the_old_name_too(key):
             {"title": "Mine", "dataset": "la", "rows": {}},
             "tables.mine.rows = .*: allowed are one or more of: keys",
         ),
+        ("headline", [["table2"]], r"headline\.0 = \['table2'\]: allowed are texts"),
+        ("only", [["table2"]], r"only = \['table2'\]: allowed are table2, table3"),
         ("headline", ["table2"] * 2, "headline = .*: 'table2' stands there twice"),
         ("training_threads", 2000, "training_threads = 2000: allowed are whole numbers from 1 to"),
         ("datasets.la.title", " ", "datasets.la.title = ' ': allowed are one line of text"),
@@ -542,6 +544,12 @@ def test_an_experiment_judges_a_shipped_table_in_its_own_way():
     table = plan(changed("tables.table2", wanted)).tables["table2"]
     assert (table.margin.dice, table.margin.jaccard) == (0.5, 1.5)
     assert (table.confidence, table.reference, table.upper_bound) == (0.9, "bcp", "vnet")
+
+
+def test_a_choice_of_tables_hides_no_mistake_in_the_data_sets():
+    for wrong in (True, None):
+        with pytest.raises(ConfigError, match=rf"^{FILE}: datasets = {wrong}: allowed are"):
+            plan({**shipped("config"), "only": ["table2"], "datasets": wrong})
 
 
 def test_null_takes_a_tables_tests_and_a_figures_slices_away():

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,8 @@ def read_run(run: Mapping[str, Any]) -> Finished:
         "log": pandas.read_csv(run["log"]),
         "scores": {name: pandas.read_csv(file) for name, file in run["scores"].items()},
     }
-    return Finished(**{**run, **files})
+    known = {**run, **files}
+    return Finished(**{field.name: known[field.name] for field in fields(Finished)})
 
 
 def overview_of(runs: Sequence[Finished]) -> DataFrame:

@@ -12,7 +12,7 @@ from snakemake.settings.enums import Quietness
 
 from sgrs_core.clock import bring_back
 from sgrs_core.experiment.configuration import ConfigError
-from sgrs_core.experiment.layout import GAIN, Layout, any_of
+from sgrs_core.experiment.layout import Layout, any_of
 from sgrs_core.experiment.originals import patient_of
 from sgrs_core.experiment.plan import Point
 from sgrs_core.experiment.planning import check_scans, load_plan

@@ -25,9 +25,7 @@ for KIND in get_args(FigureKind):
         params:
             kind=KIND,  # for the script, whose path is filled in by the job, after this loop
             lines=lambda wildcards: LAYOUT.lines_of_figure(wildcards.figure),
-            case=lambda wildcards: PLAN.figures[wildcards.figure].model_dump(
-                include={"case", "median_of"}
-            ),
+            case=lambda wildcards: LAYOUT.case_of_figure(wildcards.figure),
             slices=lambda wildcards: PLAN.figures[wildcards.figure].model_dump()[
                 "slices"
             ],

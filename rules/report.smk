@@ -48,9 +48,7 @@ rule case_slices:
         "../envs/tables.yaml"
     params:
         lines=lambda wildcards: LAYOUT.lines_of_figure(wildcards.figure),
-        case=lambda wildcards: PLAN.figures[wildcards.figure].model_dump(
-            include={"case", "median_of"}
-        ),
+        case=lambda wildcards: LAYOUT.case_of_figure(wildcards.figure),
         surfaces=PLAN.experiment.report_3d,
     script:
         "../workflow_scripts/case_slices.py"

@@ -32,12 +32,7 @@ rule table:
 # What choosing checkpoints on the test scans adds, over all runs of all tables.
 rule selection_gain:
     input:
-        scores=lambda wildcards: [
-            file
-            for line in LAYOUT.lines_of_selection_gain()
-            for selection in GAIN
-            for file in line[selection]
-        ],
+        scores=lambda wildcards: LAYOUT.scores_of_selection_gain(),
     output:
         csv=report(
             f"{LAYOUT.selection_gain}.csv",

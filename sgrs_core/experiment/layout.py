@@ -198,6 +198,11 @@ class Layout:
                 }
         return list(lines.values())
 
+    def scores_of_selection_gain(self) -> list[str]:
+        """All score files behind the table of what choosing on the test scans adds."""
+        lines = self.lines_of_selection_gain()
+        return [file for line in lines for selection in GAIN for file in line[selection]]
+
     def outputs_of_selection_gain(self) -> list[str]:
         """The files of that table; none where no checkpoint is chosen on test scans."""
         if not self.lines_of_selection_gain():
@@ -275,6 +280,10 @@ class Layout:
         if figure.kind in SHOWING_SCANS:
             inputs["volumes"] = self.volumes_of_part(self.plan.folds(figure.dataset)[0], "test")
         return inputs
+
+    def case_of_figure(self, name: str) -> dict[str, str | None]:
+        """How a figure's case is chosen: a scan's name or a rule, and whose Dice the rule takes."""
+        return self.plan.figures[name].model_dump(include={"case", "median_of"})
 
     def runs(self) -> list[dict[str, Any]]:
         """Each run once: what it is, what people call it, where it lies.

@@ -32,7 +32,6 @@ from sgrs_core.experiment.schema import (
     Filter,
     Row,
     Table,
-    TableFilter,
 )
 from sgrs_core.experiment.settings import MEDIAN, InferenceSettings, TrainingSettings, check_strides
 from sgrs_core.experiment.splits import SplitLists, base_of, fold_lists, read_splits
@@ -242,12 +241,13 @@ def _check_sheet(plan: Plan, name: str, file: Path) -> None:
     place = Place(file, ("tables" if isinstance(sheet, Table) else "figures", name))
     lines = [(row.variant, count) for row in sheet.rows for count in row.labelled]
     methods = sorted({row.method for row in sheet.rows})
-    offered: dict[str, list[Any]]
-    offered = {
-        "labelled": sorted({count for _, count in lines}), "methods": methods, "without": methods
+    offered: dict[str, list[Any]] = {
+        "labelled": sorted({count for _, count in lines}), "methods": methods, "without": methods,
+        "reference": sheet.variants, "upper_bound": sheet.variants,
     }  # fmt: skip
     for key, known in offered.items():
-        for value in getattr(wanted, key) or ():
+        asked = getattr(wanted, key, None)  # figures are not judged
+        for value in [asked] if isinstance(asked, str) else asked or ():
             check_known(place.below(key), value, known)
     if not plan.entries(name):
         shown = [f"{row.method} with {row.labelled}" for row in sheet.rows]
@@ -264,10 +264,6 @@ def _check_sheet(plan: Plan, name: str, file: Path) -> None:
             )
     if isinstance(sheet, Table) and sheet.published_table is not None:
         _check_published(sheet, place, plan.root)
-    if isinstance(wanted, TableFilter):
-        for key in ("reference", "upper_bound"):
-            if getattr(wanted, key) is not None:
-                check_known(place.below(key), getattr(wanted, key), sheet.variants)
     for fold in plan.folds(sheet.dataset):
         for entry in plan.entries(name):
             _check_labelled(plan, entry, fold, plan.places[name])

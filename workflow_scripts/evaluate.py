@@ -9,7 +9,6 @@ import torch
 
 from sgrs_core.clock import bring_back
 from sgrs_core.data.formats.image_files import write_image
-from sgrs_core.data.formats.images import to_image
 from sgrs_core.data.prepared import check_unchanged, listed_digests, lists_among
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.model import load_model
@@ -49,10 +48,8 @@ def work(
 ) -> dict[str, dict[str, float]]:
     lines: dict[str, Any] = {}
     for scored in evaluate(run, method, list(files), lambda name: read_volume(files[name])):
-        volume = scored.volume
-        mask = scored.prediction.astype("uint8")
-        image = to_image(mask, volume.spacing, volume.origin, volume.direction)
-        write_image(predictions / f"{scored.name}.nii.gz", image)
+        mask = scored.volume.placed(scored.prediction.astype("uint8"))
+        write_image(predictions / f"{scored.name}.nii.gz", mask)
         lines[scored.name] = scored.scores
     return lines
 

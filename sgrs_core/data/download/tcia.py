@@ -7,7 +7,7 @@ as the list says.
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,17 +24,23 @@ SLOW = RetryPolicy(timeout=120.0)  # the server packs a zip before its first byt
 
 
 def list_scans(
-    api: str, collection: str, folder: Path, *, policy: RetryPolicy = SLOW
+    api: str,
+    collection: str,
+    patients: Collection[str],
+    folder: Path,
+    *,
+    policy: RetryPolicy = SLOW,
 ) -> dict[str, Download]:
-    """Each patient's CT scan in the collection, to be had in <folder>/<patient>/*.dcm.
+    """These patients' CT scans in the collection, to be had in <folder>/<patient>/*.dcm.
 
-    Raises DownloadError, naming the URL, for a reply that is no list of series and for patients
-    with several CT series.
+    Raises DownloadError, naming the URL, for a reply that is no list of series and for those of the
+    patients who have several CT series.
     """
     url = _address(api, "getSeries", Collection=collection, format="json")
     body = read_url(url, policy)
     try:
-        series = [entry for entry in json.loads(body) if entry["Modality"] == "CT"]
+        scanned = [entry for entry in json.loads(body) if entry["Modality"] == "CT"]
+        series = [entry for entry in scanned if entry["PatientID"] in patients]
         scans = {entry["PatientID"]: _scan(api, entry, folder) for entry in series}
     except (ValueError, KeyError, TypeError) as error:
         beginning = body[:SHOWN].decode("utf-8", "replace")

@@ -18,8 +18,8 @@ import torch
 from tqdm import tqdm
 
 from sgrs_core.evaluation.folders import is_prepared
-from sgrs_core.evaluation.mask_maker import MaskMaker, ModelFile, Outcome
-from sgrs_core.evaluation.prediction import Predictor
+from sgrs_core.evaluation.mask_maker import MaskMaker, Outcome
+from sgrs_core.evaluation.prediction import ModelFile, Predictor
 
 logger = logging.getLogger(__name__)
 Step = TypeVar("Step")
@@ -33,7 +33,7 @@ def make_masks(
     jobs: processes; None is one for each GPU, and one without. A warning says what a user should
     know about the model. Raises OSError and ValueError as Predictor.from_file does.
     """
-    predictor = Predictor.from_file(*model)
+    predictor = Predictor.from_file(model)
     if (text := predictor.warning()) and not all(is_prepared(scan) for scan, _ in pairs):
         logger.warning("%s", text)
     devices = devices_for(predictor.device, jobs)[: len(pairs)]
@@ -110,7 +110,7 @@ def _start(model: ModelFile, free: "SimpleQueue[str]", overwrite: bool, threads:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends with the first process, without a word
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
-    predictor = Predictor.from_file(*model._replace(device=free.get()))
+    predictor = Predictor.from_file(model._replace(device=free.get()))
     _maker = MaskMaker(predictor, model.digest(), overwrite)
 
 

@@ -20,13 +20,10 @@ from sgrs_core.data.formats.values import looks_like_label
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.folders import NAMES, is_prepared
 from sgrs_core.evaluation.inference import Watch
-from sgrs_core.evaluation.prediction import Predictor, describe
-from sgrs_core.experiment.settings import Triple
-from sgrs_core.files import sha256_of
+from sgrs_core.evaluation.prediction import LENGTH, Predictor, describe
 from sgrs_core.log import in_one_line
 
 OURS = "sgrs "  # how the notes of our masks begin
-LENGTH = 32  # characters of a digest
 
 
 class Outcome(NamedTuple):
@@ -47,20 +44,6 @@ class Outcome(NamedTuple):
 
 class OtherFileError(FileExistsError):
     """A mask's place holds a file that is not this mask."""
-
-
-class ModelFile(NamedTuple):
-    """What makes a predictor: the arguments of Predictor.from_file."""
-
-    file: Path
-    device: str | None = None
-    stride: Triple | None = None
-    selection: str = "last"
-
-    def digest(self) -> str:
-        """The same for models that give the same masks."""
-        what = f"{sha256_of(self.file)} {self.selection} {self.stride}"
-        return hashlib.sha256(what.encode()).hexdigest()[:LENGTH]
 
 
 @dataclass

@@ -1,9 +1,10 @@
 """Predicting scans of no data set: from a model file and a scan to a mask in its geometry."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import SimpleITK
@@ -22,11 +23,14 @@ from sgrs_core.evaluation.model import load_model
 from sgrs_core.evaluation.scoring import mask_of, predict_score
 from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.settings import Triple, check_stride
+from sgrs_core.files import sha256_of
 from sgrs_core.methods import is_changed
 from sgrs_core.methods.base import Method
 from sgrs_core.methods.precision import choose_device, place
 
 OTHERS = (*READERS, ".gz", ".img", ".hdr", ".dcm")  # names of files, not of folders
+
+LENGTH = 32  # characters of a digest
 
 CENTRED = "trained on crops around the label, predicts whole scans: look at the masks"
 UNKNOWN_ORIENTATION = "the axes of its training's scans are not known, %s is assumed"
@@ -79,6 +83,24 @@ def shared_names(scans: Sequence[Path], masks: Sequence[Path]) -> dict[Path, lis
     return {mask: several for mask, several in sharing.items() if len(several) > 1}
 
 
+class ModelFile(NamedTuple):
+    """A model.pt, and how it is to predict.
+
+    device, stride (in voxels): None is the run's own. selection: of those that the run has weights
+    of.
+    """
+
+    file: Path
+    device: str | None = None
+    stride: Triple | None = None
+    selection: str = "last"
+
+    def digest(self) -> str:
+        """The same for models that give the same masks."""
+        what = f"{sha256_of(self.file)} {self.selection} {self.stride}"
+        return hashlib.sha256(what.encode()).hexdigest()[:LENGTH]
+
+
 @dataclass
 class Predictor:
     """A model on its device, ready for scans. stride: voxels; None is the run's own.
@@ -97,20 +119,13 @@ class Predictor:
         place(self.method, self.device, self.run.training)
 
     @classmethod
-    def from_file(
-        cls,
-        file: Path,
-        device: str | None = None,
-        stride: Triple | None = None,
-        selection: str = "last",
-    ) -> Self:
-        """Load a model.pt. device: None is the run's own. stride: voxels; None is the run's own.
-
-        selection: of those that the run has weights of.
+    def from_file(cls, model: ModelFile) -> Self:
+        """Load a model.pt.
 
         Raises ValueError, naming the file, where it does not hold all that is needed, and naming
         the stride, where it is none.
         """
+        file, device, stride, selection = model
         run, method, input_spec = load_model(file, selection)
         check_stride("stride", stride or run.inference.stride, run.training.patch)
         if input_spec is None:

@@ -59,11 +59,8 @@ def test_a_link_is_a_scan_of_its_own_name_and_not_of_what_it_leads_to(tmp_path):
 
 def test_a_folder_given_by_dots_has_the_name_of_its_place(series, monkeypatch):
     monkeypatch.chdir(series / "study/series")
-    assert [name_of(Path(place)) for place in (".", "..", "../..")] == [
-        "series",
-        "study",
-        "patient",
-    ]
+    names = {".": "series", "..": "study", "../..": "patient"}
+    assert {place: name_of(Path(place)) for place in names} == names
 
 
 def test_prepared_scans_and_headers_with_data_of_their_own_are_scans_by_their_names(tmp_path):

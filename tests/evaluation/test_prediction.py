@@ -27,7 +27,7 @@ from sgrs_core.data.preprocessing.to_h5 import prepare_original
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.metrics import dice
 from sgrs_core.evaluation.model import load_model, save_model
-from sgrs_core.evaluation.prediction import Predictor, mask_files, model_file
+from sgrs_core.evaluation.prediction import ModelFile, Predictor, mask_files, model_file
 from sgrs_core.evaluation.scoring import evaluate
 from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.settings import NiftiSettings
@@ -57,7 +57,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(folder) -> Predictor:
-    return Predictor.from_file(folder / "run/model.pt")
+    return Predictor.from_file(ModelFile(folder / "run/model.pt"))
 
 
 @pytest.fixture(scope="module")
@@ -315,7 +315,7 @@ def test_the_largest_component_is_found_on_the_scans_own_grid(run):
 @pytest.mark.slow
 def test_a_stride_wider_than_the_patch_is_refused_before_any_scan(folder):
     with pytest.raises(ValueError, match=r"stride = \[99, 8, 8\]: allowed are at most the sides"):
-        Predictor.from_file(folder / "run/model.pt", "cpu", (99, 8, 8))
+        Predictor.from_file(ModelFile(folder / "run/model.pt", "cpu", (99, 8, 8)))
 
 
 # What cannot be predicted
@@ -355,7 +355,7 @@ def test_an_older_model_says_what_it_lacks(folder, tmp_path):
     run, method, _ = load_model(folder / "run/model.pt")
     save_model(tmp_path / "model.pt", run, {"last": method.state_dict()})
     with pytest.raises(ValueError, match=r"model\.pt: lacks how its training scans were prepared"):
-        Predictor.from_file(tmp_path / "model.pt")
+        Predictor.from_file(ModelFile(tmp_path / "model.pt"))
 
 
 def test_a_model_file_brings_back_how_its_scans_were_prepared(folder):
@@ -381,7 +381,7 @@ def test_a_runs_folder_and_a_model_file_mean_the_model(folder):
     for path in (folder / "run", model):
         assert model_file(path, "last") == model
     with pytest.raises(ValueError, match=r"model\.pt: .* this run has the selections last"):
-        Predictor.from_file(model, "cpu", selection="best_on_test")
+        Predictor.from_file(ModelFile(model, selection="best_on_test"))
     with pytest.raises(FileNotFoundError, match="give a run's folder"):
         model_file(folder / "raw", "last")
 

@@ -1,12 +1,11 @@
 """A new scan, in memory and without a label, prepared as a run's own: what its network is to see.
 
-The published preparation crops LA, Pancreas-CT and (as set) a custom data set around the
-label. A new scan has none, so it stays whole; a custom data set's crop around the body is the same
-here. LA's z-score is over the whole scan anyway and
-BraTS2019's crop needs no label: there, the input has the values that training would give it. Where
-training took the z-score over the crop, it is taken over the crop around what a first prediction
-finds, and for that first one over the voxels above the window's lower end (air left out), or over
-all voxels where there is no window.
+The published preparation crops LA, Pancreas-CT and (as set) a custom data set around the label. A
+new scan has none, so it stays whole; a custom data set's crop around the body is the same here.
+LA's z-score is over the whole scan anyway and BraTS2019's crop needs no label: there, the input has
+the values that training would give it. Where training took the z-score over the crop, it is taken
+over the crop around what a first prediction finds, and for that first one over the voxels above the
+window's lower end (air left out), or over all voxels where there is no window.
 """
 
 import numpy as np
@@ -97,12 +96,8 @@ def regridded(image: PlacedImage, spec: InputSpec) -> PlacedImage:
 
 def enlarged(mask: Mask, factor: int, shape: tuple[int, ...]) -> Mask:
     """A mask on blocks of factor^3 voxels as one of voxels; (X, Y, Z) of `shape`."""
-    if factor == 1:
-        return mask
-    for axis in range(3):
-        mask = mask.repeat(factor, axis)
-    missing = [(0, side - there) for side, there in zip(shape, mask.shape, strict=True)]
-    return np.pad(mask, missing)
+    fine = np.kron(mask, np.ones((factor,) * 3, bool))
+    return np.pad(fine, [(0, side - there) for side, there in zip(shape, fine.shape, strict=True)])
 
 
 def rounded(spacing: tuple[float, ...]) -> str:

@@ -4,11 +4,11 @@ Arrays are (X, Y, Z) everywhere; SimpleITK's own are (Z, Y, X).
 """
 
 from collections.abc import Sequence
+from itertools import permutations
 
 import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 from scipy.spatial.transform import Rotation
 
 from sgrs_core.data.formats.geometry import PlacedImage
@@ -61,7 +61,8 @@ def turned_to(image: PlacedImage, axes: NDArray[np.float64]) -> PlacedImage:
     Each axis is taken once, also where two are equally near.
     """
     cosines = axes.T @ np.reshape(image.direction, (3, 3))
-    order = linear_sum_assignment(-np.abs(cosines))[1].tolist()
+    orders = map(list, permutations(range(3)))
+    order = max(orders, key=lambda order: np.abs(cosines[range(3), order]).sum())
     x, y, z = (slice(None, None, -1 if cosines[one, order[one]] < 0 else 1) for one in range(3))
     return from_itk(SimpleITK.PermuteAxes(to_itk(image), order)[x, y, z], image.modality)
 

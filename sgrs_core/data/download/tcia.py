@@ -31,16 +31,15 @@ def list_scans(
     *,
     policy: RetryPolicy = SLOW,
 ) -> dict[str, Download]:
-    """These patients' CT scans in the collection, to be had in <folder>/<patient>/*.dcm.
+    """Each patient's CT scan in the collection, to be had in <folder>/<patient>/*.dcm.
 
-    Raises DownloadError, naming the URL, for a reply that is no list of series and for those of the
-    patients who have several CT series.
+    Raises DownloadError, naming the URL, for a reply that is no list of series and for those of
+    `patients`, who are wanted, that have several CT series.
     """
     url = _address(api, "getSeries", Collection=collection, format="json")
     body = read_url(url, policy)
     try:
-        scanned = [entry for entry in json.loads(body) if entry["Modality"] == "CT"]
-        series = [entry for entry in scanned if entry["PatientID"] in patients]
+        series = [entry for entry in json.loads(body) if entry["Modality"] == "CT"]
         scans = {entry["PatientID"]: _scan(api, entry, folder) for entry in series}
     except (ValueError, KeyError, TypeError) as error:
         beginning = body[:SHOWN].decode("utf-8", "replace")
@@ -48,9 +47,8 @@ def list_scans(
             f"{url}: expected a list of series as JSON, got {beginning!r} ({error!r}); "
             "check the address and the collection's name"
         ) from error
-    if len(scans) < len(series):
-        count = Counter(entry["PatientID"] for entry in series)
-        several = [patient for patient in scans if count[patient] > 1]
+    count = Counter(entry["PatientID"] for entry in series)
+    if several := [patient for patient in scans if patient in patients and count[patient] > 1]:
         raise DownloadError(
             f"{url}: a patient must be one scan, but these have several CT series; leave these "
             f"patients out or ask the archive which is right: {', '.join(several)}"

@@ -35,7 +35,7 @@ def read_segmentation(file: Path, like: PlacedImage) -> PlacedImage:
     except Exception as error:  # highdicom and pydicom have many for damaged files
         raise ValueError(f"{file}: no readable DICOM segmentation ({error})") from error
     # highdicom's axes are slices, rows, columns: ours are x, y, z.
-    cosines = volume.direction[:, ::-1].ravel()
+    cosines = tuple(volume.direction[:, ::-1].ravel())
     array, spacing = volume.array.transpose(2, 1, 0), volume.spacing[::-1]
     part = oriented_as(PlacedImage(array, spacing, volume.position, cosines), like)
     ends = [[0, 0, 0, 1], [*np.subtract(part.array.shape, 1), 1]]

@@ -50,7 +50,7 @@ def prepare(
         label_file = segmentation_file(label_file)
         label = read_segmentation(label_file, in_orientation(series, NIFTI_ORDER))
         # The precision of NIfTI's headers, so that resampling rounds as it does by those.
-        label = label._replace(spacing=tuple(np.float32(label.spacing).tolist()))
+        label = label._replace(spacing=tuple(np.array(label.spacing, np.float32).tolist()))
         compare_with_nifti(label, root, scan)
     else:
         label = read_label(label_file)

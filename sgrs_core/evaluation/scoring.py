@@ -1,8 +1,10 @@
 """Scoring a trained model on whole scans."""
 
 import csv
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,14 +74,11 @@ def read_ahead(names: Sequence[str], read: Callable[[str], Volume]) -> Iterator[
     What `read` raises for a scan is raised when it is that scan's turn.
     """
     with ThreadPoolExecutor(max_workers=1) as reader:
-        coming: list[tuple[str, Future[Volume]]] = []
+        asked_for = (reader.submit(read, name) for name in names)
+        coming = deque(islice(asked_for, 1))
         for name in names:
-            coming.append((name, reader.submit(read, name)))
-            if len(coming) == 2:
-                before, volume = coming.pop(0)
-                yield before, volume.result()
-        for name, volume in coming:
-            yield name, volume.result()
+            coming.extend(islice(asked_for, 1))
+            yield name, coming.popleft().result()
 
 
 def mask_of(run: Run, score: NDArray[np.float32]) -> NDArray[np.bool_]:

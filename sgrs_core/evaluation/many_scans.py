@@ -82,13 +82,13 @@ def _side_by_side(
                 executor.shutdown(wait=False, cancel_futures=True)
         for scan, mask in left:
             with processes(devices[:1]) as executor:
-                future = executor.submit(_make, scan, mask)
-                if isinstance(future.exception(), BrokenProcessPool):
+                try:
+                    outcome = executor.submit(_make, scan, mask).result()
+                except BrokenProcessPool:
                     text = f"{scan}: its process was killed; is there memory enough?"
-                    yield Outcome(scan, mask, text, is_error=True)
-                else:
-                    yield future.result()
+                    outcome = Outcome(scan, mask, text, is_error=True)
             bar.update()
+            yield outcome
 
 
 def _processes(model: ModelFile, overwrite: bool, devices: Sequence[str]) -> ProcessPoolExecutor:

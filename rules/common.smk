@@ -97,7 +97,7 @@ RUNS = LAYOUT.runs()
 # Where Snakemake is to be quiet about rules, a line says what happens to a run instead.
 ANNOUNCER = None
 QUIET = Quietness.RULES in (workflow.output_settings.quiet or ())
-if QUIET and workflow.is_main_process and not workflow.dryrun:
+if QUIET and workflow.is_main_process and not workflow.output_settings.dryrun:
     from sgrs_core.monitoring.announcer import Announcer
 
     ANNOUNCER = Announcer(RUNS, Path(RESULTS))

@@ -68,4 +68,5 @@ def test_the_old_name_of_the_number_of_runs_that_share_a_gpu_is_taken_with_a_war
 ):
     run = snakemake(folder=tmp_path, changes={"runs_per_card": 2}, options=["--dry-run"])
     assert run.returncode == 0, run.stderr[-3000:]
-    assert "runs_per_card is called runs_per_gpu now" in run.stderr
+    assert "runs_per_card is called runs_per_gpu now" in run.stdout  # of a dry run
+    assert "submitted" not in run.stderr

@@ -291,7 +291,8 @@ def status(options: argparse.Namespace) -> int:
 
 def compare(options: argparse.Namespace) -> int:
     """Print the means of two runs and their differences."""
-    from sgrs_core.reporting.comparison import compare_runs, in_words, write_comparison
+    from sgrs_core.files import write_text
+    from sgrs_core.reporting.comparison import compare_runs, in_words
 
     one, other = options.runs
     comparison = compare_runs(one, other, options.selection, options.scoring)
@@ -300,7 +301,7 @@ def compare(options: argparse.Namespace) -> int:
             raise FileNotFoundError(
                 f"{options.output.parent}: no such folder, for {options.output}"
             )
-        write_comparison(options.output, comparison)
+        write_text(options.output, comparison.table.to_csv(index=False))
     print(in_words(comparison))
     return 0
 

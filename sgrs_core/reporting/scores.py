@@ -39,35 +39,32 @@ class Scores(NamedTuple):
         return np.concatenate([run.mean(axis=1) for run in runs])
 
 
-def gather(files: Sequence[DataFrame], scoring: str) -> Scores:
+def gather(seeds: Sequence[DataFrame], scoring: str) -> Scores:
     """The scores of one row, one frame per seed as `read_seeds` gives them, counted by a scoring.
 
     Raises ValueError where they are not of the same scans.
     """
-    ordered = [one.sort_values("scan", kind="stable") for one in files]
-    scans = tuple(map(str, ordered[0]["scan"]))
-    for one in ordered[1:]:
-        check_same_scans(scans, tuple(map(str, one["scan"])))
+    ordered = [one.sort_values("scan", kind="stable") for one in seeds]
+    scans = [tuple(one["scan"]) for one in ordered]
+    for others in scans:
+        check_same_scans(scans[0], others)
     lines = [[counted(line, scoring) for line in one.to_dict("records")] for one in ordered]
     values = np.moveaxis(np.array(lines, dtype=np.float64), 2, 0)
-    empty = sum(int(one["empty"].sum()) for one in files)
+    empty = sum(int(one["empty"].sum()) for one in seeds)
     judged = PERCENT if scoring == "published" and empty else METRICS
     folds = ordered[0].get("fold", pandas.Series(0, ordered[0].index))
-    return Scores(scans, values, empty, judged, np.asarray(folds, dtype=np.int64))
+    return Scores(scans[0], values, empty, judged, np.asarray(folds, dtype=np.int64))
 
 
 def read_seeds(files: Sequence[str | Path], folds: int = 1) -> list[DataFrame]:
-    """The scores of each seed; where there are folds, of all of a seed's, with a column `fold`.
+    """The scores of each seed, of all its folds together, with a column `fold`.
 
     files: seed by seed, each with all its folds. Raises as `read_scores`.
     """
-    read = [read_scores(file) for file in files]
-    if folds == 1:
-        return read
-    seeds = [read[first : first + folds] for first in range(0, len(read), folds)]
+    read = [read_scores(file).assign(fold=place % folds) for place, file in enumerate(files)]
     return [
-        pandas.concat([one.assign(fold=fold) for fold, one in enumerate(seed)], ignore_index=True)
-        for seed in seeds
+        pandas.concat(read[first : first + folds], ignore_index=True)
+        for first in range(0, len(read), folds)
     ]
 
 
@@ -75,9 +72,9 @@ def read_scores(file: str | Path) -> DataFrame:
     """A score file. Raises ValueError, naming it and the scan, for scores that cannot be.
 
     A file without scans, a scan that stands there twice, a metric of a non-empty prediction that is
-    no number, a Dice or Jaccard outside [0, 1].
+    no number, a Dice or Jaccard outside [0, 1]. A scan's name is a text, even where it is `007`.
     """
-    scores = pandas.read_csv(file)
+    scores = pandas.read_csv(file, converters={"scan": str})
     if scores.empty:
         raise ValueError(f"{file}: a score file names no scan: evaluate its run anew")
     twice = scores["scan"][scores["scan"].duplicated()]
@@ -114,5 +111,5 @@ def summarise(scores: DataFrame, scoring: str) -> dict[str, float]:
 
 def dice_by_title(rows: Sequence[Mapping[str, Any]]) -> DataFrame:
     """Dice in per cent: a row for each scan, a column for each row's `title`, from its `scores`."""
-    files = {row["title"]: pandas.read_csv(row["scores"], index_col="scan") for row in rows}
+    files = {row["title"]: read_scores(row["scores"]).set_index("scan") for row in rows}
     return DataFrame({title: file["dice"] for title, file in files.items()}) * FACTORS["dice"]

@@ -7,8 +7,6 @@ documents.py: pages of docs/; page.py: the page itself, from templates/.
 
 import base64
 
-# Of docs/, in every report.
-GENERAL_PAGES = ("tables.md", "glossary.md", "reproducibility.md", "paper.md")
 SELECTIONS = {
     "last": "last checkpoint",
     "best_on_test": "chosen on test scans",

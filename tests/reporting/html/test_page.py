@@ -19,7 +19,6 @@ from sgrs_core.reporting.html import sortable
 from sgrs_core.reporting.html.case import path_of, slices_of
 from sgrs_core.reporting.html.contents import pages_of
 from sgrs_core.reporting.html.documents import (
-    ABOUT_DIFFERENCES,
     ON_PUBLISHED,
     ON_UPPER_BOUND,
     glossary_of,
@@ -215,7 +214,7 @@ def test_a_long_log_is_thinned_by_means():
 
 
 def test_of_a_methods_page_only_differences_are_shown():
-    text = str(read_page(PROJECT / "docs/methods/sgrs.md", only=ABOUT_DIFFERENCES).body)
+    text = str(read_page(PROJECT / "docs/methods/sgrs.md").body)
     assert "labelled_dice" in text
     assert "The step" not in text
 

@@ -45,7 +45,7 @@ def gather(seeds: Sequence[DataFrame], scoring: str) -> Scores:
     Raises ValueError where they are not of the same scans.
     """
     ordered = [one.sort_values("scan", kind="stable") for one in seeds]
-    scans = [tuple(one["scan"]) for one in ordered]
+    scans = [tuple(map(str, one["scan"])) for one in ordered]
     for others in scans:
         check_same_scans(scans[0], others)
     lines = [[counted(line, scoring) for line in one.to_dict("records")] for one in ordered]
@@ -74,7 +74,7 @@ def read_scores(file: str | Path) -> DataFrame:
     A file without scans, a scan that stands there twice, a metric of a non-empty prediction that is
     no number, a Dice or Jaccard outside [0, 1]. A scan's name is a text, even where it is `007`.
     """
-    scores = pandas.read_csv(file, converters={"scan": str})
+    scores = pandas.read_csv(file, dtype={"scan": str})
     if scores.empty:
         raise ValueError(f"{file}: a score file names no scan: evaluate its run anew")
     twice = scores["scan"][scores["scan"].duplicated()]

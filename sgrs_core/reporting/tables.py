@@ -96,13 +96,17 @@ def build_table(
             _compare_with_upper_bound(run, rules)
             rows += [{"dataset": dataset, **row.columns} for row in shown]
     further = ["folds"] if any(spec.get("folds", 1) > 1 for spec in specs) else []
-    table = DataFrame(rows, columns=[*COLUMNS, *further])
-    return table.assign(**{name: table[name].astype(object).fillna("") for name in TEXTS})
+    return _with_texts(DataFrame(rows, columns=[*COLUMNS, *further]))
 
 
 def read_table(file: str | Path) -> DataFrame:
     """A table's CSV, as `build_table` made it: texts are texts, even where a title is `2024`."""
-    return pandas.read_csv(file, converters=dict.fromkeys(TEXTS, str))
+    return _with_texts(pandas.read_csv(file, dtype=dict.fromkeys(TEXTS, str)))
+
+
+def _with_texts(table: DataFrame) -> DataFrame:
+    """The table, in which words that nobody said are empty texts."""
+    return table.assign(**{name: table[name].astype(object).fillna("") for name in TEXTS})
 
 
 @dataclass

@@ -125,7 +125,7 @@ def _summary(contents: Mapping[str, Any], runs: Sequence[Finished]) -> dict[str,
 
 def _gains(file: Path, contents: Mapping[str, Any], runs: Sequence[Finished]) -> DataFrame:
     """What choosing on test scans adds, with titles."""
-    gains, keys = pandas.read_csv(file, converters=NAMED), ["dataset", "labelled", "method"]
+    gains, keys = pandas.read_csv(file, dtype=NAMED), ["dataset", "labelled", "method"]
     titles = {(base_of(run.dataset), run.labelled, run.variant): run.title for run in runs}
     gains["method"] = [titles[key] for key in gains[keys].itertuples(index=False, name=None)]
     return gains.replace({"dataset": {one["name"]: one["title"] for one in contents["datasets"]}})
@@ -133,7 +133,7 @@ def _gains(file: Path, contents: Mapping[str, Any], runs: Sequence[Finished]) ->
 
 def _cost(file: Path, contents: Mapping[str, Any]) -> DataFrame:
     """What the tables' rows cost, with titles."""
-    cost = pandas.read_csv(file, converters=NAMED)
+    cost = pandas.read_csv(file, dtype=NAMED)
     for table in contents["tables"]:
         here = cost["table"] == table["name"]
         titles = {line["variant"]: line["title"] for line in table["lines"]}

@@ -1,8 +1,14 @@
-"""The numbers of a table, computed from the score files in another way than the project's."""
+"""The numbers of a table, computed from the score files in another way than the project's.
+
+    python -m tests.recompute results/<experiment>
+
+checks every table that has numbers of ours.
+"""
 
 import csv
 import math
 import statistics
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,3 +53,13 @@ def check_table(results: Path, name: str) -> int:
         empty = sum(line["empty"] == "True" for scores in seeds for line in scores)
         assert int(float(row["empty"])) == empty
     return len(rows)
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    scored = [
+        file.stem for file in (folder / "tables").glob("*.csv") if "dice_ours" in read(file)[0]
+    ]
+    assert scored, f"no table in {folder}"
+    for name in sorted(scored):
+        print(f"{name}: {check_table(folder, name)} rows are the means of their scores")

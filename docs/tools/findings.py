@@ -6,8 +6,10 @@ docs/findings.md is the template docs/tools/findings.md.j2 with its numbers fill
 the results' own page hold the table between two marks. All values are means over test scans.
 """
 
+import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +20,9 @@ import pandas
 import yaml
 from jinja2 import Environment, StrictUndefined
 
+from sgrs_core.experiment.run import Run
 from sgrs_core.files import write_text
+from sgrs_core.methods import new_method
 from sgrs_core.reporting.scores import Scores, gather, read_scores
 from sgrs_core.reporting.statistics import CONFIDENCE, Difference, compare, holm
 from sgrs_core.reporting.typeset import with_interval
@@ -143,6 +147,15 @@ def on_training_scans() -> str:
     return "\n".join(lines)
 
 
+def at_full_rate(method: str, iterations: int) -> int:
+    """How many iterations, of a training that long, have the rate that it starts with."""
+    record = RESULTS / f"la/labelled-4/{method}/seed-0/record.json"
+    run = Run.from_description(json.loads(record.read_text(encoding="utf-8"))["run"])
+    longer = replace(run, training=replace(run.training, iterations=iterations))
+    rates = map(new_method(longer).learning_rate, range(1, iterations + 1))
+    return sum(rate == run.training.learning_rate for rate in rates)
+
+
 class Comparison(NamedTuple):
     """A method against SGRS-Net, and its p after Holm's correction over all of them."""
 
@@ -208,6 +221,7 @@ def pages() -> dict[Path, str]:
         spread,
         table,
         dice_on,
+        at_full_rate,
         on_training_scans,
         on_other_hardware,
     )

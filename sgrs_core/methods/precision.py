@@ -64,7 +64,8 @@ def _set_globally(matmul_tf32: bool, cudnn_tf32: bool, benchmark: bool, strict: 
     torch.backends.cuda.matmul.allow_tf32 = matmul_tf32
     torch.backends.cudnn.allow_tf32 = cudnn_tf32
     torch.backends.cudnn.benchmark = benchmark
-    torch.use_deterministic_algorithms(strict)
+    if torch.are_deterministic_algorithms_enabled() != strict:  # the call itself takes a second
+        torch.use_deterministic_algorithms(strict)
 
 
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:

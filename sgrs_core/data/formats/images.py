@@ -4,12 +4,12 @@ Arrays are (X, Y, Z) everywhere; SimpleITK's own are (Z, Y, X).
 """
 
 from collections.abc import Sequence
+from itertools import permutations
 from typing import Any
 
 import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 from scipy.spatial.transform import Rotation
 
 from sgrs_core.data.formats.geometry import IDENTITY_DIRECTION, PlacedImage
@@ -72,7 +72,8 @@ def turned_to(image: SimpleITK.Image, axes: NDArray[np.float64]) -> SimpleITK.Im
     Each axis is taken once, also where two are equally near.
     """
     cosines = axes.T @ np.reshape(image.GetDirection(), (3, 3))
-    order = linear_sum_assignment(-np.abs(cosines))[1].tolist()
+    orders = map(list, permutations(range(3)))
+    order = max(orders, key=lambda order: np.abs(cosines[range(3), order]).sum())
     x, y, z = (slice(None, None, -1 if cosines[one, order[one]] < 0 else 1) for one in range(3))
     return SimpleITK.PermuteAxes(image, order)[x, y, z]
 

@@ -146,6 +146,12 @@ def test_runs_of_different_scans_are_refused_by_name(better, tmp_path, capsys):
     assert said.count("\n") == 1
 
 
+@pytest.mark.parametrize("path", ["better", "better/../better"])
+def test_a_run_is_not_compared_with_itself(path, better, tmp_path, capsys):
+    assert main(["compare", str(better), f"{tmp_path}/{path}"]) == 1
+    assert "the same run twice" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["nothing", "better/seed-0"])
 def test_a_folder_without_scores_says_what_to_give(name, better, tmp_path, capsys):
     assert main(["compare", str(tmp_path / name), str(better), "--selection", "best_on_test"]) == 1

@@ -110,7 +110,7 @@ def _first_of(
     """Which method is first, and by how much."""
     ordered = group.sort_values(DICE, ascending=False, kind="stable")
     first, *others = ordered.to_dict("records")
-    score = _dice(first)
+    score = _mean_dice(first)
     ties = [row["title"] for row in others if row[DICE] == first[DICE]]
     if not others:
         yield f"{first['title']}, alone: {score}."
@@ -153,7 +153,7 @@ def _dice_of(row: Mapping[Any, Any], lines: Sequence[Mapping[str, Any]]) -> Numb
     return gather(read_seeds(files, line.get("folds", 1)), SCORING).of(PRIMARY)
 
 
-def _dice(row: Mapping[Any, Any]) -> str:
+def _mean_dice(row: Mapping[Any, Any]) -> str:
     spread = "" if math.isnan(row[SPREAD]) else f" ± {row[SPREAD]:.1f}"
     seeds = f"{row['seeds']} seed{'s' if row['seeds'] > 1 else ''}"
     return f"{row[DICE]:.1f}{spread} ({seeds}, {typeset.scans(row['scans'], 'test')})"

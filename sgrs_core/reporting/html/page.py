@@ -45,7 +45,7 @@ def build_report(
 
     contents: as `contents_of` makes it; the files that it names are read. pages: of docs/. gain:
     the CSV of `build_selection_gain`. cost: a CSV of costs, shown in place of the hours that the
-    runs' records hold. case: a JSON file of `slices_of` with `surfaces`, of `surfaces_of` or none.
+    runs' records hold. case: a JSON file of `report_case`.
     """
     runs = [read_run(run) for run in contents["runs"]]
     overview = overview_of(runs)

@@ -172,8 +172,7 @@ def predict(options: argparse.Namespace) -> int:
     # Here, so that --help need not wait for torch and SimpleITK.
     from sgrs_core.evaluation.folders import scans_of
     from sgrs_core.evaluation.many_scans import make_masks
-    from sgrs_core.evaluation.mask_maker import ModelFile
-    from sgrs_core.evaluation.prediction import mask_files, model_file, shared_names
+    from sgrs_core.evaluation.prediction import ModelFile, mask_files, model_file, shared_names
 
     found = (scan for path in options.scans for scan in scans_of(path))
     scans = list({scan.absolute(): scan for scan in found}.values())  # once each

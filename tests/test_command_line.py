@@ -12,6 +12,7 @@ from medpy.metric.binary import asd
 from pydicom import dcmread
 
 from sgrs_core.data.formats.image_files import read_scan
+from sgrs_core.data.formats.images import to_itk
 from sgrs_core.phantoms.dicom import Series, write_series
 from tests.places import PROJECT
 from tests.small_run import NEW, train_on_phantoms
@@ -39,10 +40,10 @@ def folder(tmp_path_factory) -> Path:
     train_on_phantoms(root)
     scan = read_scan(root / "raw" / NEW / "lgemri.nrrd")
     (root / "scans").mkdir()
-    SimpleITK.WriteImage(SimpleITK.DICOMOrient(scan, "RAS"), str(root / "scans/a.nii.gz"))
-    SimpleITK.WriteImage(SimpleITK.DICOMOrient(scan, "PIR"), str(root / "scans/b.nrrd"))
+    SimpleITK.WriteImage(SimpleITK.DICOMOrient(to_itk(scan), "RAS"), str(root / "scans/a.nii.gz"))
+    SimpleITK.WriteImage(SimpleITK.DICOMOrient(to_itk(scan), "PIR"), str(root / "scans/b.nrrd"))
     array = SimpleITK.GetArrayFromImage(scan).transpose(2, 1, 0).astype(np.int16)
-    series = Series("c", "key", scan.GetSpacing(), scan.GetOrigin(), 1, 0, True)
+    series = Series("c", "key", scan.spacing, scan.origin, 1, 0, True)
     write_series(root / "scans/c", array, series)
     for file in (root / "scans/c").glob("*.dcm"):
         slice_ = dcmread(file)
@@ -62,10 +63,10 @@ def test_several_scans_of_all_kinds_get_the_same_mask_in_space(folder):
     pictures = []
     for scan, mask in zip(scans, masks, strict=True):
         before, after = read_scan(folder / scan), read_scan(folder / mask)
-        assert after.GetSize() == before.GetSize()
-        np.testing.assert_allclose(after.GetOrigin(), before.GetOrigin(), atol=1e-3)
-        np.testing.assert_allclose(after.GetDirection(), before.GetDirection(), atol=1e-6)
-        pictures.append(SimpleITK.DICOMOrient(after, "LPS"))
+        assert after.array.shape == before.array.shape
+        np.testing.assert_allclose(after.origin, before.origin, atol=1e-3)
+        np.testing.assert_allclose(after.direction, before.direction, atol=1e-6)
+        pictures.append(SimpleITK.DICOMOrient(to_itk(after), "LPS"))
     first, *others = map(SimpleITK.GetArrayFromImage, pictures)
     assert first.any()
     assert set(np.unique(first)) == {0, 1}

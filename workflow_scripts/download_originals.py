@@ -28,7 +28,8 @@ def main(snakemake: "Snakemake") -> None:
     if snakemake.wildcards.source == "idc":
         scans = series("CT", folder)
     else:
-        scans = list_scans(archives["tcia"]["api"], archives["tcia"]["collection"], folder)
+        tcia = archives["tcia"]
+        scans = list_scans(tcia["api"], tcia["collection"], patients, folder)
     if archives["label_files"] == "dicom_seg":
         labels = of_patients(patients, series("SEG", folder / PANCREAS_SEGMENTATIONS))
     else:

@@ -9,8 +9,7 @@ import torch
 
 from sgrs_core.clock import bring_back
 from sgrs_core.data.formats.image_files import write_image
-from sgrs_core.data.formats.images import to_image
-from sgrs_core.data.prepared import check_unchanged, listed_digests, lists_among
+from sgrs_core.data.prepared import check_unchanged, listed_digests
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.model import load_model
 from sgrs_core.evaluation.scoring import evaluate, write_scores
@@ -29,7 +28,7 @@ def main(snakemake: "Snakemake") -> None:
     log_to(snakemake.log[0])
     torch.set_num_threads(snakemake.threads)
     files = {Path(file).stem: Path(file) for file in snakemake.params.volumes}
-    check_unchanged(files, listed_digests(files, lists_among(snakemake.input.prepared)))
+    check_unchanged(files, listed_digests(files, snakemake.input.prepared))
     predictions = Path(snakemake.output.predictions)
     trained, method, _ = load_model(Path(snakemake.input.model), snakemake.wildcards.selection)
     # How it predicts is today's: only weights were decided by training.
@@ -49,10 +48,8 @@ def work(
 ) -> dict[str, dict[str, float]]:
     lines: dict[str, Any] = {}
     for scored in evaluate(run, method, list(files), lambda name: read_volume(files[name])):
-        volume = scored.volume
-        mask = scored.prediction.astype("uint8")
-        image = to_image(mask, volume.spacing, volume.origin, volume.direction)
-        write_image(predictions / f"{scored.name}.nii.gz", image)
+        mask = scored.volume.placed(scored.prediction.astype("uint8"))
+        write_image(predictions / f"{scored.name}.nii.gz", mask)
         lines[scored.name] = scored.scores
     return lines
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from sgrs_core.clock import bring_back
-from sgrs_core.data.prepared import check_unchanged, listed_digests, lists_among
+from sgrs_core.data.prepared import check_unchanged, listed_digests
 from sgrs_core.data.preprocessing.input_spec import input_spec_of
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.model import save_model
@@ -40,7 +40,7 @@ def main(snakemake: "Snakemake") -> None:
     files = {Path(file).stem: Path(file) for file in snakemake.params.volumes}
     model, record = Path(snakemake.output.model), Path(snakemake.output.record)
     with exclusive_lock(record.parent, wait=True):
-        digests = listed_digests(files, lists_among(snakemake.input.prepared))
+        digests = listed_digests(files, snakemake.input.prepared)
         scans = sha256_of_all(digests)
         all_there = all(Path(file).is_file() for file in snakemake.output)
         if all_there and is_record_of(run, scans, record):

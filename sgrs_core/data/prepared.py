@@ -52,16 +52,12 @@ def check_serves(volume: Volume, label_is_used: bool) -> None:
         raise ValueError(f"{fault}, and it is a labelled or a test scan")
 
 
-def lists_among(files: Iterable[str]) -> list[Path]:
-    """Of a job's inputs, the lists."""
-    return [path for path in map(Path, files) if path.suffix == ".sha256"]
-
-
-def listed_digests(files: Mapping[str, Path], lists: Iterable[Path]) -> dict[str, str]:
-    """What the lists say each scan's file hashes to, by its name.
+def listed_digests(files: Mapping[str, Path], inputs: Iterable[str]) -> dict[str, str]:
+    """What the lists among a job's inputs say each scan's file hashes to, by its name.
 
     Raises ValueError, naming the file, for one that stands in none.
     """
+    lists = [path for path in map(Path, inputs) if path.suffix == ".sha256"]
     listed = {
         path.parent / name: digest for path in lists for name, digest in read_digests(path).items()
     }

@@ -137,12 +137,13 @@ class TwoStreamSampler:
         and y only where patches are turned.
         """
         if self.run.augmentation == "none":
-            return cropping(random_window(shape, self.run.patch, generator))
+            window = random_window(shape, self.run.patch, generator)
+            return lambda voxels: voxels[window]
         turns, flipped_axis = int(generator.integers(4)), int(generator.integers(2))
         x, y, z = shape
         turned = (y, x, z) if turns % 2 else (x, y, z)
         window = random_window(turned, self.run.patch, generator)
-        source = before_turning(window, turned, turns, flipped_axis)
+        source = before_turning(window, shape, turns, flipped_axis)
         return lambda voxels: voxels[source].rot90(turns, (0, 1)).flip(flipped_axis)
 
 
@@ -153,35 +154,17 @@ def random_window(shape: Sequence[int], patch: Triple, generator: np.random.Gene
     return tuple(slice(c, c + length) for c, length in zip(corner, patch, strict=True))
 
 
-def cropping(window: Window) -> Cut:
-    """The cut that takes a window."""
-    return lambda voxels: voxels[window]
+def before_turning(window: Window, shape: Sequence[int], turns: int, flipped_axis: int) -> Window:
+    """Where in a scan of this shape the voxels lie that are in `window` of it turned, then flipped.
 
-
-def before_turning(window: Window, turned: Sequence[int], turns: int, flipped_axis: int) -> Window:
-    """Where in a scan the voxels lie that are in `window` of it turned, then flipped.
-
-    turned: sides of the turned scan. To cut there, then turn and flip the patch alone, gives the
-    same voxels as to turn and flip the whole scan and cut then, and costs less.
+    turns: of a quarter each, from x to y. To cut there, then turn and flip the patch alone, gives
+    the same voxels as to turn and flip the whole scan and cut then, and costs less.
     """
-    i, j, k = (
-        mirrored(span, side) if axis == flipped_axis else span
-        for axis, (span, side) in enumerate(zip(window, turned, strict=True))
-    )
-    match turns:  # of a quarter each, from x to y
-        case 0:
-            return i, j, k
-        case 1:
-            return j, mirrored(i, turned[0]), k
-        case 2:
-            return mirrored(i, turned[0]), mirrored(j, turned[1]), k
-        case _:
-            return mirrored(j, turned[1]), i, k
-
-
-def mirrored(span: slice, side: int) -> slice:
-    """The same voxels counted from the other end of a side."""
-    return slice(side - span.stop, side - span.start)
+    x, y, _ = shape
+    columns = np.arange(x * y).reshape(x, y)  # along z; to turn them copies nothing
+    there = np.flip(np.rot90(columns, turns), flipped_axis)[window[:2]]
+    first, last = divmod(int(there.min()), y), divmod(int(there.max()), y)
+    return slice(first[0], last[0] + 1), slice(first[1], last[1] + 1), window[2]
 
 
 def load(volume: Volume, patch: Triple, device: torch.device) -> Scan:

@@ -41,6 +41,10 @@ class Volume:
     direction: tuple[float, ...] = IDENTITY_DIRECTION
     provenance: Mapping[str, str] = field(default_factory=dict)
 
+    def placed(self, array: NDArray[Any]) -> PlacedImage:
+        """An array of the scan's shape at the scan's place."""
+        return PlacedImage(array, self.spacing, self.origin, self.direction)
+
     @property
     def mask(self) -> NDArray[np.bool_]:
         """Where the label is foreground, (X, Y, Z). Raises ValueError where there is no label."""
@@ -134,8 +138,7 @@ def write_volume(path: Path, volume: Volume) -> None:
 
 def check_place(path: Path, volume: Volume) -> None:
     """Raise ValueError, naming the file, where a volume's numbers place it on no grid."""
-    image = PlacedImage(volume.image, volume.spacing, volume.origin, volume.direction)
-    on_grid(image, path, "the prepared scan")
+    on_grid(volume.placed(volume.image), path, "the prepared scan")
 
 
 def check_arrays(image: NDArray[np.floating], label: NDArray[np.generic] | None, name: str) -> None:

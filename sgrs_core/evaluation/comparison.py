@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from sgrs_core.data.formats.image_files import read_label
-from sgrs_core.data.formats.images import check_grids, oriented_as, to_array, to_image
+from sgrs_core.data.formats.images import check_grids, oriented_as
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.folders import is_prepared, prepared_of
 from sgrs_core.evaluation.scoring import score_line
@@ -37,15 +37,15 @@ def score_files(
     """
     mask = read_label(mask_file)
     if is_prepared(label_file):  # one that others wrote does not say where it lies
-        volume = read_volume(label_file, mask.GetSpacing())
+        volume = read_volume(label_file, mask.spacing)
         if volume.label is None:
             raise ValueError(f"{label_file}: was prepared without a label")
-        label = to_image(volume.label, volume.spacing, volume.origin, volume.direction)
+        label = volume.placed(volume.label)
     else:
         label = read_label(label_file)
-    predicted, labelled = to_array(oriented_as(mask, label)), to_array(label)
+    predicted = oriented_as(mask, label)
     try:
-        check_grids(predicted, labelled, str(mask_file), ("the mask", "the label"))
+        check_grids(predicted, label, str(mask_file), ("the mask", "the label"))
     except ValueError as error:
         if prepared := prepared_of(mask_file):
             raise ValueError(
@@ -53,7 +53,7 @@ def score_files(
                 f"their scores are in {mask_file.parent.with_name('scores.csv')}"
             ) from None
         raise
-    values = labelled.array
+    values = label.array
     truth = np.isin(values, foreground) if foreground else values != 0
     if not foreground and len(kinds := np.unique(values[truth])) > 1:
         logger.warning(
@@ -65,7 +65,7 @@ def score_files(
             f"{label_file}: no voxel is foreground, so no metric is defined; its values are "
             f"{np.unique(values)[:8].tolist()}"
         )
-    return score_line(predicted.array != 0, truth), labelled.spacing
+    return score_line(predicted.array != 0, truth), label.spacing
 
 
 def table(lines: Mapping[str, Line]) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydicom import dcmread
 
 from sgrs_core.data.formats.dicom import dicom_files
-from sgrs_core.data.formats.image_files import READERS, stem_of, suffix_of
+from sgrs_core.data.formats.image_files import READERS, suffix_of
 
 PREPARED = ".h5"
 NAMES = (*READERS, PREPARED)
@@ -20,8 +20,10 @@ logger = logging.getLogger(__name__)
 
 
 def name_of(path: Path) -> str:
-    """A scan's name: its file's or folder's without the ending."""
-    return path.stem if is_prepared(path) else stem_of(path)
+    """A scan's name: its file's or folder's without the ending; a link's own."""
+    name = (path.resolve() if path.name in ("", "..") else path).name
+    suffix = None if path.is_dir() else suffix_of(path, NAMES)
+    return name[: -len(suffix)] if suffix else name
 
 
 def is_prepared(path: Path) -> bool:

@@ -6,20 +6,20 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import torch
 from tqdm import tqdm
 
 from sgrs_core.evaluation.folders import is_prepared
-from sgrs_core.evaluation.mask_maker import MaskMaker, ModelFile, Outcome
-from sgrs_core.evaluation.prediction import Predictor
+from sgrs_core.evaluation.mask_maker import MaskMaker, Outcome
+from sgrs_core.evaluation.prediction import ModelFile, Predictor
 
 logger = logging.getLogger(__name__)
 Step = TypeVar("Step")
@@ -33,12 +33,12 @@ def make_masks(
     jobs: processes; None is one for each GPU, and one without. A warning says what a user should
     know about the model. Raises OSError and ValueError as Predictor.from_file does.
     """
-    predictor = Predictor.from_file(*model)
+    predictor = Predictor.from_file(model)
     if (text := predictor.warning()) and not all(is_prepared(scan) for scan, _ in pairs):
         logger.warning("%s", text)
     devices = devices_for(predictor.device, jobs)[: len(pairs)]
     if len(devices) > 1:
-        return _side_by_side(_Pool(model, devices, overwrite), pairs)
+        return _side_by_side(partial(_processes, model, overwrite), devices, pairs)
     return _one_by_one(MaskMaker(predictor, model.digest(), overwrite), pairs)
 
 
@@ -57,15 +57,19 @@ def _one_by_one(maker: MaskMaker, pairs: Sequence[tuple[Path, Path]]) -> Iterato
         yield maker.make(scan, mask, partial(progress_bar, name))
 
 
-def _side_by_side(pool: "_Pool", pairs: Sequence[tuple[Path, Path]]) -> Iterator[Outcome]:
-    """Outcomes from a pool, with a bar for the scans.
+def _side_by_side(
+    processes: Callable[[Sequence[str]], ProcessPoolExecutor],
+    devices: Sequence[str],
+    pairs: Sequence[tuple[Path, Path]],
+) -> Iterator[Outcome]:
+    """Outcomes from a pool of processes, one for each device, with a bar for the scans.
 
     Where a process is killed, as for want of memory, its pool ends. Then each scan that is left
     gets a process of its own, so that only the one that has it killed stays without a mask.
     """
     with progress_bar("scans", pairs) as bar:
         left = []
-        with pool.executor() as executor:
+        with processes(devices) as executor:
             futures = {executor.submit(_make, *pair): pair for pair in pairs}
             try:
                 for future in as_completed(futures):
@@ -77,32 +81,24 @@ def _side_by_side(pool: "_Pool", pairs: Sequence[tuple[Path, Path]]) -> Iterator
             finally:  # after Ctrl-C, nothing is begun anew
                 executor.shutdown(wait=False, cancel_futures=True)
         for scan, mask in left:
-            with pool.executor(1) as executor:
-                future = executor.submit(_make, scan, mask)
-                if isinstance(future.exception(), BrokenProcessPool):
+            with processes(devices[:1]) as executor:
+                try:
+                    outcome = executor.submit(_make, scan, mask).result()
+                except BrokenProcessPool:
                     text = f"{scan}: its process was killed; is there memory enough?"
-                    yield Outcome(scan, mask, text, is_error=True)
-                else:
-                    yield future.result()
+                    outcome = Outcome(scan, mask, text, is_error=True)
             bar.update()
+            yield outcome
 
 
-class _Pool(NamedTuple):
+def _processes(model: ModelFile, overwrite: bool, devices: Sequence[str]) -> ProcessPoolExecutor:
     """Processes that each load the model, onto a device that no other one has."""
-
-    model: ModelFile
-    devices: Sequence[str]
-    overwrite: bool
-
-    def executor(self, processes: int | None = None) -> ProcessPoolExecutor:
-        devices = self.devices[:processes]
-        context = multiprocessing.get_context("spawn")  # CUDA does not outlive a fork
-        free = context.SimpleQueue()
-        for device in devices:
-            free.put(device)
-        threads = max(torch.get_num_threads() // len(devices), 1)
-        arguments = (self.model, free, self.overwrite, threads)
-        return ProcessPoolExecutor(len(devices), context, _start, arguments)
+    context = multiprocessing.get_context("spawn")  # CUDA does not outlive a fork
+    free = context.SimpleQueue()
+    for device in devices:
+        free.put(device)
+    threads = max(torch.get_num_threads() // len(devices), 1)
+    return ProcessPoolExecutor(len(devices), context, _start, (model, free, overwrite, threads))
 
 
 _maker: MaskMaker | None = None  # of a process of a pool
@@ -114,7 +110,7 @@ def _start(model: ModelFile, free: "SimpleQueue[str]", overwrite: bool, threads:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends with the first process, without a word
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
-    predictor = Predictor.from_file(*model._replace(device=free.get()))
+    predictor = Predictor.from_file(model._replace(device=free.get()))
     _maker = MaskMaker(predictor, model.digest(), overwrite)
 
 

@@ -11,25 +11,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import SimpleITK
 
 from sgrs_core.data.formats.dicom import dicom_files
 from sgrs_core.data.formats.geometry import PlacedImage
-from sgrs_core.data.formats.image_files import read_label, read_scan, write_image
-from sgrs_core.data.formats.images import to_array
+from sgrs_core.data.formats.image_files import note_of, read_label, read_scan, write_image
 from sgrs_core.data.formats.quiet import check_name
 from sgrs_core.data.formats.values import looks_like_label
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.folders import NAMES, is_prepared
 from sgrs_core.evaluation.inference import Watch
-from sgrs_core.evaluation.prediction import Predictor, describe
-from sgrs_core.experiment.settings import Triple
-from sgrs_core.files import sha256_of
+from sgrs_core.evaluation.prediction import LENGTH, Predictor, describe
 from sgrs_core.log import in_one_line
 
-NOTE = "ITK_FileNotes"  # NIfTI's `descrip`, of 79 characters, and a field of NRRD
 OURS = "sgrs "  # how the notes of our masks begin
-LENGTH = 32  # characters of a digest
 
 
 class Outcome(NamedTuple):
@@ -52,20 +46,6 @@ class OtherFileError(FileExistsError):
     """A mask's place holds a file that is not this mask."""
 
 
-class ModelFile(NamedTuple):
-    """What makes a predictor: the arguments of Predictor.from_file."""
-
-    file: Path
-    device: str | None = None
-    stride: Triple | None = None
-    selection: str = "last"
-
-    def digest(self) -> str:
-        """The same for models that give the same masks."""
-        what = f"{sha256_of(self.file)} {self.selection} {self.stride}"
-        return hashlib.sha256(what.encode()).hexdigest()[:LENGTH]
-
-
 @dataclass
 class MaskMaker:
     """Makes masks of scans. model: its digest, for masks to bear."""
@@ -84,14 +64,13 @@ class MaskMaker:
                 text = "skipped, this model's mask of this scan is there"
                 return Outcome(scan, mask, text, is_like_label=is_label)
             found = predict(watch)
-            found.SetMetaData(NOTE, note)
-            write_image(mask, found)
+            write_image(mask, found, note)
         except Exception as error:  # whatever one scan raises, the others are predicted
             text, is_other = in_one_line(error, scan, mask), isinstance(error, OtherFileError)
             return Outcome(scan, mask, text, is_error=True, is_in_the_way=is_other)
         return Outcome(scan, mask, describe(found), is_new=True, is_like_label=is_label)
 
-    def _read(self, scan: Path) -> tuple[PlacedImage, Callable[[Watch], SimpleITK.Image]]:
+    def _read(self, scan: Path) -> tuple[PlacedImage, Callable[[Watch], PlacedImage]]:
         """A scan, and what predicts it."""
         if scan.is_dir() and not dicom_files(scan):
             raise FileNotFoundError(
@@ -102,30 +81,18 @@ class MaskMaker:
             image = read_scan(scan)
             if not scan.is_dir() and note_of(scan).startswith(OURS):
                 raise ValueError(f"{scan}: a mask that was predicted here, not a scan")
-            return to_array(image), partial(self.predictor.predict, image)
+            return image, partial(self.predictor.predict, image)
         # A file that others prepared does not say how large its voxels are.
         volume = read_volume(scan, self.predictor.prepared_spacing)
-        placed = PlacedImage(volume.image, volume.spacing, volume.origin, volume.direction)
-        return placed, partial(self.predictor.predict_prepared, volume)
+        return volume.placed(volume.image), partial(self.predictor.predict_prepared, volume)
 
 
 def digest_of(image: PlacedImage) -> str:
     """Of voxels and their place, whatever the file they are stored in."""
-    array, *place = image
+    array, *place, _ = image
     digest = hashlib.sha256(repr((array.shape, array.dtype.str, place)).encode())
     digest.update(np.ascontiguousarray(array.T).data)
     return digest.hexdigest()[:LENGTH]
-
-
-def note_of(file: Path) -> str:
-    """What an image's header notes of where it comes from; nothing for one that cannot be read."""
-    reader = SimpleITK.ImageFileReader()
-    reader.SetFileName(str(file))
-    try:
-        reader.ReadImageInformation()
-        return str(reader.GetMetaData(NOTE)) if reader.HasMetaDataKey(NOTE) else ""
-    except RuntimeError:
-        return ""
 
 
 def is_made(mask: Path, note: str) -> bool:

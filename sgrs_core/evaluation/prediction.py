@@ -1,19 +1,21 @@
 """Predicting scans of no data set: from a model file and a scan to a mask in its geometry."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import SimpleITK
 import torch
 from numpy.typing import NDArray
 
+from sgrs_core.data.formats.geometry import PlacedImage
 from sgrs_core.data.formats.image_files import READERS, WRITERS, suffix_of
-from sgrs_core.data.formats.images import oriented_as, to_array, to_image
+from sgrs_core.data.formats.images import from_itk, oriented_as, to_itk
 from sgrs_core.data.preprocessing.input_spec import SAME_SPACING, InputSpec
-from sgrs_core.data.preprocessing.new_scan import Input, NewScan, rounded
+from sgrs_core.data.preprocessing.new_scan import NewScan, rounded
 from sgrs_core.data.volumes import Volume
 from sgrs_core.evaluation.folders import name_of
 from sgrs_core.evaluation.inference import Watch, segment
@@ -21,11 +23,14 @@ from sgrs_core.evaluation.model import load_model
 from sgrs_core.evaluation.scoring import mask_of, predict_score
 from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.settings import Triple, check_stride
+from sgrs_core.files import sha256_of
 from sgrs_core.methods import is_changed
 from sgrs_core.methods.base import Method
 from sgrs_core.methods.precision import choose_device, place
 
 OTHERS = (*READERS, ".gz", ".img", ".hdr", ".dcm")  # names of files, not of folders
+
+LENGTH = 32  # characters of a digest
 
 CENTRED = "trained on crops around the label, predicts whole scans: look at the masks"
 UNKNOWN_ORIENTATION = "the axes of its training's scans are not known, %s is assumed"
@@ -78,6 +83,24 @@ def shared_names(scans: Sequence[Path], masks: Sequence[Path]) -> dict[Path, lis
     return {mask: several for mask, several in sharing.items() if len(several) > 1}
 
 
+class ModelFile(NamedTuple):
+    """A model.pt, and how it is to predict.
+
+    device, stride (in voxels): None is the run's own. selection: of those that the run has weights
+    of.
+    """
+
+    file: Path
+    device: str | None = None
+    stride: Triple | None = None
+    selection: str = "last"
+
+    def digest(self) -> str:
+        """The same for models that give the same masks."""
+        what = f"{sha256_of(self.file)} {self.selection} {self.stride}"
+        return hashlib.sha256(what.encode()).hexdigest()[:LENGTH]
+
+
 @dataclass
 class Predictor:
     """A model on its device, ready for scans. stride: voxels; None is the run's own.
@@ -96,20 +119,13 @@ class Predictor:
         place(self.method, self.device, self.run.training)
 
     @classmethod
-    def from_file(
-        cls,
-        file: Path,
-        device: str | None = None,
-        stride: Triple | None = None,
-        selection: str = "last",
-    ) -> Self:
-        """Load a model.pt. device: None is the run's own. stride: voxels; None is the run's own.
-
-        selection: of those that the run has weights of.
+    def from_file(cls, model: ModelFile) -> Self:
+        """Load a model.pt.
 
         Raises ValueError, naming the file, where it does not hold all that is needed, and naming
         the stride, where it is none.
         """
+        file, device, stride, selection = model
         run, method, input_spec = load_model(file, selection)
         check_stride("stride", stride or run.inference.stride, run.training.patch)
         if input_spec is None:
@@ -132,7 +148,7 @@ class Predictor:
             texts.append(CHANGED % self.run.method)
         return "; ".join(texts)
 
-    def predict(self, image: SimpleITK.Image, watch: Watch = iter) -> SimpleITK.Image:
+    def predict(self, image: PlacedImage, watch: Watch = iter) -> PlacedImage:
         """A scan's mask, uint8 0 or 1, on the scan's own grid.
 
         watch: see `foreground_score`; asked twice where a scan is looked at twice.
@@ -140,19 +156,15 @@ class Predictor:
         """
         scan = NewScan(image, self.input_spec)
         seen = scan.first_input()
-        probability = self._look(seen.image, watch)
-        if scan.spec.is_scored_around_the_label and segment(probability).any():
-            seen = scan.second_input(segment(probability))
-            probability = self._look(seen.image, watch)
-        probability = on_grid_of(scan.oriented, seen, probability)
-        mask = mask_of(self.run, probability).astype(np.uint8)
-        result = to_image(mask)
-        result.CopyInformation(scan.oriented)
-        result = oriented_as(result, image)
-        result.CopyInformation(image)  # to the last bit
-        return result
+        answer = seen._replace(array=self._look(seen.array, watch))
+        if scan.spec.is_scored_around_the_label and segment(answer.array).any():
+            seen = scan.second_input(segment(answer.array))
+            answer = seen._replace(array=self._look(seen.array, watch))
+        mask = mask_of(self.run, on_grid_of(scan, answer)).astype(np.uint8)
+        stored = oriented_as(scan.oriented._replace(array=mask), image)
+        return image._replace(array=stored.array)  # at its place to the last bit
 
-    def predict_prepared(self, volume: Volume, watch: Watch = iter) -> SimpleITK.Image:
+    def predict_prepared(self, volume: Volume, watch: Watch = iter) -> PlacedImage:
         """The mask that the workflow gives a prepared scan; arguments as in `predict`.
 
         Raises ValueError where the scan was not prepared on the grid of the training's.
@@ -168,7 +180,7 @@ class Predictor:
                 f"{rounded(self.prepared_spacing)} mm, downsampled by {spec.downsample}"
             )
         mask = mask_of(self.run, self._look(volume.image, watch)).astype(np.uint8)
-        return to_image(mask, volume.spacing, volume.origin, volume.direction)
+        return volume.placed(mask)
 
     @property
     def prepared_spacing(self) -> tuple[float, ...]:
@@ -181,31 +193,22 @@ class Predictor:
         return predict_score(self.run, self.method.predict, image, stride, self.device, watch)
 
 
-def on_grid_of(
-    oriented: SimpleITK.Image, seen: Input, probability: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def on_grid_of(scan: NewScan, answer: PlacedImage) -> NDArray[np.float32]:
     """A network's answer on a scan's voxels, (X, Y, Z): linear between those the network saw.
 
     Beyond them, the nearest one's; where the network did not look, 0.
     """
-    grid = to_array(oriented)
-    if grid.array.shape == probability.shape and seen.spacing == grid.spacing and seen.complete:
-        return probability
-    answer = to_image(probability, seen.spacing, seen.origin, seen.direction)
+    grid, everywhere = scan.oriented, scan.is_seen_whole
+    if grid.array.shape == answer.array.shape and answer.spacing == grid.spacing and everywhere:
+        return answer.array
     resampled = SimpleITK.Resample(
-        answer,
-        oriented,
-        SimpleITK.Transform(),
-        SimpleITK.sitkLinear,
-        0.0,
-        SimpleITK.sitkFloat32,
-        seen.complete,
+        to_itk(answer), to_itk(grid), useNearestNeighborExtrapolator=everywhere
     )
-    return to_array(resampled).array
+    return from_itk(resampled).array
 
 
-def describe(mask: SimpleITK.Image) -> str:
+def describe(mask: PlacedImage) -> str:
     """A mask in a few words: how many voxels, how many millilitres."""
-    voxels = int(np.count_nonzero(to_array(mask).array))
-    millilitres = voxels * float(np.prod(mask.GetSpacing())) / 1000
+    voxels = int(np.count_nonzero(mask.array))
+    millilitres = voxels * float(np.prod(mask.spacing)) / 1000
     return f"{voxels} voxels, {millilitres:.1f} ml" if voxels else "nothing found"

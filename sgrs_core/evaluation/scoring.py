@@ -1,8 +1,10 @@
 """Scoring a trained model on whole scans."""
 
 import csv
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,12 +21,7 @@ from sgrs_core.experiment.settings import Triple
 from sgrs_core.files import atomic
 from sgrs_core.methods.base import Method
 from sgrs_core.methods.cpu_tuning import keep_freed_memory
-from sgrs_core.methods.precision import (
-    autocast,
-    choose_device,
-    place,
-    precision_context,
-)
+from sgrs_core.methods.precision import autocast, choose_device, place, precision_context
 
 SCORE_COLUMNS = ("dice", "jaccard", "hd95", "asd", "empty", "diagonal")
 
@@ -55,7 +52,9 @@ def evaluate(
     place(method, device, run.training)
     with keep_freed_memory():
         for name, volume in read_ahead(names, read):
-            prediction = predict_mask(run, method, volume, run.inference.stride, device)
+            stride = run.inference.stride
+            probability = predict_score(run, method.predict, volume.image, stride, device)
+            prediction = mask_of(run, probability)
             try:
                 line = score_line(prediction, volume.mask)
             except ValueError as error:
@@ -75,21 +74,11 @@ def read_ahead(names: Sequence[str], read: Callable[[str], Volume]) -> Iterator[
     What `read` raises for a scan is raised when it is that scan's turn.
     """
     with ThreadPoolExecutor(max_workers=1) as reader:
-        coming: list[tuple[str, Future[Volume]]] = []
+        asked_for = (reader.submit(read, name) for name in names)
+        coming = deque(islice(asked_for, 1))
         for name in names:
-            coming.append((name, reader.submit(read, name)))
-            if len(coming) == 2:
-                before, volume = coming.pop(0)
-                yield before, volume.result()
-        for name, volume in coming:
-            yield name, volume.result()
-
-
-def predict_mask(
-    run: Run, method: Method, volume: Volume, stride: Triple, device: torch.device
-) -> NDArray[np.bool_]:
-    """One scan's prediction (X, Y, Z) by a method in eval mode, in the run's precision."""
-    return mask_of(run, predict_score(run, method.predict, volume.image, stride, device))
+            coming.extend(islice(asked_for, 1))
+            yield name, coming.popleft().result()
 
 
 def mask_of(run: Run, score: NDArray[np.float32]) -> NDArray[np.bool_]:

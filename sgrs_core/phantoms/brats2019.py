@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from sgrs_core.data.formats.geometry import PlacedImage
 from sgrs_core.data.formats.image_files import write_image
-from sgrs_core.data.formats.images import to_image
 from sgrs_core.data.masks import Mask
 from sgrs_core.experiment.settings import Triple
 from sgrs_core.phantoms.brain import Tissue, draw_head, paint, tumour_levels
@@ -51,7 +51,7 @@ def write_phantom_brats2019(
     """Write root/<grade>/<name>/<name>_{flair,t1,t1ce,t2,seg}.nii.gz; grade: HGG or LGG."""
     modalities, segmentation = phantom_brats2019(name, shape, seed)
     for part, array in (modalities | {"seg": segmentation.astype(np.int16)}).items():
-        image = to_image(array, origin=ORIGIN)
+        image = PlacedImage(array, origin=ORIGIN)
         write_image(root / grade / name / f"{name}_{part}.nii.gz", image)
 
 

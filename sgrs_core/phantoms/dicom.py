@@ -11,7 +11,8 @@ import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 
-from sgrs_core.data.formats.images import to_image
+from sgrs_core.data.formats.geometry import PlacedImage
+from sgrs_core.data.formats.images import to_itk
 from sgrs_core.files import atomic
 
 # Rows run to the patient's left, columns to the front, as in Pancreas-CT.
@@ -64,7 +65,8 @@ def write_series(folder: Path, hu: NDArray[np.int16], series: Series) -> None:
         temporary.mkdir()
         for index, (number, name) in enumerate(zip(numbers, names, strict=True)):
             origin = (x, y + last, z + index * series.spacing[2])
-            image = to_image(hu[:, ::-1, index : index + 1], series.spacing, origin)
+            slice_ = PlacedImage(hu[:, ::-1, index : index + 1], series.spacing, origin)
+            image = to_itk(slice_)
             for tag, value in header(series, int(number)).items():
                 image.SetMetaData(tag, value)
             writer.SetFileName(str(temporary / f"1-{name:03d}.dcm"))

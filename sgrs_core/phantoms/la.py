@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from sgrs_core.data.formats.geometry import PlacedImage
 from sgrs_core.data.formats.image_files import write_image
-from sgrs_core.data.formats.images import to_image
 from sgrs_core.data.masks import Mask
 from sgrs_core.experiment.settings import Triple
 from sgrs_core.phantoms import shapes
@@ -31,8 +31,9 @@ CHAMBERS = (
 def write_phantom_la(root: Path, name: str, shape: Triple, seed: int) -> None:
     """Write root/name/lgemri.nrrd (uint8) and root/name/laendo.nrrd (0 or 255)."""
     image, label = phantom_la(name, shape, seed)
-    write_image(root / name / "lgemri.nrrd", to_image(image, SPACING))
-    write_image(root / name / "laendo.nrrd", to_image(label.astype(np.uint8) * 255, SPACING))
+    write_image(root / name / "lgemri.nrrd", PlacedImage(image, SPACING))
+    cavity = label.astype(np.uint8) * 255
+    write_image(root / name / "laendo.nrrd", PlacedImage(cavity, SPACING))
 
 
 def phantom_la(name: str, shape: Triple, seed: int) -> tuple[NDArray[np.uint8], Mask]:

@@ -7,12 +7,12 @@ their geometry puts the label into the wrong tissue. Every number follows from s
 from pathlib import Path
 
 import numpy as np
-import SimpleITK
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from sgrs_core.data.formats.geometry import PlacedImage
 from sgrs_core.data.formats.image_files import write_image
-from sgrs_core.data.formats.images import to_image
+from sgrs_core.data.formats.images import in_orientation
 from sgrs_core.data.masks import Mask
 from sgrs_core.experiment.originals import PANCREAS_LABELS, number_of, patient_of
 from sgrs_core.experiment.settings import Triple
@@ -39,8 +39,8 @@ def write_phantom_pancreas(
     hu, label = phantom_pancreas(name, shape, spacing, seed)
     series, flipped = draw_series(name, spacing, seed)
     write_series(root / series.patient, hu, series)
-    stored = to_image(label.astype(np.uint8), spacing, series.origin)
-    stored = SimpleITK.DICOMOrient(stored, "LAI") if flipped else stored
+    stored = PlacedImage(label.astype(np.uint8), spacing, series.origin)
+    stored = in_orientation(stored, "LAI") if flipped else stored
     write_image(root / PANCREAS_LABELS / f"label{number_of(name)}.nii.gz", stored)
 
 

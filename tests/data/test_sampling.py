@@ -159,7 +159,7 @@ def test_turning_the_patch_is_turning_the_scan(shape, patch, turns, flipped_axis
     voxels = np.arange(np.prod(shape)).reshape(shape)
     whole = np.flip(np.rot90(voxels, turns), flipped_axis)
     window = random_window(whole.shape, patch, np.random.default_rng(seed))
-    source = before_turning(window, whole.shape, turns, flipped_axis)
+    source = before_turning(window, shape, turns, flipped_axis)
     turned_alone = np.flip(np.rot90(voxels[source], turns), flipped_axis)
     np.testing.assert_array_equal(turned_alone, whole[window])
 

@@ -46,6 +46,23 @@ def test_a_path_that_is_no_scan_stands_for_itself(tmp_path):
     assert scans_of(tmp_path / "gone.nii") == [tmp_path / "gone.nii"]
 
 
+def test_a_link_is_a_scan_of_its_own_name_and_not_of_what_it_leads_to(tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "scans").mkdir()
+    for name in ("one.nii.gz", "two.h5", "three"):
+        target = tmp_path / f"store/{len(name)}.nrrd"
+        target.touch()
+        (tmp_path / "scans" / name).symlink_to(target)
+    assert [name_of(path) for path in scans_of(tmp_path / "scans")] == ["one", "two"]
+    assert name_of(tmp_path / "scans/three") == "three"
+
+
+def test_a_folder_given_by_dots_has_the_name_of_its_place(series, monkeypatch):
+    monkeypatch.chdir(series / "study/series")
+    names = {".": "series", "..": "study", "../..": "patient"}
+    assert {place: name_of(Path(place)) for place in names} == names
+
+
 def test_prepared_scans_and_headers_with_data_of_their_own_are_scans_by_their_names(tmp_path):
     for name in ("b.v1.h5", "a.mhd", "a.raw"):
         (tmp_path / name).touch()

@@ -10,7 +10,6 @@ import torch
 
 from sgrs_core.command_line import main
 from sgrs_core.data.formats.image_files import read_label, write_image
-from sgrs_core.data.formats.images import to_array, to_image
 from sgrs_core.data.preprocessing.to_h5 import prepare_original
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation import many_scans
@@ -48,12 +47,10 @@ def test_prepared_scans_get_the_workflows_masks_and_scores(folder, tmp_path):
     for scored in evaluate(
         run, method, sorted(LEARNT_FROM), lambda name: read_volume(Path(f"prepared/{name}.h5"))
     ):
-        volume, mask = scored.volume, scored.prediction.astype("uint8")
-        image = to_image(mask, volume.spacing, volume.origin, volume.direction)
-        write_image(tmp_path / "theirs.nii.gz", image)
+        mask = scored.volume.placed(scored.prediction.astype("uint8"))
+        write_image(tmp_path / "theirs.nii.gz", mask)
         ours, theirs = (
-            to_array(read_label(tmp_path / name))
-            for name in (f"masks/{scored.name}.nii.gz", "theirs.nii.gz")
+            read_label(tmp_path / name) for name in (f"masks/{scored.name}.nii.gz", "theirs.nii.gz")
         )
         assert ours.array.any()
         assert (ours.array == theirs.array).all()

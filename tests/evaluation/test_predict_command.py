@@ -10,8 +10,8 @@ import SimpleITK
 import torch
 
 from sgrs_core.command_line import main
+from sgrs_core.data.formats.geometry import PlacedImage
 from sgrs_core.data.formats.image_files import read_label
-from sgrs_core.data.formats.images import to_array
 from sgrs_core.data.volumes import Volume, write_volume
 from sgrs_core.evaluation import prediction
 from sgrs_core.evaluation.units import FACTORS, METRICS, PERCENT
@@ -32,11 +32,11 @@ class Bright:
     def warning(self) -> str:
         return ""
 
-    def predict(self, image, watch) -> SimpleITK.Image:
+    def predict(self, image, watch) -> PlacedImage:
         self.calls += 1
-        if self.raises is not None and image.GetSize()[0] == 5:
+        if self.raises is not None and len(image.array) == 5:
             raise self.raises
-        return image > 0
+        return image._replace(array=(image.array > 0).astype(np.uint8))
 
 
 @pytest.fixture(autouse=True)
@@ -155,7 +155,7 @@ def test_suffixes_are_known_in_any_case_and_masks_lie_where_scans_do(output, sca
     else:
         write_itk(Path(scan.lower()), ARRAY, AFFINE).rename(scan)
     assert predict(scan, output=output) == 0
-    mask = to_array(read_label(Path(output)))
+    mask = read_label(Path(output))
     np.testing.assert_array_equal(mask.array, ARRAY > 0)
     np.testing.assert_allclose(mask.affine(), AFFINE, atol=1e-5)
 
@@ -209,7 +209,7 @@ def test_every_scan_of_a_folder_gets_a_mask_of_its_name(images, capsys, caplog):
     ]
     assert err == "sgrs: 4 masks written, 0 there before\n"
     for name in names:
-        assert to_array(read_label(Path("masks", name))).array.sum() == (ARRAY > 0).sum()
+        assert read_label(Path("masks", name)).array.sum() == (ARRAY > 0).sum()
 
 
 def test_a_second_start_makes_only_what_is_missing_or_damaged(images, model, capsys):
@@ -247,7 +247,7 @@ def test_a_mask_of_another_model_or_scan_or_origin_is_left_as_it_is(output, caps
     assert predict(scan, output=output) == 1
     assert f"{mask}: there already, and of unknown origin;" in capsys.readouterr().err
     assert main(["predict", "a.nii.gz", "--model", "model.pt", "-o", output, "--overwrite"]) == 0
-    np.testing.assert_array_equal(to_array(read_label(mask)).array, ARRAY + 1 > 0)
+    np.testing.assert_array_equal(read_label(mask).array, ARRAY + 1 > 0)
 
 
 def test_files_in_the_masks_places_are_counted_apart_with_the_way_out(images, capsys):

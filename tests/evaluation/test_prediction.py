@@ -10,8 +10,9 @@ import pytest
 import SimpleITK
 import torch
 
+from sgrs_core.data.formats.geometry import PlacedImage
 from sgrs_core.data.formats.image_files import read_scan, write_image
-from sgrs_core.data.formats.images import in_orientation, to_array
+from sgrs_core.data.formats.images import from_itk, in_orientation, to_itk
 from sgrs_core.data.masks import largest_component
 from sgrs_core.data.preprocessing.common import (
     la_margins,
@@ -26,8 +27,8 @@ from sgrs_core.data.preprocessing.to_h5 import prepare_original
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.metrics import dice
 from sgrs_core.evaluation.model import load_model, save_model
-from sgrs_core.evaluation.prediction import Predictor, mask_files, model_file
-from sgrs_core.evaluation.scoring import predict_mask
+from sgrs_core.evaluation.prediction import ModelFile, Predictor, mask_files, model_file
+from sgrs_core.evaluation.scoring import evaluate
 from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.settings import NiftiSettings
 from sgrs_core.methods.base import Method
@@ -56,11 +57,11 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(folder) -> Predictor:
-    return Predictor.from_file(folder / "run/model.pt")
+    return Predictor.from_file(ModelFile(folder / "run/model.pt"))
 
 
 @pytest.fixture(scope="module")
-def phantom(folder) -> SimpleITK.Image:
+def phantom(folder) -> PlacedImage:
     return read_scan(folder / "raw" / NEW / "lgemri.nrrd")
 
 
@@ -80,27 +81,21 @@ class Threshold(Method):
         return (images[:, 0] > self.level).float()
 
 
-def picture(array, spacing=(1.0, 1.0, 1.0), origin=(-30.5, 12.0, 7.25), direction=None):
-    image = SimpleITK.GetImageFromArray(np.ascontiguousarray(array.transpose(2, 1, 0)))
-    image.SetSpacing(spacing)
-    image.SetOrigin(origin)
-    if direction is not None:
-        image.SetDirection(direction)
-    return image
+def picture(array, spacing=(1.0, 1.0, 1.0), origin=(-30.5, 12.0, 7.25)) -> PlacedImage:
+    return PlacedImage(array, spacing, origin)
 
 
-def same_grid(one: SimpleITK.Image, other: SimpleITK.Image) -> bool:
-    return (
-        one.GetSize() == other.GetSize()
-        and one.GetSpacing() == other.GetSpacing()
-        and one.GetOrigin() == other.GetOrigin()
-        and one.GetDirection() == other.GetDirection()
-    )
+def stored_as(image: PlacedImage, order: str) -> PlacedImage:
+    return from_itk(SimpleITK.DICOMOrient(to_itk(image), order))
 
 
-def in_space(mask: SimpleITK.Image) -> np.ndarray:
+def same_grid(one: PlacedImage, other: PlacedImage) -> bool:
+    return one.array.shape == other.array.shape and one[1:] == other[1:]
+
+
+def in_space(mask: PlacedImage) -> np.ndarray:
     """The mask as it lies in the patient, however it is stored."""
-    return to_array(in_orientation(mask, "LPS")).array
+    return in_orientation(mask, "LPS").array
 
 
 @pytest.mark.slow
@@ -110,9 +105,9 @@ def test_a_scan_that_training_would_not_crop_gets_the_workflows_own_prediction(
     """The phantoms are narrower than the least crop, so nothing but the label is missing."""
     prepare_original("la", folder / "raw", NEW, {}, 1, folder / "prepared.h5")
     volume = read_volume(folder / "prepared.h5")
-    assert volume.image.shape == phantom.GetSize()
-    expected = predict_mask(trained.run, trained.method, volume, trained.run.inference.stride, CPU)
-    np.testing.assert_array_equal(to_array(trained.predict(phantom)).array, expected)
+    assert volume.image.shape == phantom.array.shape
+    (scored,) = evaluate(trained.run, trained.method, [NEW], lambda name: volume)
+    np.testing.assert_array_equal(trained.predict(phantom).array, scored.prediction)
 
 
 # Orientation
@@ -120,17 +115,17 @@ def test_a_scan_that_training_would_not_crop_gets_the_workflows_own_prediction(
 
 def test_the_trained_network_tells_orientations_apart(trained, phantom):
     """Without this, the tests of orientation below could not fail."""
-    mask = to_array(trained.predict(phantom)).array
+    mask = trained.predict(phantom).array
     assert 0.02 < mask.mean() < 0.9
-    flipped = picture(to_array(phantom).array[::-1], phantom.GetSpacing(), phantom.GetOrigin())
-    assert dice(to_array(trained.predict(flipped)).array[::-1], mask) < 0.99
+    flipped = phantom._replace(array=phantom.array[::-1])
+    assert dice(trained.predict(flipped).array[::-1], mask) < 0.99
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
 def test_a_scan_stored_in_any_orientation_gets_the_same_mask_in_space(
     orientation, trained, phantom
 ):
-    stored = SimpleITK.DICOMOrient(phantom, orientation)
+    stored = stored_as(phantom, orientation)
     mask = trained.predict(stored)
     assert same_grid(mask, stored)
     np.testing.assert_array_equal(in_space(mask), in_space(trained.predict(phantom)))
@@ -138,21 +133,18 @@ def test_a_scan_stored_in_any_orientation_gets_the_same_mask_in_space(
 
 def test_a_tilted_scan_gets_its_mask_on_its_own_grid(trained, phantom):
     cosine, sine = np.cos(0.4), np.sin(0.4)
-    tilted = SimpleITK.Image(phantom)
-    tilted.SetDirection((0.0, 0.0, 1.0, cosine, -sine, 0.0, sine, cosine, 0.0))
+    direction = (0.0, 0.0, 1.0, cosine, -sine, 0.0, sine, cosine, 0.0)
+    tilted = phantom._replace(direction=direction)
     mask = trained.predict(tilted)
     assert same_grid(mask, tilted)
     for code in ("RAI", "PSR"):
-        other = SimpleITK.DICOMOrient(tilted, code)
-        again = SimpleITK.DICOMOrient(trained.predict(other), "LPS")
-        np.testing.assert_array_equal(
-            to_array(again).array, to_array(SimpleITK.DICOMOrient(mask, "LPS")).array
-        )
+        again = stored_as(trained.predict(stored_as(tilted, code)), "LPS")
+        np.testing.assert_array_equal(again.array, stored_as(mask, "LPS").array)
 
 
 def test_the_axes_of_training_are_the_ones_the_network_sees(run):
     array = np.random.default_rng(0).normal(50, 9, (18, 20, 24)).astype(np.float32)
-    seen = NewScan(picture(array), replace(LA, orientation="RSA", spacing=None)).first_input().image
+    seen = NewScan(picture(array), replace(LA, orientation="RSA", spacing=None)).first_input().array
     expected = array.transpose(0, 2, 1)[::-1, :, ::-1]
     np.testing.assert_allclose(seen, (expected - array.mean()) / array.std(), atol=1e-4)
 
@@ -168,7 +160,7 @@ def test_la_has_the_trainings_numbers():
         for first, side in zip(prepared.start, prepared.image.shape, strict=True)
     )
     seen = NewScan(picture(image, (0.625,) * 3), LA).first_input()
-    np.testing.assert_array_equal(seen.image[x, y, z], prepared.image)
+    np.testing.assert_array_equal(seen.array[x, y, z], prepared.image)
 
 
 def test_brats_has_the_trainings_numbers_and_place():
@@ -177,17 +169,18 @@ def test_brats_has_the_trainings_numbers_and_place():
     prepared = prepare_brats(flair, label.astype(np.uint8))
     scan = picture(flair)
     seen = NewScan(scan, BRATS).first_input()
-    np.testing.assert_array_equal(seen.image, prepared.image)
-    np.testing.assert_allclose(seen.origin, scan.TransformIndexToPhysicalPoint(prepared.start))
+    np.testing.assert_array_equal(seen.array, prepared.image)
+    place = to_itk(scan).TransformIndexToPhysicalPoint(prepared.start)
+    np.testing.assert_allclose(seen.origin, place)
 
 
 def test_a_brain_of_another_spacing_is_still_cut_out_of_an_empty_background():
     flair = phantom_brats2019("case", (48, 56, 40), 0)[0]["flair"]
     fine = NewScan(picture(flair), BRATS).first_input()
     coarse = NewScan(picture(flair, (1.25, 1.25, 1.25)), BRATS).first_input()
-    ratio = np.divide(coarse.image.shape, fine.image.shape)
+    ratio = np.divide(coarse.array.shape, fine.array.shape)
     np.testing.assert_allclose(ratio, 1.25, atol=0.06)
-    empty = [(one.image == one.image.min()).mean() for one in (fine, coarse)]
+    empty = [(one.array == one.array.min()).mean() for one in (fine, coarse)]
     assert empty[0] > 0.2
     assert empty[1] == pytest.approx(empty[0], abs=0.06)
 
@@ -205,21 +198,21 @@ def test_pancreas_has_the_trainings_numbers_once_it_is_found():
     assert prepared.start[0] > 0  # the crop is smaller than the scan
     scan = NewScan(picture(hu, spacing), PANCREAS)
     whole_label = SimpleITK.Resample(
-        picture(label.astype(np.uint8), spacing),
+        to_itk(picture(label.astype(np.uint8), spacing)),
         [int(side * step) for side, step in zip(label.shape, spacing, strict=True)],
         SimpleITK.Transform(),
         SimpleITK.sitkNearestNeighbor,
         (-30.5, 12.0, 7.25),
         (1.0, 1.0, 1.0),
     )
-    found = to_array(whole_label).array > 0
+    found = from_itk(whole_label).array > 0
     seen = scan.second_input(found)
     crop = tuple(
         slice(first, first + side)
         for first, side in zip(prepared.start, prepared.image.shape, strict=True)
     )
-    np.testing.assert_allclose(seen.image[crop], prepared.image, atol=2e-3)
-    first = scan.first_input().image
+    np.testing.assert_allclose(seen.array[crop], prepared.image, atol=2e-3)
+    first = scan.first_input().array
     assert np.abs(first[crop] - prepared.image).max() > 0.02  # so the second look was needed
 
 
@@ -229,12 +222,12 @@ def test_own_data_have_the_trainings_numbers_once_the_structure_is_found(window)
     settings = NiftiSettings(margin=4, minimum_side=24, window=window)
     prepared = prepare_custom(image, label, (1.0, 1.0, 1.0), settings)
     own = InputSpec("nifti", "LPS", True, None, nifti=vars(settings))
-    seen = NewScan(picture(image), own).second_input(label)
+    seen = NewScan(picture(image), own).second_input(label).array
     crop = tuple(
         slice(first, first + side)
         for first, side in zip(prepared.start, prepared.image.shape, strict=True)
     )
-    np.testing.assert_array_equal(seen.image[crop], prepared.image)
+    np.testing.assert_array_equal(seen[crop], prepared.image)
 
 
 @pytest.mark.parametrize("window", [None, (60.0, 200.0)])
@@ -245,7 +238,7 @@ def test_own_data_that_were_not_cropped_have_the_trainings_numbers_at_once(windo
     prepared = prepare_custom(image, label, (1.0, 1.2, 2.0), settings)
     own = InputSpec("nifti", "LPS", True, None, nifti=vars(settings))
     scan = NewScan(picture(image, (1.0, 1.2, 2.0)), own)
-    np.testing.assert_array_equal(scan.first_input().image, prepared.image)
+    np.testing.assert_array_equal(scan.first_input().array, prepared.image)
     assert not scan.spec.is_scored_around_the_label
 
 
@@ -271,13 +264,13 @@ def test_a_mask_lies_on_the_structure_whatever_the_networks_grid(case, orientati
     inside[12:30, 12:36, 6:30] = True  # whole blocks of 2 and 3 voxels
     tissue, air = (-20, -150) if preparation is PANCREAS else (30, 0)
     array = np.where(inside, 150, np.where(np.arange(39) < 34, tissue, air)).astype(np.int16)
-    scan = SimpleITK.DICOMOrient(picture(array, spacing), orientation)
-    truth = SimpleITK.DICOMOrient(picture(inside.astype(np.uint8), spacing), orientation)
+    scan = stored_as(picture(array, spacing), orientation)
+    truth = stored_as(picture(inside.astype(np.uint8), spacing), orientation)
     predictor = Predictor(run, Threshold(run, 0.9), replace(preparation, downsample=factor), CPU)
     mask = predictor.predict(scan)
     assert same_grid(mask, scan)
-    assert dice(to_array(mask).array, to_array(truth).array) > 0.93
-    middles = [np.argwhere(to_array(one).array).mean(axis=0) for one in (mask, truth)]
+    assert dice(mask.array, truth.array) > 0.93
+    middles = [np.argwhere(one.array).mean(axis=0) for one in (mask, truth)]
     np.testing.assert_allclose(
         *middles, rtol=0, atol=0.5 if case == "HU at 2 mm" else 0.25
     )  # voxels
@@ -288,7 +281,7 @@ def test_structures_at_the_scans_border_are_not_cut_off(run):
     array = np.full((23, 21, 19), 10, np.int16)
     array[12:, 12:, 8:] = 100
     predictor = Predictor(run, Threshold(run, 0.5), replace(LA, downsample=4), CPU)
-    mask = to_array(predictor.predict(picture(array, (0.625,) * 3))).array
+    mask = predictor.predict(picture(array, (0.625,) * 3)).array
     assert mask[-1, -1, -1] == 1
     assert dice(mask, (array == 100).astype(np.uint8)) > 0.98
 
@@ -296,7 +289,7 @@ def test_structures_at_the_scans_border_are_not_cut_off(run):
 def test_outside_the_brains_box_nothing_is_found(run):
     flair = phantom_brats2019("case", (48, 56, 40), 0)[0]["flair"]
     predictor = Predictor(run, Threshold(run, -100.0), BRATS, CPU)
-    mask = to_array(predictor.predict(picture(flair))).array.astype(bool)
+    mask = predictor.predict(picture(flair)).array.astype(bool)
     label_free = np.zeros_like(flair, dtype=np.uint8)
     prepared = prepare_brats(flair, label_free)
     box = np.zeros(flair.shape, bool)
@@ -314,7 +307,7 @@ def test_the_largest_component_is_found_on_the_scans_own_grid(run):
     array = np.random.default_rng(0).integers(0, 99, (20, 20, 20)).astype(np.int16)
     half = replace(LA, downsample=2)
     mask = Predictor(run, Threshold(run, 0.0), half, CPU).predict(picture(array, (0.625,) * 3))
-    found = to_array(mask).array == 1
+    found = mask.array == 1
     assert found.any()
     np.testing.assert_array_equal(found, largest_component(found))
 
@@ -322,7 +315,7 @@ def test_the_largest_component_is_found_on_the_scans_own_grid(run):
 @pytest.mark.slow
 def test_a_stride_wider_than_the_patch_is_refused_before_any_scan(folder):
     with pytest.raises(ValueError, match=r"stride = \[99, 8, 8\]: allowed are at most the sides"):
-        Predictor.from_file(folder / "run/model.pt", "cpu", (99, 8, 8))
+        Predictor.from_file(ModelFile(folder / "run/model.pt", "cpu", (99, 8, 8)))
 
 
 # What cannot be predicted
@@ -341,7 +334,6 @@ def test_a_scan_of_another_modality_is_refused():
         (hu + np.int16(1024), PANCREAS, "slope and intercept"),
         (mri, own, "none lies in the window from 400 to 900"),
         (np.zeros((20, 20, 20)), LA, "constant"),
-        (np.where(np.indices((20, 20, 20))[0] == 3, np.nan, 1.0), LA, "NaN"),
     ]
     for array, preparation, message in refusals:
         with pytest.raises(ValueError, match=message):
@@ -363,7 +355,7 @@ def test_an_older_model_says_what_it_lacks(folder, tmp_path):
     run, method, _ = load_model(folder / "run/model.pt")
     save_model(tmp_path / "model.pt", run, {"last": method.state_dict()})
     with pytest.raises(ValueError, match=r"model\.pt: lacks how its training scans were prepared"):
-        Predictor.from_file(tmp_path / "model.pt")
+        Predictor.from_file(ModelFile(tmp_path / "model.pt"))
 
 
 def test_a_model_file_brings_back_how_its_scans_were_prepared(folder):
@@ -389,7 +381,7 @@ def test_a_runs_folder_and_a_model_file_mean_the_model(folder):
     for path in (folder / "run", model):
         assert model_file(path, "last") == model
     with pytest.raises(ValueError, match=r"model\.pt: .* this run has the selections last"):
-        Predictor.from_file(model, "cpu", selection="best_on_test")
+        Predictor.from_file(ModelFile(model, selection="best_on_test"))
     with pytest.raises(FileNotFoundError, match="give a run's folder"):
         model_file(folder / "raw", "last")
 
@@ -432,11 +424,11 @@ def test_places_that_cannot_hold_the_masks_are_refused(scans, tmp_path):
 
 @pytest.mark.parametrize("name", ["mask.nii", "mask.nii.gz", "mask.nrrd"])
 def test_a_mask_is_written_with_the_scans_geometry(name, trained, phantom, tmp_path):
-    tilted = SimpleITK.DICOMOrient(phantom, "PIR")
+    tilted = stored_as(phantom, "PIR")
     mask = trained.predict(tilted)
     write_image(tmp_path / name, mask)
     again = read_scan(tmp_path / name)
-    np.testing.assert_array_equal(to_array(again).array, to_array(mask).array)
-    np.testing.assert_allclose(again.GetOrigin(), tilted.GetOrigin(), atol=1e-4)
-    np.testing.assert_allclose(again.GetDirection(), tilted.GetDirection(), atol=1e-6)
+    np.testing.assert_array_equal(again.array, mask.array)
+    np.testing.assert_allclose(again.origin, tilted.origin, atol=1e-4)
+    np.testing.assert_allclose(again.direction, tilted.direction, atol=1e-6)
     assert [path.name for path in tmp_path.iterdir()] == [name]

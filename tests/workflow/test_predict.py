@@ -38,10 +38,10 @@ def test_a_model_that_the_workflow_trained_predicts_a_dicom_series(snakemake, tm
     )
     assert run.returncode == 0, run.stderr
     mask, series = read_scan(tmp_path / "mask.nii.gz"), read_scan(scan)
-    assert mask.GetSize() == series.GetSize()
+    assert mask.array.shape == series.array.shape
     for of_mask, of_series in (
-        (mask.GetSpacing(), series.GetSpacing()),
-        (mask.GetOrigin(), series.GetOrigin()),
-        (mask.GetDirection(), series.GetDirection()),
+        (mask.spacing, series.spacing),
+        (mask.origin, series.origin),
+        (mask.direction, series.direction),
     ):
         np.testing.assert_allclose(of_mask, of_series, atol=1e-3)

@@ -27,8 +27,7 @@ def unpack(path: Path, folder: Path, pattern: str, sha256: str | None = None) ->
     meet at one file, too many bytes for any scan, or for their packed size; OSError for too little
     room on the disk.
     """
-    fault = None if sha256 is None else digest_fault(sha256, path)
-    if fault is not None:
+    if sha256 and (fault := digest_fault(sha256, path)):
         raise ContentError(fault)
     try:
         with zipfile.ZipFile(path) as archive:

@@ -7,7 +7,7 @@ as the list says.
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,17 @@ SLOW = RetryPolicy(timeout=120.0)  # the server packs a zip before its first byt
 
 
 def list_scans(
-    api: str, collection: str, folder: Path, *, policy: RetryPolicy = SLOW
+    api: str,
+    collection: str,
+    patients: Collection[str],
+    folder: Path,
+    *,
+    policy: RetryPolicy = SLOW,
 ) -> dict[str, Download]:
     """Each patient's CT scan in the collection, to be had in <folder>/<patient>/*.dcm.
 
-    Raises DownloadError, naming the URL, for a reply that is no list of series and for patients
-    with several CT series.
+    Raises DownloadError, naming the URL, for a reply that is no list of series and for those of
+    `patients`, who are wanted, that have several CT series.
     """
     url = _address(api, "getSeries", Collection=collection, format="json")
     body = read_url(url, policy)
@@ -42,9 +47,8 @@ def list_scans(
             f"{url}: expected a list of series as JSON, got {beginning!r} ({error!r}); "
             "check the address and the collection's name"
         ) from error
-    if len(scans) < len(series):
-        count = Counter(entry["PatientID"] for entry in series)
-        several = [patient for patient in scans if count[patient] > 1]
+    count = Counter(entry["PatientID"] for entry in series)
+    if several := [patient for patient in scans if patient in patients and count[patient] > 1]:
         raise DownloadError(
             f"{url}: a patient must be one scan, but these have several CT series; leave these "
             f"patients out or ask the archive which is right: {', '.join(several)}"

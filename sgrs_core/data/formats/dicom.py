@@ -22,14 +22,7 @@ SAME = 1e-4  # cosines, mm of PixelSpacing, and other numbers that all slices sh
 SHARED = {"ImageOrientationPatient": 6, "PixelSpacing": 2} | dict.fromkeys(
     ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation"), 1
 )
-# How a voxel lies in its bits, and all ways that GDCM reads rightly.
-LAYOUT = ("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
-READ = [
-    [allocated, stored, stored - 1, sign]
-    for allocated in (8, 16, 32)
-    for stored in range(1, allocated + 1)
-    for sign in (0, 1)
-]
+LAYOUT = ("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")  # of a voxel's bits
 THICKNESS = ("SpacingBetweenSlices", "SliceThickness")  # which says it first
 OPTIONAL = ("RescaleSlope", "RescaleIntercept")  # but for CT
 PADDING = "PixelPaddingValue"
@@ -47,8 +40,8 @@ config.settings.reading_validation_mode = config.IGNORE  # what matters is check
 DAMAGED = "no readable DICOM slice; it may be damaged or cut off: fetch the series again"
 
 
-def read_series(folder: Path) -> tuple[PlacedImage, str]:
-    """The one series below `folder` in HU (slope and intercept applied), and its modality or "".
+def read_series(folder: Path) -> PlacedImage:
+    """The one series below `folder`, slope and intercept applied: a CT is in HU.
 
     Raises FileNotFoundError where there is none, and ValueError, naming the folder or file, for
     several series, a file that is no slice or damaged, and slices that are no stack.
@@ -77,7 +70,8 @@ def read_series(folder: Path) -> tuple[PlacedImage, str]:
     image = read_voxels(folder, slices)
     check_padding(folder, slices[0], image)
     source = f"ImagePositionPatient of {len(slices)} slices"
-    return placed(image, affine, folder, source), str(slices[0].get("Modality") or "")
+    modality = str(slices[0].get("Modality") or "")
+    return placed(image, affine, folder, source)._replace(modality=modality)
 
 
 def dicom_files(folder: Path) -> list[Path]:
@@ -170,9 +164,10 @@ def fault_of(header: Dataset) -> str | None:
         values = np.ravel(header.get(name))
         if len(values) != count or not np.isfinite(np.array(values, float)).all():
             return f"{name} is {header.get(name)}, needed are {count} numbers; repair it"
-    layout = {name: header.get(name) for name in LAYOUT}
-    if list(layout.values()) not in READ:
-        told = ", ".join(f"{name} {value}" for name, value in layout.items())
+    allocated, stored, high, sign = layout = [header.get(name) for name in LAYOUT]
+    lowest = allocated in (8, 16, 32) and stored in range(1, allocated + 1) and high == stored - 1
+    if not lowest or sign not in (0, 1):  # what GDCM does not read rightly
+        told = ", ".join(f"{name} {value}" for name, value in zip(LAYOUT, layout, strict=True))
         return f"{told}: allowed are 8, 16 or 32 bits, of which the lowest are stored; repair it"
     lengths = np.linalg.norm(np.reshape(header.ImageOrientationPatient, (2, 3)), axis=1)
     if np.abs(lengths - 1).max() > UNIT:

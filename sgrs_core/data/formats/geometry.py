@@ -23,16 +23,18 @@ logger = logging.getLogger(__name__)
 
 
 class PlacedImage(NamedTuple):
-    """An image as its file holds it; fields in the order of `to_image`'s arguments.
+    """An image or a mask, and where it lies in the patient: what is read, turned and written.
 
-    array: (X, Y, Z), the file's number type. spacing: mm per voxel along x, y, z. origin: mm,
-    position of voxel (0, 0, 0). direction: 3x3 cosines, row-major, as in SimpleITK.
+    array: (X, Y, Z), any number type. spacing: mm per voxel along x, y, z. origin: mm, position of
+    voxel (0, 0, 0). direction: 3x3 cosines, row-major, as in SimpleITK. modality: CT or MR, say,
+    where the file says so.
     """
 
     array: NDArray[Any]
-    spacing: tuple[float, ...]
-    origin: tuple[float, ...]
-    direction: tuple[float, ...]
+    spacing: tuple[float, ...] = (1.0, 1.0, 1.0)
+    origin: tuple[float, ...] = (0.0, 0.0, 0.0)
+    direction: tuple[float, ...] = IDENTITY_DIRECTION
+    modality: str = ""
 
     def affine(self) -> Affine:
         """Where its voxels lie, as one matrix."""
@@ -40,6 +42,12 @@ class PlacedImage(NamedTuple):
         matrix[:3, :3] = np.reshape(self.direction, (3, 3)) * self.spacing
         matrix[:3, 3] = self.origin
         return matrix
+
+    def position(self, voxel: Sequence[float]) -> tuple[float, ...]:
+        """Where a voxel lies, mm: the origin of a crop that starts there."""
+        steps = np.multiply(voxel, self.spacing)
+        place = np.asarray(self.origin) + np.reshape(self.direction, (3, 3)) @ steps
+        return tuple(place.tolist())
 
 
 def placed(array: NDArray[Any], affine: Affine, file: Path, source: str) -> PlacedImage:
@@ -59,7 +67,10 @@ def placed(array: NDArray[Any], affine: Affine, file: Path, source: str) -> Plac
         cosines = left @ right  # the nearest axes at right angles
     direction = np.round(cosines, DIGITS) + 0.0
     image = PlacedImage(
-        array, *(tuple(x.ravel().tolist()) for x in (spacing, affine[:3, 3], direction))
+        array,
+        tuple(spacing.tolist()),
+        tuple(affine[:3, 3].tolist()),
+        tuple(direction.ravel().tolist()),
     )
     moved = farthest(image.affine(), affine, array.shape)
     if moved > TOLERATED * spacing.min():
@@ -67,7 +78,7 @@ def placed(array: NDArray[Any], affine: Affine, file: Path, source: str) -> Plac
             f"{told} gives axes that are not at right angles (a gantry tilt, or shear): a straight "
             f"grid would put voxels up to {moved:.2f} mm elsewhere; resample the scan first"
         )
-    logger.info("%s: spacing, origin, direction %s, from %s", file, image[1:], source)
+    logger.info("%s: spacing, origin, direction %s, from %s", file, image[1:4], source)
     return image
 
 

@@ -5,59 +5,48 @@ Arrays are (X, Y, Z) everywhere; SimpleITK's own are (Z, Y, X).
 
 from collections.abc import Sequence
 from itertools import permutations
-from typing import Any
 
 import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from sgrs_core.data.formats.geometry import IDENTITY_DIRECTION, PlacedImage
+from sgrs_core.data.formats.geometry import PlacedImage
 
-MODALITY = "0008|0060"  # as SimpleITK calls DICOM's field
 TOLERANCE = 1e-3  # mm and cosines: far below a voxel, above the rounding of a text header
 SMALL_PART = 0.1  # of a voxel: what microscopes see is smaller than the tolerance
 NUDGE = (2e-3, 1e-3, 3e-3)  # radians: which of two axes at 45 degrees counts as the nearer one
 
 
-def to_array(image: SimpleITK.Image) -> PlacedImage:
+def from_itk(image: SimpleITK.Image, modality: str = "") -> PlacedImage:
     """A SimpleITK image as an array and its geometry.
 
     The array lies in memory as SimpleITK's does, x first: turning it over costs more than most of
     what is done with it.
     """
     array = SimpleITK.GetArrayFromImage(image).transpose(2, 1, 0)
-    return PlacedImage(array, image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+    place = image.GetSpacing(), image.GetOrigin(), image.GetDirection()
+    return PlacedImage(array, *place, modality)
 
 
-def to_image(
-    array: NDArray[Any],
-    spacing: Sequence[float] = (1.0, 1.0, 1.0),
-    origin: Sequence[float] = (0.0, 0.0, 0.0),
-    direction: Sequence[float] = IDENTITY_DIRECTION,
-) -> SimpleITK.Image:
-    """An array (X, Y, Z) with its geometry as a SimpleITK image; the arguments of PlacedImage."""
-    image = SimpleITK.GetImageFromArray(array.transpose(2, 1, 0))
-    image.SetSpacing([float(step) for step in spacing])
-    image.SetOrigin([float(coordinate) for coordinate in origin])
-    image.SetDirection([float(cosine) for cosine in direction])
+def to_itk(placed: PlacedImage) -> SimpleITK.Image:
+    """An array with its geometry as a SimpleITK image."""
+    image = SimpleITK.GetImageFromArray(placed.array.transpose(2, 1, 0))
+    image.SetSpacing([float(step) for step in placed.spacing])
+    image.SetOrigin([float(coordinate) for coordinate in placed.origin])
+    image.SetDirection([float(cosine) for cosine in placed.direction])
     return image
 
 
-def modality_of(image: SimpleITK.Image) -> str:
-    """What an image as it was read says of its modality, CT or MR, say; empty if nothing."""
-    return str(image.GetMetaData(MODALITY)) if image.HasMetaDataKey(MODALITY) else ""
-
-
-def oriented_as(image: SimpleITK.Image, like: SimpleITK.Image) -> SimpleITK.Image:
+def oriented_as(image: PlacedImage, like: PlacedImage) -> PlacedImage:
     """The same image with its axes in the order and sense of another's.
 
     Every voxel keeps its place in the patient; only where it is stored changes.
     """
-    return turned_to(image, np.reshape(like.GetDirection(), (3, 3)))
+    return turned_to(image, np.reshape(like.direction, (3, 3)))
 
 
-def in_orientation(image: SimpleITK.Image, code: str) -> SimpleITK.Image:
+def in_orientation(image: PlacedImage, code: str) -> PlacedImage:
     """The same image with its axes nearest to those of a code, as `orientation_of` gives it.
 
     Between two axes at 45 degrees it takes the same one however the image is stored.
@@ -66,16 +55,16 @@ def in_orientation(image: SimpleITK.Image, code: str) -> SimpleITK.Image:
     return turned_to(image, Rotation.from_rotvec(NUDGE).as_matrix() @ np.reshape(cosines, (3, 3)))
 
 
-def turned_to(image: SimpleITK.Image, axes: NDArray[np.float64]) -> SimpleITK.Image:
+def turned_to(image: PlacedImage, axes: NDArray[np.float64]) -> PlacedImage:
     """The same image, stored along those of its axes that are nearest to a matrix's columns.
 
     Each axis is taken once, also where two are equally near.
     """
-    cosines = axes.T @ np.reshape(image.GetDirection(), (3, 3))
+    cosines = axes.T @ np.reshape(image.direction, (3, 3))
     orders = map(list, permutations(range(3)))
     order = max(orders, key=lambda order: np.abs(cosines[range(3), order]).sum())
     x, y, z = (slice(None, None, -1 if cosines[one, order[one]] < 0 else 1) for one in range(3))
-    return SimpleITK.PermuteAxes(image, order)[x, y, z]
+    return from_itk(SimpleITK.PermuteAxes(to_itk(image), order)[x, y, z], image.modality)
 
 
 def orientation_of(direction: Sequence[float]) -> str:
@@ -114,14 +103,3 @@ def check_grids(
                 f"{scan}: {name} of {names[0]} is {of_image}, of {names[1]} {of_label}; "
                 "do both belong to this scan?"
             )
-
-
-def voxel_position(
-    voxel: Sequence[float],
-    spacing: Sequence[float],
-    origin: Sequence[float],
-    direction: Sequence[float],
-) -> tuple[float, ...]:
-    """Where a voxel lies in the patient, mm: the origin of a crop that starts there."""
-    steps = np.multiply(voxel, spacing)
-    return tuple((np.asarray(origin) + np.reshape(direction, (3, 3)) @ steps).tolist())

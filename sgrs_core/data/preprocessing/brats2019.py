@@ -6,7 +6,7 @@ One folder per patient in HGG or LGG. Only the FLAIR image is used; every class 
 from pathlib import Path
 
 from sgrs_core.data.formats.image_files import read_label, read_scan
-from sgrs_core.data.formats.images import check_grids, to_array
+from sgrs_core.data.formats.images import check_grids
 from sgrs_core.data.preprocessing.common import prepare_brats
 from sgrs_core.data.preprocessing.modality import check_modality
 from sgrs_core.data.preprocessing.reading import provenance, to_volume, with_name
@@ -21,11 +21,11 @@ def prepare(root: Path, scan: str) -> Volume:
     the scan, for a missing or damaged file, two grids, no brain, or a constant image.
     """
     files = brats2019_files(root, scan)
-    flair, segmentation = to_array(read_scan(files[0])), to_array(read_label(files[1]))
+    flair, segmentation = read_scan(files[0]), read_label(files[1])
     check_grids(flair, segmentation, scan, (files[0].name, files[1].name))
     # The image keeps its file's number type: the histogram that clips it depends on it.
     with with_name(scan):
         prepared = prepare_brats(flair.array, segmentation.array)
-        check_modality(flair.array, "brats2019")
+        check_modality(flair, "brats2019")
     done = "BraTS2019: crop to the brain, clip at the 0.999 quantile, z-score of voxels > 0"
     return to_volume(prepared, flair, provenance(files, done))

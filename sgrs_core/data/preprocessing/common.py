@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from skimage.exposure import cumulative_distribution
 from skimage.filters import threshold_otsu
 
-from sgrs_core.data.formats.images import to_array, to_image
+from sgrs_core.data.formats.geometry import PlacedImage
+from sgrs_core.data.formats.images import from_itk, to_itk
 from sgrs_core.data.formats.values import check_shapes
 from sgrs_core.data.masks import Mask, extent, largest_component
 from sgrs_core.experiment.settings import NiftiSettings
@@ -113,17 +114,15 @@ def prepare_custom(
                 f"the label is zero everywhere once resampled to {voxel:g} mm: what it marks is "
                 "thinner than that; choose a smaller voxel, or leave the scan out"
             )
-    # Around a label, no more of the scan is resampled than will be kept.
-    around_label = mask is not None and settings.crop != "body"
-    crop = kept_part(settings, mask, mask) if mask is not None and around_label else None
-    if voxel is None:
-        resampled = image if crop is None else image[crop]
-    else:
-        resampled = to_voxels(image, spacing, SimpleITK.sitkBSpline, crop, voxel)
-    if crop is None:
-        crop = kept_part(settings, resampled)
-        resampled = resampled[crop]
-    windowed = to_window(resampled, settings.window) if settings.window else resampled
+    spline = SimpleITK.sitkBSpline
+    if mask is None or settings.crop == "body":
+        image = image if voxel is None else to_voxels(image, spacing, spline, voxel=voxel)
+        crop = kept_part(settings, image)
+        kept = image[crop]
+    else:  # around a label, no more of the scan is resampled than will be kept
+        crop = kept_part(settings, mask, mask)
+        kept = image[crop] if voxel is None else to_voxels(image, spacing, spline, crop, voxel)
+    windowed = to_window(kept, settings.window) if settings.window else kept
     return Prepared(z_score(windowed), None if mask is None else as_mask(mask[crop]), start(crop))
 
 
@@ -140,24 +139,28 @@ def body_of(image: Array) -> Mask:
     return largest_component(image > threshold_otsu(image))
 
 
-def downsample(image: Array, label: Array | None, factor: int) -> tuple[Array, Array | None]:
-    """Average blocks of factor^3 voxels; a block is foreground if at least half of it is.
+def downsample(image: PlacedImage, factor: int) -> PlacedImage:
+    """The mean of each block of factor^3 voxels, float64, where the block's middle lies.
 
-    image, label: (X, Y, Z). Voxels at the far ends that do not fill a block are dropped. Returns
-    image float32 and label uint8, (X // factor, ...); factor 1 returns the inputs unchanged.
+    Voxels at the far ends that do not fill a block are dropped; factor 1 returns the input.
     Raises ValueError for a factor below 1 or larger than a side.
     """
-    check_shapes(image, label)
-    if not 1 <= factor <= min(image.shape):
+    shape = image.array.shape
+    if not 1 <= factor <= min(shape):
         raise ValueError(
-            f"downsampling factor {factor}: allowed for a scan of {image.shape} voxels are 1 to "
-            f"{min(image.shape)}"
+            f"downsampling factor {factor}: allowed for a scan of {shape} voxels are 1 to "
+            f"{min(shape)}"
         )
     if factor == 1:
-        return image, label
-    if label is not None:
-        label = as_mask(block_mean(label, factor) >= 0.5)
-    return block_mean(image, factor).astype(np.float32), label
+        return image
+    x, y, z = (side // factor for side in shape)
+    whole = image.array[: x * factor, : y * factor, : z * factor]
+    blocks = whole.reshape(x, factor, y, factor, z, factor)
+    return image._replace(
+        array=blocks.mean(axis=(1, 3, 5), dtype=np.float64),
+        spacing=tuple(step * factor for step in image.spacing),
+        origin=image.position([(factor - 1) / 2] * 3),
+    )
 
 
 def z_score(image: Array, reference: Array | None = None) -> NDArray[np.float32]:
@@ -245,23 +248,18 @@ def to_voxels(
     x, y, z = (slice(0, int(side * step)) for side, step in zip(array.shape, steps, strict=True))
     wanted = crop or (x, y, z)
     near = neighbourhood(wanted, array.shape, steps)
-    origin = [side.start * step for side, step in zip(near, steps, strict=True)]
-    image = to_image(array[near], steps, origin)
+    origin = tuple(side.start * step for side, step in zip(near, steps, strict=True))
+    image = to_itk(PlacedImage(array[near], tuple(steps), origin))
     if interpolator == SimpleITK.sitkBSpline:
         image = SimpleITK.Cast(image, SimpleITK.sitkFloat32)
     resampled = SimpleITK.Resample(
         image,
         [side.stop - side.start for side in wanted],
-        SimpleITK.Transform(),
-        interpolator,
-        [float(side.start) for side in wanted],
-        (1.0, 1.0, 1.0),
-        image.GetDirection(),
-        0.0,
-        image.GetPixelID(),
-        True,  # nearest neighbour beyond the scan
+        interpolator=interpolator,
+        outputOrigin=[float(side.start) for side in wanted],
+        useNearestNeighborExtrapolator=True,
     )
-    return to_array(resampled).array
+    return from_itk(resampled).array
 
 
 def neighbourhood(crop: Crop, shape: Sequence[int], steps: Sequence[float]) -> Crop:
@@ -285,21 +283,6 @@ def to_window(image: Array, window: tuple[float, float]) -> Array:
     lowest, highest = window
     windowed: Array = (np.clip(image, lowest, highest) - lowest) / (highest - lowest)
     return windowed
-
-
-def block_mean(array: Array, factor: int) -> NDArray[np.float64]:
-    """Mean of each block of factor^3 voxels, (X // factor, Y // factor, Z // factor)."""
-    x, y, z = (side // factor for side in array.shape)
-    whole = array[: x * factor, : y * factor, : z * factor]
-    blocks = whole.reshape(x, factor, y, factor, z, factor)
-    mean: NDArray[np.float64] = blocks.mean(axis=(1, 3, 5), dtype=np.float64)
-    return mean
-
-
-def first_middle(factor: int) -> tuple[float, float, float]:
-    """The middle of the first block of factor^3 voxels, in voxels: where its mean lies."""
-    middle = (factor - 1) / 2
-    return middle, middle, middle
 
 
 def as_mask(label: Array) -> NDArray[np.uint8]:

@@ -6,11 +6,9 @@ Scans are turned to one orientation, so that a scan is prepared alike however it
 from pathlib import Path
 
 import numpy as np
-import SimpleITK
 
-from sgrs_core.data.formats import images
 from sgrs_core.data.formats.image_files import read_label, read_scan
-from sgrs_core.data.masks import Mask
+from sgrs_core.data.formats.images import check_grids, in_orientation, oriented_as
 from sgrs_core.data.preprocessing.common import prepare_custom
 from sgrs_core.data.preprocessing.modality import check_modality
 from sgrs_core.data.preprocessing.reading import provenance, to_volume, with_name
@@ -28,14 +26,22 @@ def prepare(root: Path, scan: str, settings: NiftiSettings, label_is_used: bool 
     or damaged file, a label on another grid, one without foreground, or a constant image.
     """
     image_file, label_file = settings.files(root, scan)
-    scanned = read_scan(image_file)
-    stored = images.in_orientation(scanned, ORIENTATION)
-    image, mask, files = images.to_array(stored), None, [image_file]
+    image = in_orientation(read_scan(image_file), ORIENTATION)
+    mask, files = None, [image_file]
     if label_is_used or label_file.exists():
         files.append(label_file)
-        mask = _mask(stored, scan, image_file, label_file, settings, label_is_used)
+        label = oriented_as(read_label(label_file), image)
+        check_grids(image, label, scan, (str(image_file), str(label_file)))
+        marked = np.isin(label.array, settings.foreground)
+        mask = marked if marked.any() else None
+        if mask is None and label_is_used:
+            raise ValueError(
+                f"{label_file}: none of its values {np.unique(label.array)[:8].tolist()} is among "
+                f"nifti.foreground = {list(settings.foreground)}; correct that setting, or leave "
+                "out the scan"
+            )
     with with_name(scan):
-        check_modality(image.array, "nifti", settings.window, images.modality_of(scanned))
+        check_modality(image, "nifti", settings.window)
         prepared = prepare_custom(image.array, mask, image.spacing, settings)
     source = provenance(
         files,
@@ -48,26 +54,3 @@ def prepare(root: Path, scan: str, settings: NiftiSettings, label_is_used: bool 
         **({"crop": settings.crop} if settings.crop else {}),
     )
     return to_volume(prepared, image, source, settings.voxel)
-
-
-def _mask(
-    stored: SimpleITK.Image,
-    scan: str,
-    image_file: Path,
-    label_file: Path,
-    settings: NiftiSettings,
-    is_used: bool,
-) -> Mask | None:
-    """Where the label is foreground; None where it marks nothing and is not used."""
-    label = images.to_array(images.oriented_as(read_label(label_file), stored))
-    images.check_grids(images.to_array(stored), label, scan, (str(image_file), str(label_file)))
-    mask = np.isin(label.array, settings.foreground)
-    if mask.any():
-        return mask
-    if is_used:
-        raise ValueError(
-            f"{label_file}: none of its values {np.unique(label.array)[:8].tolist()} is among "
-            f"nifti.foreground = {list(settings.foreground)}; correct that setting, or leave out "
-            "the scan"
-        )
-    return None

@@ -19,13 +19,8 @@ from sgrs_core.experiment.originals import Format
 from sgrs_core.experiment.settings import NiftiSettings
 
 SAME_SPACING = 0.01  # a share: spacings that differ by less are one
-# Prepared files that others wrote carry no directions; these are the original files'.
-USUAL_ORIENTATION: dict[Format, str] = {
-    "la": "LPS",
-    "pancreas": "LAI",
-    "brats2019": "LPS",
-    "nifti": "LPS",
-}
+# Prepared files that others wrote carry no directions; the original files' are LPS, but for:
+USUAL_ORIENTATION: dict[Format, str] = {"pancreas": "LAI"}
 
 
 @dataclass(frozen=True)
@@ -100,7 +95,7 @@ def input_spec_of(how: Mapping[str, Any], files: Sequence[Path]) -> InputSpec:
     least = [scan["provenance"].get("least_intensity") for scan in scans]
     return InputSpec(
         format=how["format"],
-        orientation=orientation if how["geometry"] else USUAL_ORIENTATION[how["format"]],
+        orientation=orientation if how["geometry"] else USUAL_ORIENTATION.get(how["format"], "LPS"),
         orientation_known=how["geometry"],
         spacing=tuple((usual / factor).tolist()) if alike else None,
         downsample=factor,

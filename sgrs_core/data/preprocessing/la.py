@@ -7,7 +7,7 @@ left atrium's cavity: 255, the rest: 0), both on one grid.
 from pathlib import Path
 
 from sgrs_core.data.formats.image_files import read_label, read_scan
-from sgrs_core.data.formats.images import check_grids, to_array
+from sgrs_core.data.formats.images import check_grids
 from sgrs_core.data.preprocessing.common import la_margins, prepare_la
 from sgrs_core.data.preprocessing.modality import check_modality
 from sgrs_core.data.preprocessing.reading import binary_mask, provenance, to_volume, with_name
@@ -25,12 +25,12 @@ def prepare(root: Path, scan: str) -> Volume:
     an empty label, or a constant image.
     """
     files = la_files(root, scan)
-    image, label = to_array(read_scan(files[0])), to_array(read_label(files[1]))
+    image, label = read_scan(files[0]), read_label(files[1])
     check_grids(image, label, str(root / scan), (files[0].name, files[1].name))
     mask = binary_mask(label.array, FOREGROUND, files[1], "challenge")
     margins = la_margins(scan)
     with with_name(root / scan):
-        check_modality(image.array, "la")
+        check_modality(image, "la")
         prepared = prepare_la(image.array, mask, margins)
     done = "LA: z-score of the whole scan, crop in x and y"
     source = provenance(files, done, margins=" ".join(map(str, margins)))

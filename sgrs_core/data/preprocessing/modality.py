@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sgrs_core.data.formats.geometry import PlacedImage
 from sgrs_core.experiment.originals import Format
 
 SWING = 0.1  # of the brightest voxel: how far resampling may have taken an MRI below 0
@@ -14,17 +15,17 @@ LEAST_BACKGROUND = 0.05  # of a skull-stripped scan's voxels: far fewer than any
 
 
 def check_modality(
-    array: NDArray[Any],
+    image: PlacedImage,
     form: Format,
     window: tuple[float, float] | None = None,
-    modality: str = "",
     least: float | None = None,
 ) -> None:
-    """Raise ValueError where intensities (X, Y, Z) cannot be of a data set's modality.
+    """Raise ValueError where a scan's intensities cannot be of a data set's modality.
 
-    window: the intensities that are clipped to, if any. modality: what the scan's DICOM says.
-    least: what the training scans' intensities of one's own data set begin at, where that is known.
+    window: the intensities that are clipped to, if any. least: what the training scans' intensities
+    of one's own data set begin at, where that is known.
     """
+    array, modality = image.array, image.modality
     lowest, highest = float(array.min()), float(array.max())
     found = f"its intensities run from {lowest:g} to {highest:g}"
     if lowest == highest:

@@ -10,11 +10,10 @@ import logging
 from pathlib import Path
 
 import numpy as np
-import SimpleITK
 
-from sgrs_core.data.formats import images
 from sgrs_core.data.formats.geometry import PlacedImage
 from sgrs_core.data.formats.image_files import read_label, read_scan
+from sgrs_core.data.formats.images import check_grids, in_orientation, oriented_as
 from sgrs_core.data.formats.segmentations import read_segmentation, segmentation_file
 from sgrs_core.data.preprocessing.common import PANCREAS, prepare_pancreas
 from sgrs_core.data.preprocessing.modality import check_modality
@@ -49,20 +48,20 @@ def prepare(
     series = read_scan(folder)
     if label_files == "dicom_seg":
         label_file = segmentation_file(label_file)
-        stored = read_segmentation(label_file, images.in_orientation(series, NIFTI_ORDER))
+        label = read_segmentation(label_file, in_orientation(series, NIFTI_ORDER))
         # The precision of NIfTI's headers, so that resampling rounds as it does by those.
-        stored.SetSpacing(np.float32(stored.GetSpacing()).tolist())
-        compare_with_nifti(stored, root, scan)
+        label = label._replace(spacing=tuple(np.array(label.spacing, np.float32).tolist()))
+        compare_with_nifti(label, root, scan)
     else:
-        stored = read_label(label_file)
-    image, label = images.to_array(images.oriented_as(series, stored)), images.to_array(stored)
+        label = read_label(label_file)
+    image = oriented_as(series, label)
     if label_origin == "checked":
         check_origin(image, label, scan)
     label = label._replace(origin=image.origin)
-    images.check_grids(image, label, scan, (folder.name, label_file.name), ROUNDING)
+    check_grids(image, label, scan, (folder.name, label_file.name), ROUNDING)
     mask = binary_mask(label.array, 1, label_file, "collection")
     with with_name(scan):
-        check_modality(image.array, "pancreas", PANCREAS.window, images.modality_of(series))
+        check_modality(image, "pancreas", PANCREAS.window)
         try:
             check_placement(image.array, mask, label.spacing)
         except ValueError as error:
@@ -82,15 +81,12 @@ def prepare(
     return to_volume(prepared, image, source, PANCREAS.voxel)
 
 
-def compare_with_nifti(label: SimpleITK.Image, root: Path, scan: str) -> None:
+def compare_with_nifti(label: PlacedImage, root: Path, scan: str) -> None:
     """Say in the log whether a DICOM label is that of the NIfTI file, where this is there too."""
     file = pancreas_files(root, scan)[-1]
     if not file.exists():
         return
-    ours, theirs = (
-        images.to_array(image).array
-        for image in (label, images.oriented_as(read_label(file), label))
-    )
+    ours, theirs = label.array, oriented_as(read_label(file), label).array
     if ours.shape != theirs.shape:
         logger.warning("%s: the label in %s has another shape", scan, file)
         return

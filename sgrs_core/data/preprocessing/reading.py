@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from sgrs_core import __version__
 from sgrs_core.data.formats.dicom import dicom_files
 from sgrs_core.data.formats.geometry import PlacedImage
-from sgrs_core.data.formats.images import voxel_position
 from sgrs_core.data.formats.quiet import said_by_itk
 from sgrs_core.data.preprocessing.common import Prepared
 from sgrs_core.data.volumes import Volume
@@ -41,10 +40,10 @@ def to_volume(
 
     original: what it was cropped from. voxel: mm, where it was resampled to cubes before.
     """
-    spacing = original.spacing if voxel is None else (voxel,) * 3
-    origin = voxel_position(prepared.start, spacing, original.origin, original.direction)
-    image, label, _ = prepared
-    return Volume(image, label, spacing, origin, original.direction, provenance)
+    grid = original if voxel is None else original._replace(spacing=(voxel,) * 3)
+    image, label, start = prepared
+    place = grid.spacing, grid.position(start), grid.direction
+    return Volume(image, label, *place, provenance)
 
 
 def provenance(files: Sequence[Path], preprocessing: str, **parameters: object) -> dict[str, str]:

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from sgrs_core.data.formats.images import voxel_position
 from sgrs_core.data.preprocessing import brats2019, custom, la, pancreas
-from sgrs_core.data.preprocessing.common import downsample, first_middle
+from sgrs_core.data.preprocessing.common import as_mask, downsample
 from sgrs_core.data.preprocessing.reading import with_name
 from sgrs_core.data.volumes import Axes, Volume, read_volume, write_volume
 from sgrs_core.experiment.originals import Format
@@ -53,22 +52,24 @@ def copy_prepared(
 def reduce(volume: Volume, factor: int) -> Volume:
     """A volume on a grid coarser by `factor` along each axis, at the same place in space.
 
-    Raises ValueError where nothing of the label is left.
+    A voxel is foreground if at least half of it is. Raises ValueError where nothing of the label is
+    left, and as `downsample` does.
     """
+    image, label = downsample(volume.placed(volume.image), factor), None
     if factor == 1:
         return volume
-    image, label = downsample(volume.image, volume.label, factor)
-    if label is not None and np.any(volume.label) and not label.any():
-        raise ValueError(
-            f"the label is zero everywhere once downsampled by {factor}: what it marks is too "
-            "thin; choose a smaller factor, or leave the scan out"
-        )
-    middle = first_middle(factor)
+    if volume.label is not None:
+        label = as_mask(downsample(volume.placed(volume.label), factor).array >= 0.5)
+        if volume.label.any() and not label.any():
+            raise ValueError(
+                f"the label is zero everywhere once downsampled by {factor}: what it marks is too "
+                "thin; choose a smaller factor, or leave the scan out"
+            )
     return replace(
         volume,
-        image=image,
+        image=image.array.astype(np.float32),
         label=label,
-        spacing=tuple(side * factor for side in volume.spacing),
-        origin=voxel_position(middle, volume.spacing, volume.origin, volume.direction),
+        spacing=image.spacing,
+        origin=image.origin,
         provenance={**volume.provenance, "downsample": str(factor)},
     )

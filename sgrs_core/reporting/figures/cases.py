@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgrs_core.data.formats.image_files import read_label
-from sgrs_core.data.formats.images import in_orientation, to_array, to_image
+from sgrs_core.data.formats.images import in_orientation
 from sgrs_core.data.masks import Mask, extent
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.metrics import dice
@@ -112,10 +112,9 @@ def read_cases(
 def _read_case(name: str, scan: str, rows: Sequence[Mapping[str, Any]], file: Path) -> Case:
     volume = read_volume(file)
     files = [Path(row["predictions"]) / f"{scan}.nii.gz" for row in rows]
-    masks = [volume.mask.view(np.uint8), *(to_array(read_label(file)).array for file in files)]
-    place = volume.spacing, volume.origin, volume.direction
+    masks = [volume.mask.view(np.uint8), *(read_label(file).array for file in files)]
     image, label, *others = (
-        to_array(in_orientation(to_image(array, *place), "LPS")) for array in (volume.image, *masks)
+        in_orientation(volume.placed(array), "LPS") for array in (volume.image, *masks)
     )
     predictions = {row["title"]: one.array == 1 for row, one in zip(rows, others, strict=True)}
     return Case(name, image.array, label.array == 1, predictions, image.spacing)

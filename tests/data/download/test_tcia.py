@@ -57,7 +57,7 @@ def get(nbia: Nbia, scans: Path) -> Callable[..., None]:
     """Download the collection."""
 
     def run(patients: list[str] = PATIENTS, labels_sha256: str | None = None, **how) -> None:
-        listed = list_scans(nbia.api, COLLECTION, scans, policy=PATIENT)
+        listed = list_scans(nbia.api, COLLECTION, patients, scans, policy=PATIENT)
         labels = label_zip(nbia.labels, scans, patients, labels_sha256)
         download_all([*of_patients(patients, listed), labels], policy=PATIENT, **how)
 
@@ -108,6 +108,7 @@ def test_a_patient_with_two_scans_is_named(nbia: Nbia, get) -> None:
 
     with pytest.raises(DownloadError, match=rf"several CT series; leave .* right: {FIRST}$"):
         get()
+    get([SECOND])  # what is advised
 
 
 def test_a_patient_that_the_collection_lacks_is_named_before_any_scan(nbia: Nbia, get) -> None:

@@ -25,7 +25,6 @@ from pydicom.uid import (
 
 from sgrs_core.data.formats.dicom import dicom_files
 from sgrs_core.data.formats.image_files import read_scan
-from sgrs_core.data.formats.images import to_array
 from sgrs_core.data.preprocessing.input_spec import InputSpec
 from sgrs_core.data.preprocessing.new_scan import NewScan
 from sgrs_core.experiment.settings import NiftiSettings
@@ -134,8 +133,8 @@ def test_positions_rounded_to_a_tenth_are_an_intact_series(step, tmp_path):
 
     turned = affine_of((0.8, 0.7, step), (-20.03, 15.0, 30.0), np.eye(3))
     image = read_scan(written(tmp_path / "s", change, np.repeat(ARRAY, 9, 2), turned))
-    assert image.GetSpacing() == pytest.approx((0.8, 0.7, step), rel=0.01)
-    np.testing.assert_array_equal(to_array(image).array, np.repeat(ARRAY, 9, 2))
+    assert image.spacing == pytest.approx((0.8, 0.7, step), rel=0.01)
+    np.testing.assert_array_equal(image.array, np.repeat(ARRAY, 9, 2))
 
 
 @pytest.mark.parametrize("lost", [1, 4])
@@ -163,12 +162,12 @@ def test_files_are_ordered_by_place_whatever_their_names_and_numbers(tmp_path):
     folder = written(tmp_path / "s", lambda index, one: setattr(one, "InstanceNumber", 99 - index))
     for index, file in enumerate(sorted(folder.iterdir())):
         file.rename(folder / f"{(index * 5) % 7}.ima")
-    np.testing.assert_array_equal(to_array(read_scan(folder)).array, ARRAY)
+    np.testing.assert_array_equal(read_scan(folder).array, ARRAY)
 
 
 def test_one_slice_alone_needs_its_thickness(tmp_path):
     folder = written(tmp_path / "s", array=ARRAY[:, :, :1])
-    assert read_scan(folder).GetSpacing() == pytest.approx((0.8, 0.7, 2.5))
+    assert read_scan(folder).spacing == pytest.approx((0.8, 0.7, 2.5))
     edit(folder / "000.dcm", SliceThickness=None)
     refused(folder, "one slice alone, and no SliceThickness")
 
@@ -181,7 +180,7 @@ def test_a_series_in_two_folders_is_one_and_two_series_are_told_apart(tmp_path):
     (folder / "part").mkdir()
     for file in sorted(folder.glob("*.dcm"))[::2]:
         file.rename(folder / "part" / file.name)
-    np.testing.assert_array_equal(to_array(read_scan(folder)).array, ARRAY)
+    np.testing.assert_array_equal(read_scan(folder).array, ARRAY)
     written(folder / "other")
     refused(folder, "expected one DICOM series, found 2", "other", ".dcm")
 
@@ -197,7 +196,7 @@ def test_files_with_and_without_suffix_are_all_read_and_all_in_the_digest(tmp_pa
     (folder / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
     (folder / "DICOMDIR.dcm").write_bytes(bytes(128) + b"DICM")
     (folder / "read me.txt").write_text("not a scan")
-    np.testing.assert_array_equal(to_array(read_scan(folder)).array, ARRAY)
+    np.testing.assert_array_equal(read_scan(folder).array, ARRAY)
     names = {file.name for file in dicom_files(folder)}
     assert names == {"000", "002", "004", "001.DCM", "003.dcm", "005.dcm"}
 
@@ -207,7 +206,7 @@ def test_slices_without_suffix_and_preamble_are_not_left_out(tmp_path):
     for file in sorted(folder.iterdir())[::2]:
         file.with_suffix("").write_bytes(file.read_bytes()[132:])
         file.unlink()
-    np.testing.assert_array_equal(to_array(read_scan(folder)).array, ARRAY)
+    np.testing.assert_array_equal(read_scan(folder).array, ARRAY)
 
 
 @pytest.mark.parametrize("modality", ["CT", "MR", "PT"])
@@ -238,7 +237,7 @@ def test_the_index_of_a_disc_is_no_slice_whatever_its_name(tmp_path):
     folder = written(tmp_path / "s")
     shutil.copy(folder / "001.dcm", folder / "index.dcm")
     edit(folder / "index.dcm", SOPClassUID=MediaStorageDirectoryStorage, Rows=None)
-    np.testing.assert_array_equal(to_array(read_scan(folder)).array, ARRAY)
+    np.testing.assert_array_equal(read_scan(folder).array, ARRAY)
 
 
 def test_a_link_to_a_slice_that_is_gone_is_named_though_the_others_are_a_stack(tmp_path):
@@ -319,14 +318,14 @@ def test_slope_and_intercept_are_applied(slope, tmp_path):
     def change(index, one):
         one.RescaleSlope, one.RescaleIntercept = slope, "-1024"
 
-    found = to_array(read_scan(written(tmp_path / "s", change))).array
+    found = read_scan(written(tmp_path / "s", change)).array
     np.testing.assert_array_equal(found, ARRAY * float(slope) - 1024)
 
 
 @pytest.mark.parametrize("unit", ["HU", "US", ""])
 def test_hounsfield_units_may_be_unspecified(unit, tmp_path):
     folder = written(tmp_path / "s", lambda index, one: setattr(one, "RescaleType", unit))
-    np.testing.assert_array_equal(to_array(read_scan(folder)).array, ARRAY)
+    np.testing.assert_array_equal(read_scan(folder).array, ARRAY)
 
 
 @pytest.mark.parametrize(("bits", "signed"), [(12, True), (12, False), (16, False)])
@@ -337,7 +336,7 @@ def test_voxels_of_fewer_bits_or_without_a_sign_are_read(bits, signed, tmp_path)
         one.BitsStored, one.HighBit, one.PixelRepresentation = bits, bits - 1, int(signed)
         one.RescaleIntercept = "0" if signed else "-1024"
 
-    np.testing.assert_array_equal(to_array(read_scan(written(tmp_path / "s", change))).array, ARRAY)
+    np.testing.assert_array_equal(read_scan(written(tmp_path / "s", change)).array, ARRAY)
 
 
 @pytest.mark.parametrize(("padding", "is_read"), [(24, True), (63536, False)])
@@ -351,7 +350,7 @@ def test_padding_brighter_than_all_else_is_refused_and_darker_is_read(padding, i
 
     folder = written(tmp_path / "s", change)
     if is_read:
-        assert to_array(read_scan(folder)).array.min() == -1000
+        assert read_scan(folder).array.min() == -1000
     else:
         refused(folder, "s: 96 voxels are padding", "of 62512, brighter than all others")
 
@@ -370,7 +369,7 @@ def test_plain_transfer_syntaxes_are_read(syntax, tmp_path):
             file, one, implicit_vr=syntax == ImplicitVRLittleEndian,
             little_endian=syntax != ExplicitVRBigEndian, force_encoding=True,
         )  # fmt: skip
-    np.testing.assert_array_equal(to_array(read_scan(folder)).array, ARRAY)
+    np.testing.assert_array_equal(read_scan(folder).array, ARRAY)
 
 
 @pytest.mark.parametrize("compressor", ["JPEG", "JPEG2000", "RLE"])
@@ -395,7 +394,7 @@ def test_compressed_transfer_syntaxes_are_read(compressor, tmp_path):
         with locale_kept():
             writer.Execute(image)
         assert pydicom.dcmread(file).file_meta.TransferSyntaxUID.is_compressed
-    np.testing.assert_array_equal(to_array(read_scan(folder)).array, ARRAY)
+    np.testing.assert_array_equal(read_scan(folder).array, ARRAY)
 
 
 def test_a_coding_that_is_not_known_is_named(tmp_path):

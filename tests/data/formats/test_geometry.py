@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from sgrs_core.data.formats.geometry import PlacedImage
 from sgrs_core.data.formats.image_files import read_scan, write_image
-from sgrs_core.data.formats.images import in_orientation, oriented_as, to_array, to_image
+from sgrs_core.data.formats.images import from_itk, in_orientation, oriented_as, to_itk
 from tests.data.formats.writing import (
     affine_of,
     edit_nifti,
@@ -49,8 +50,9 @@ def affines(draw) -> np.ndarray:
     return affine_of(spacing, origin, Rotation.from_euler("xyz", turn, degrees=True).as_matrix())
 
 
-def places(image: SimpleITK.Image) -> dict[int, np.ndarray]:
+def places(placed: PlacedImage) -> dict[int, np.ndarray]:
     """Where each value lies, in mm (LPS)."""
+    image = to_itk(placed)
     array = SimpleITK.GetArrayFromImage(image)
     return {
         int(array[index]): np.array(image.TransformIndexToPhysicalPoint(index[::-1]))
@@ -85,13 +87,14 @@ def test_what_is_written_is_read_at_the_same_place_by_other_readers(name, affine
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / name
         write_image(
-            file, to_image(ARRAY, spacing, affine[:3, 3], (affine[:3, :3] / spacing).ravel())
+            file, PlacedImage(ARRAY, spacing, affine[:3, 3], (affine[:3, :3] / spacing).ravel())
         )
         assert [one.name for one in Path(folder).iterdir()] == [name]
         check_places(places(read_scan(file)), affine)
         kind = "NrrdImageIO" if name.endswith("nrrd") else "NiftiImageIO"
         lower = file.rename(file.with_name(name.lower()))
-        check_places(places(SimpleITK.ReadImage(str(lower), imageIO=kind)), affine)
+        image = SimpleITK.ReadImage(str(lower), imageIO=kind)
+        check_places(places(from_itk(image)), affine)
         if kind == "NiftiImageIO":
             image = nibabel.load(lower)
             in_lps = np.diag([-1, -1, 1, 1]) @ image.affine
@@ -115,15 +118,17 @@ def test_where_a_geometry_comes_from_is_told(tmp_path, caplog):
 @pytest.mark.parametrize("orders", [("PLS", "LPS"), ("RAI", "SPL")])
 def test_a_scan_between_two_axes_is_turned_alike_however_it_is_stored(degrees, orders):
     turn = Rotation.from_euler("z", degrees, degrees=True).as_matrix()
-    image = to_image(ARRAY, (0.8, 0.7, 2.0), (1.0, 2.0, 3.0), turn.ravel())
-    for permuted in (SimpleITK.PermuteAxes(image, [1, 0, 2]), image[::-1, :, ::-1], image):
+    image = PlacedImage(ARRAY, (0.8, 0.7, 2.0), (1.0, 2.0, 3.0), tuple(turn.ravel()))
+    stored = to_itk(image)
+    for one in (SimpleITK.PermuteAxes(stored, [1, 0, 2]), stored[::-1, :, ::-1], stored):
+        permuted = from_itk(one)
         again = oriented_as(permuted, image)
-        np.testing.assert_array_equal(to_array(again).array, ARRAY)
-        np.testing.assert_allclose(again.GetOrigin(), image.GetOrigin(), atol=1e-9)
+        np.testing.assert_array_equal(again.array, ARRAY)
+        np.testing.assert_allclose(again.origin, image.origin, atol=1e-9)
         for code in orders:
             one, two = in_orientation(permuted, code), in_orientation(image, code)
-            np.testing.assert_array_equal(to_array(one).array, to_array(two).array)
-            np.testing.assert_allclose(one.GetDirection(), two.GetDirection(), atol=1e-9)
+            np.testing.assert_array_equal(one.array, two.array)
+            np.testing.assert_allclose(one.direction, two.direction, atol=1e-9)
 
 
 # NIfTI
@@ -178,7 +183,7 @@ def test_forms_that_differ_by_rounding_are_one(tmp_path):
         header["qoffset_x"] += 1e-3
         header["srow_x"][1] += 1e-4
 
-    found = to_array(read_scan(edit_nifti(nifti(tmp_path), change)))
+    found = read_scan(edit_nifti(nifti(tmp_path), change))
     np.testing.assert_allclose(found.origin, PLAIN[:3, 3], atol=2e-3)
 
 

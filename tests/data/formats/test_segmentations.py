@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import SimpleITK
 
+from sgrs_core.data.formats.geometry import PlacedImage
 from sgrs_core.data.formats.image_files import read_scan
-from sgrs_core.data.formats.images import to_array
+from sgrs_core.data.formats.images import from_itk, to_itk
 from sgrs_core.data.formats.segmentations import read_segmentation, segmentation_file
 from sgrs_core.phantoms.pancreas import phantom_pancreas, write_phantom_pancreas
 from tests.data.segmentations import write_segmentation
@@ -41,45 +42,47 @@ def written(ct, label, tmp_path) -> Path:
     return tmp_path / "seg" / "a.dcm"
 
 
+def stored_as(image: PlacedImage, order: str) -> PlacedImage:
+    return from_itk(SimpleITK.DICOMOrient(to_itk(image), order))
+
+
 @pytest.mark.parametrize("order", ["LPS", "LAI", "RAS", "SLP"])
 def test_a_mask_lies_on_the_cts_voxels_in_whatever_order_they_are_wanted(order, ct, label, written):
-    like = SimpleITK.DICOMOrient(read_scan(ct), order)
+    like = stored_as(read_scan(ct), order)
     mask = read_segmentation(written, like)
-    found = to_array(SimpleITK.DICOMOrient(mask, "LPS")).array
+    found = stored_as(mask, "LPS").array
     np.testing.assert_array_equal(found, label)
-    assert mask.GetDirection() == like.GetDirection()
-    assert mask.GetOrigin() == like.GetOrigin()
+    assert mask.direction == like.direction
+    assert mask.origin == like.origin
 
 
 def test_slices_that_the_file_leaves_out_are_empty(ct, tmp_path):
     mask = np.zeros(SHAPE[::-1], bool)
     mask[4, 3:9, 5:20] = mask[7, 10:12, 30:] = True  # and nothing between them
     write_segmentation(tmp_path / "a.dcm", ct, mask[None])
-    found = read_segmentation(tmp_path / "a.dcm", SimpleITK.DICOMOrient(read_scan(ct), "LAS"))
-    np.testing.assert_array_equal(SimpleITK.GetArrayFromImage(found), mask)
+    found = read_segmentation(tmp_path / "a.dcm", stored_as(read_scan(ct), "LAS"))
+    np.testing.assert_array_equal(found.array.T, mask)
 
 
 def test_each_segment_has_its_number(ct, tmp_path):
     masks = np.zeros((2, *SHAPE[::-1]), bool)
     masks[0, 4:6, 3:9, 5:20] = masks[1, 8, 3:9, 5:20] = True
     write_segmentation(tmp_path / "a.dcm", ct, masks)
-    found = SimpleITK.GetArrayFromImage(read_segmentation(tmp_path / "a.dcm", read_scan(ct)))
+    found = read_segmentation(tmp_path / "a.dcm", read_scan(ct)).array
     counts = np.bincount(found.ravel()).tolist()
     assert counts == [found.size - masks.sum(), masks[0].sum(), masks[1].sum()]
 
 
-def moved(image: SimpleITK.Image) -> SimpleITK.Image:
-    image.SetOrigin(np.add(image.GetOrigin(), (0.4, 0, 0)).tolist())  # half a voxel
-    return image
+def moved(image: PlacedImage) -> PlacedImage:
+    return image._replace(origin=image.position((0.5, 0, 0)))
 
 
-def stretched(image: SimpleITK.Image) -> SimpleITK.Image:
-    image.SetSpacing([0.8, 0.7, 1.25])
-    return image
+def stretched(image: PlacedImage) -> PlacedImage:
+    return image._replace(spacing=(0.8, 0.7, 1.25))
 
 
-def cropped(image: SimpleITK.Image) -> SimpleITK.Image:
-    return image[: SHAPE[0] // 2]
+def cropped(image: PlacedImage) -> PlacedImage:
+    return image._replace(array=image.array[: SHAPE[0] // 2])
 
 
 @pytest.mark.parametrize("change", [moved, stretched, cropped])

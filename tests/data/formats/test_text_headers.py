@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import SimpleITK
 
+from sgrs_core.data.formats.geometry import PlacedImage
 from sgrs_core.data.formats.image_files import read_scan
-from sgrs_core.data.formats.images import to_array, to_image
+from sgrs_core.data.formats.images import to_itk
 from tests.data.formats.writing import affine_of, write_nifti
 
 ARRAY = np.random.default_rng(0).integers(0, 200, (9, 8, 7)).astype("<i2")
@@ -77,9 +78,9 @@ def refused(file: Path, *messages: str) -> None:
 
 def check(file: Path) -> None:
     image = read_scan(file)
-    np.testing.assert_array_equal(to_array(image).array, ARRAY)
-    assert image.GetSpacing() == (1, 1, 2)
-    assert image.GetOrigin() == (1, 2, 3)
+    np.testing.assert_array_equal(image.array, ARRAY)
+    assert image.spacing == (1, 1, 2)
+    assert image.origin == (1, 2, 3)
 
 
 # Sound ones
@@ -150,7 +151,7 @@ def test_an_nrrd_axis_of_a_single_volume_may_be_called_anything(last, tmp_path):
 def test_four_dimensions_as_itk_writes_them_are_three_where_there_is_one_volume(
     suffix, count, tmp_path
 ):
-    image = to_image(ARRAY, (1, 1, 2), (1, 2, 3))
+    image = to_itk(PlacedImage(ARRAY, (1, 1, 2), (1, 2, 3)))
     file = tmp_path / f"scan{suffix}"
     SimpleITK.WriteImage(SimpleITK.JoinSeries([image] * count), str(file))
     if count == 1:
@@ -326,5 +327,5 @@ def test_a_nifti_file_is_read_though_one_of_its_name_lies_beside_it(tmp_path):
     place = affine_of((1, 1, 2), (1, 2, 3), np.eye(3))
     write_nifti(tmp_path / "scan.nii", ARRAY + np.int16(7), place)
     check(write_nifti(tmp_path / "scan.nii.gz", ARRAY, place))
-    other = to_array(read_scan(tmp_path / "scan.nii")).array
+    other = read_scan(tmp_path / "scan.nii").array
     np.testing.assert_array_equal(other, ARRAY + 7)

@@ -11,7 +11,6 @@ import pytest
 import SimpleITK
 
 from sgrs_core.data.formats.image_files import read_label, read_scan
-from sgrs_core.data.formats.images import to_array
 from sgrs_core.data.formats.values import as_classes, check_image
 from tests.data.formats.writing import affine_of, edit_nifti, write_itk, write_nifti
 
@@ -107,7 +106,7 @@ def test_four_dimensions_are_refused_unless_the_fourth_has_one_volume(tmp_path):
         nibabel.Nifti1Image(scan()[..., None].repeat(count, 3), np.eye(4)).to_filename(
             tmp_path / f"{count}.nii"
         )
-    np.testing.assert_array_equal(to_array(read_scan(tmp_path / "1.nii")).array, scan())
+    np.testing.assert_array_equal(read_scan(tmp_path / "1.nii").array, scan())
     with pytest.raises(ValueError, match=r"4\.nii: .*it has 4 volumes"):
         read_scan(tmp_path / "4.nii")
 
@@ -122,7 +121,7 @@ def test_nifti_scaling_is_applied_where_it_is_one(slope, intercept, tmp_path):
     file = edit_nifti(write(tmp_path / "scan.nii", scan(np.int16)), change)
     is_one = slope == slope and slope != 0
     expected = scan() * slope + intercept if is_one else scan()
-    np.testing.assert_allclose(to_array(read_scan(file)).array, expected, rtol=1e-6)
+    np.testing.assert_allclose(read_scan(file).array, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -131,7 +130,7 @@ def test_nifti_scaling_is_applied_where_it_is_one(slope, intercept, tmp_path):
 )
 def test_all_number_types_are_read_as_they_are(name, kind, tmp_path):
     array = (scan() % 100).astype(kind)
-    found = to_array(read_scan(write(tmp_path / name, array))).array
+    found = read_scan(write(tmp_path / name, array)).array
     assert found.dtype == array.dtype
     np.testing.assert_array_equal(found, array)
 
@@ -193,7 +192,7 @@ def test_a_label_stored_as_floating_point_is_rounded_not_truncated():
 def test_fractions_are_foreground_from_one_half_on_and_a_warning_says_so(name, tmp_path, caplog):
     label = np.linspace(0, 1, 1320, dtype=np.float32).reshape(12, 11, 10)
     with caplog.at_level(logging.WARNING):
-        found = to_array(read_label(write(tmp_path / name, label))).array
+        found = read_label(write(tmp_path / name, label)).array
     np.testing.assert_array_equal(found, label >= 0.5)
     assert f"{name}: 1316 fractions; foreground is what is at least 0.5" in caplog.text
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from sgrs_core.data.formats.geometry import PlacedImage
 from sgrs_core.data.preprocessing.common import (
     brain_box,
     clip_value,
@@ -347,42 +348,21 @@ def test_the_inputs_are_left_as_they_were(generator: np.random.Generator) -> Non
 # Downsampling
 
 
-def test_factor_1_returns_the_inputs_unchanged(generator: np.random.Generator) -> None:
-    image, label = generator.normal(size=(3, 4, 5)), np.zeros((3, 4, 5), np.uint8)
-
-    same_image, same_label = downsample(image, label, 1)
-
-    assert same_image is image
-    assert same_label is label
-
-
 def test_downsampling_agrees_with_simpleitks_bin_shrink(generator: np.random.Generator) -> None:
     image = generator.normal(size=(13, 12, 8)).astype(np.float32)
-    label = np.zeros(image.shape, np.uint8)
 
-    smaller, _ = downsample(image, label, 3)
+    smaller = downsample(PlacedImage(image), 3).array
 
     picture = SimpleITK.GetImageFromArray(image[:12, :12, :6])
     expected = SimpleITK.GetArrayFromImage(SimpleITK.BinShrink(picture, [3, 3, 3]))
     assert smaller.shape == (4, 4, 2)
-    assert smaller.dtype == np.float32
     np.testing.assert_allclose(smaller, expected, atol=1e-5)
-
-
-@pytest.mark.parametrize(("voxels", "foreground"), [(0, 0), (3, 0), (4, 1), (8, 1)])
-def test_a_block_is_foreground_from_one_half_on(voxels: int, foreground: int) -> None:
-    label = (np.arange(8) < voxels).astype(np.uint8).reshape(2, 2, 2)
-
-    _, smaller = downsample(label.astype(np.float32), label, 2)
-
-    assert smaller.dtype == np.uint8
-    assert smaller.tolist() == [[[foreground]]]
 
 
 @pytest.mark.parametrize("factor", [-1, 0, 5])
 def test_an_impossible_factor_is_an_error(factor: int) -> None:
     with pytest.raises(ValueError, match=f"factor {factor}: allowed .* 1 to 4"):
-        downsample(np.zeros((4, 5, 6)), np.zeros((4, 5, 6), np.uint8), factor)
+        downsample(PlacedImage(np.zeros((4, 5, 6))), factor)
 
 
 # A data set of one's own

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK
 
+from sgrs_core.data.formats.geometry import PlacedImage
 from sgrs_core.data.formats.image_files import read_scan
 from sgrs_core.data.preprocessing.custom import prepare
 from sgrs_core.data.preprocessing.input_spec import InputSpec
@@ -208,9 +209,9 @@ def test_a_crop_to_the_body_is_the_same_for_scans_with_and_without_a_label_and_f
     new = NewScan(scan, InputSpec("nifti", "LPS", True, None, nifti=vars(settings)))
     assert not new.spec.is_scored_around_the_label
     seen = new.first_input()
-    np.testing.assert_array_equal(seen.image, labelled.image)
+    np.testing.assert_array_equal(seen.array, labelled.image)
     np.testing.assert_allclose(seen.origin, labelled.origin, atol=1e-5)
-    assert not seen.complete
+    assert not new.is_seen_whole
 
 
 ROUGH = np.random.default_rng(1).normal(100, 20, (12, 10, 8))
@@ -250,13 +251,13 @@ def test_padding_far_below_all_else_is_refused_where_no_window_clips_it(padding,
         prepare(tmp_path, "padded", WHOLE)
     prepare(tmp_path, "padded", replace(WHOLE, window=(0.0, 200.0)))
     with pytest.raises(ValueError, match="padding"):
-        check_modality(image, "nifti")
+        check_modality(PlacedImage(image), "nifti")
 
 
 def test_air_around_a_body_in_hu_is_no_padding(scan):
     image, _ = scan
     image[:2] = -1024
-    check_modality(image, "nifti")
+    check_modality(PlacedImage(image), "nifti")
 
 
 def test_a_scan_that_begins_far_below_the_trainings_is_refused(scan):
@@ -264,10 +265,10 @@ def test_a_scan_that_begins_far_below_the_trainings_is_refused(scan):
     ct = np.concatenate([mri, mri - 1000])
     for training, other in ((mri, -mri), (mri, ct), (ct, np.concatenate([ct, 0 * mri - 1500]))):
         least = float(training.min())
-        check_modality(training, "nifti", least=least)
-        check_modality(other, "nifti")
+        check_modality(PlacedImage(training), "nifti", least=least)
+        check_modality(PlacedImage(other), "nifti")
         with pytest.raises(ValueError, match=f"but training's begin at {least:g}; is it padding"):
-            check_modality(other, "nifti", least=least)
+            check_modality(PlacedImage(other), "nifti", least=least)
 
 
 def test_a_prepared_scan_says_what_its_intensities_began_at(scan, tmp_path):

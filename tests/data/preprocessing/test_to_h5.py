@@ -67,6 +67,20 @@ def test_absurd_and_complex_values_of_others_prepared_files_are_refused(tmp_path
             copy_prepared(tmp_path / "theirs.h5", (1.0,) * 3, "xyz", 1, tmp_path / "out.h5")
 
 
+@pytest.mark.parametrize(("voxels", "foreground"), [(1, 0), (3, 0), (4, 1), (8, 1)])
+def test_a_block_is_foreground_from_one_half_on(voxels, foreground):
+    label = np.ones((2, 2, 4), np.uint8)
+    label[:, :, :2] = (np.arange(8) < voxels).reshape(2, 2, 2)
+    coarse = reduce(Volume(label.astype(np.float32), label), 2)
+    assert (coarse.image.dtype, coarse.label.dtype) == (np.float32, np.uint8)
+    assert coarse.label.tolist() == [[[foreground, 1]]]
+
+
+def test_factor_1_leaves_a_volume_as_it_is():
+    volume = Volume(np.zeros((3, 4, 5), np.float32), None)
+    assert reduce(volume, 1) is volume
+
+
 def test_a_coarser_grid_lies_at_the_same_place_in_space():
     direction = (0.0, 1.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 1.0)
     image = np.zeros((8, 8, 8), np.float32)

@@ -6,8 +6,8 @@ import numpy as np
 import pandas
 import pytest
 
+from sgrs_core.data.formats.geometry import PlacedImage
 from sgrs_core.data.formats.image_files import write_image
-from sgrs_core.data.formats.images import to_image
 from sgrs_core.data.masks import Mask
 from sgrs_core.data.volumes import Volume, write_volume
 from sgrs_core.experiment.layout import with_distinct_titles
@@ -108,7 +108,7 @@ def lines(tmp_path: Path) -> list[dict]:
         folder.mkdir()
         write_dice(folder / "scores.csv", dice)
         for scan in dice:
-            write_image(folder / f"{scan}.nii.gz", to_image(ball(4).astype(np.uint8), *TURNED))
+            write_image(folder / f"{scan}.nii.gz", PlacedImage(ball(4).astype(np.uint8), *TURNED))
         line = {"variant": method, "title": method.upper(), "labelled": labelled}
         lines.append(line | {"scores": folder / "scores.csv", "predictions": folder})
     return lines

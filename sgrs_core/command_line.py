@@ -143,7 +143,8 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
 
     add = options_of(compare, "two runs' scores", COMPARE)
-    add("runs", nargs=2, type=Path, metavar=("RUN_A", "RUN_B"))
+    add("one", type=Path, metavar="RUN_A")
+    add("other", type=Path, metavar="RUN_B")
     add(
         "-o", "--output", type=Path, metavar="CSV",
         help="write means and every scan's differences there",
@@ -228,12 +229,11 @@ def counts(outcomes: Sequence["Outcome"], sharing: Sequence[Path]) -> Iterator[s
 def evaluate(options: argparse.Namespace) -> int:
     """Print the four metrics of one mask, or the table of a folder of masks."""
     from sgrs_core.evaluation.comparison import check_foreground, score_files, table
-    from sgrs_core.evaluation.folders import pairs_of
+    from sgrs_core.evaluation.folders import check_table, pairs_of
     from sgrs_core.evaluation.scoring import write_scores
 
     check_foreground(options.foreground)
-    if options.output and options.output.suffix != ".csv":
-        raise ValueError(f"{options.output}: allowed are names that end in .csv")
+    check_table(options.output)
     pairs, faults = pairs_of(options.mask, options.label)
     lines: dict[str, dict[str, float | bool]] = {}
     spacing: tuple[float, ...] = ()
@@ -290,16 +290,13 @@ def status(options: argparse.Namespace) -> int:
 
 def compare(options: argparse.Namespace) -> int:
     """Print the means of two runs and their differences."""
+    from sgrs_core.evaluation.folders import check_table
     from sgrs_core.files import write_text
     from sgrs_core.reporting.comparison import compare_runs, in_words
 
-    one, other = options.runs
-    comparison = compare_runs(one, other, options.selection, options.scoring)
+    check_table(options.output)
+    comparison = compare_runs(options.one, options.other, options.selection, options.scoring)
     if options.output:
-        if not options.output.parent.is_dir():
-            raise FileNotFoundError(
-                f"{options.output.parent}: no such folder, for {options.output}"
-            )
         write_text(options.output, comparison.table.to_csv(index=False))
     print(in_words(comparison))
     return 0

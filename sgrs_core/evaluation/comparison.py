@@ -53,12 +53,19 @@ def score_files(
                 f"their scores are in {mask_file.parent.with_name('scores.csv')}"
             ) from None
         raise
+    kinds = set(np.unique(predicted.array)) - {0}
+    if foreground and len(kinds) > 1 and not kinds <= set(foreground):
+        raise ValueError(
+            f"{mask_file}: its values {', '.join(f'{kind:g}' for kind in sorted(kinds)[:8])} would "
+            f"all count, but --foreground names {', '.join(map(str, foreground))}, of the label; "
+            "give a mask of one structure"
+        )
     values = label.array
     truth = np.isin(values, foreground) if foreground else values != 0
-    if not foreground and len(kinds := np.unique(values[truth])) > 1:
+    if not foreground and len(several := np.unique(values[truth])) > 1:
         logger.warning(
             "%s: its values %s count as one structure; --foreground says which do",
-            label_file, ", ".join(f"{kind:g}" for kind in kinds[:8]),
+            label_file, ", ".join(f"{kind:g}" for kind in several[:8]),
         )  # fmt: skip
     if not truth.any():
         raise ValueError(

@@ -1,6 +1,7 @@
 """What a path given on the command line means: scans, and pairs of a mask and a label."""
 
 import logging
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +15,7 @@ PREPARED = ".h5"
 NAMES = (*READERS, PREPARED)
 VOXELS = (".raw", ".zraw", ".raw.gz")  # what headers of their own point at
 PREDICTIONS = "predictions"  # the folder of a run's masks, beside their scores
-CHANNEL = "_0000"  # nnU-Net's mark of an image's first channel, which its labels do not have
+CHANNEL = re.compile(r"_\d{4}$")  # nnU-Net's mark of an image's channel; its labels have none
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ def scans_of(path: Path) -> list[Path]:
     if any(file.parent == path for file in slices):
         return [path]
     images = files_in(path)
+    check_channels(path, images)
     if not images and len(series_among(slices)) == 1:
         return [path]
     folders = {path / file.relative_to(path).parts[0] for file in slices}
@@ -50,6 +52,22 @@ def scans_of(path: Path) -> list[Path]:
     if (images or folders) and others:
         logger.warning("%s: folders in it are not looked into: %s", path, ", ".join(others))
     return sorted([*images, *folders]) or [path]
+
+
+def check_channels(folder: Path, images: Iterable[Path]) -> None:
+    """Warn where images are several channels of scans, in nnU-Net's names.
+
+    A number at the end of each name of one kind is a scan's own.
+    """
+    channels: dict[str, list[str]] = defaultdict(list)
+    for name in filter(CHANNEL.search, map(name_of, images)):
+        channels[CHANNEL.sub("", name)].append(name)
+    several = next((names for names in channels.values() if len(names) > 1), None)
+    if several and len(channels) > 1:
+        logger.warning(
+            "%s: %s are channels of one scan, and each gets a mask of its own: keep those of the "
+            "channel that the network was trained with", folder, " and ".join(sorted(several)),
+        )  # fmt: skip
 
 
 def series_among(slices: Iterable[Path]) -> set[str]:
@@ -91,8 +109,8 @@ def pairs_of(masks: Path, labels: Path) -> tuple[dict[str, tuple[Path, Path]], l
     wanted, given = by_name(labels), by_name(masks)
     partners: dict[str, list[Path]] = defaultdict(list)
     for name, files in given.items():
-        label = name if name in wanted else name.removesuffix(CHANNEL)
-        partners[label] += files
+        without = CHANNEL.sub("", name)
+        partners[without if without in wanted and name not in wanted else name] += files
     pairs, faults = {}, []
     for name in sorted({*wanted, *partners}):
         of_masks, of_labels = partners.get(name, []), wanted.get(name, [])
@@ -105,6 +123,18 @@ def pairs_of(masks: Path, labels: Path) -> tuple[dict[str, tuple[Path, Path]], l
             several = ", ".join(map(str, of_masks + of_labels))
             faults.append(f"{several}: more than one mask or label of {name}")
     return pairs, faults
+
+
+def check_table(file: Path | None) -> None:
+    """Raise ValueError or FileNotFoundError where a table may not be written; None: none is."""
+    if file is None:
+        return
+    if file.suffix != ".csv":
+        raise ValueError(f"{file}: allowed are names that end in .csv")
+    if not file.parent.is_dir():
+        raise FileNotFoundError(f"{file.parent}: no such folder, for {file}")
+    if file.exists() and (file.parent / PREDICTIONS).is_dir():
+        raise ValueError(f"{file}: a run's own scores are not replaced; write elsewhere")
 
 
 def prepared_of(mask: Path) -> Path | None:

@@ -25,7 +25,7 @@ def keys_of(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     place, file = f"nnunet = {str(folder)!r}", folder / "dataset.json"
     try:
         described = _of_second_version(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, AttributeError) as error:  # the last: no keys at its top
         raise ValueError(f"{place}: {file} cannot be read ({error})") from None
     if missing := [key for key in NEEDED if key not in described]:
         raise ValueError(
@@ -40,8 +40,22 @@ def keys_of(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
         of_image = ending if images else of_image
     if not images:
         raise ValueError(f"{place}: imagesTr holds no image whose name ends in {of_image}")
-    of_test = set(_names(folder / "labelsTs", ending))
-    test = [name for name in _names(folder / "imagesTs", of_image) if name in of_test]
+    test_images, test_labels = (
+        _names(folder / part, end) for part, end in (("imagesTs", of_image), ("labelsTs", ending))
+    )
+    lost = [
+        *(f"labelsTr/{name}{ending}" for name in labels if name not in images),
+        *(f"labelsTs/{name}{ending}" for name in test_labels if name not in test_images),
+    ]
+    if lost:
+        raise ValueError(f"{place}: {len(lost)} labels have no image: {', '.join(lost[:8])}")
+    told = described.get("numTraining")
+    if isinstance(told, int) and told > len(images):
+        raise ValueError(
+            f"{place}: dataset.json names {told} training scans (numTraining), and imagesTr holds "
+            f"{len(images)} images that end in {of_image}"
+        )
+    test = [name for name in test_images if name in test_labels]
     nifti = {"images": f"images*/{SCAN}{of_image}", "labels": f"labels*/{SCAN}{ending}"}
     return {
         "title": described.get("name", folder.name),

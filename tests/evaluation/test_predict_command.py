@@ -14,6 +14,7 @@ from sgrs_core.data.formats.geometry import PlacedImage
 from sgrs_core.data.formats.image_files import read_label
 from sgrs_core.data.volumes import Volume, write_volume
 from sgrs_core.evaluation import prediction
+from sgrs_core.evaluation.folders import scans_of
 from sgrs_core.evaluation.units import FACTORS, METRICS, PERCENT
 from sgrs_core.reporting.scores import read_scores
 from tests.data.formats.writing import affine_of, write_dicom, write_itk, write_nifti
@@ -403,17 +404,62 @@ def test_a_bad_pair_and_missing_partners_are_named_and_the_others_scored(pairs, 
     ]
 
 
-def test_masks_of_nnunets_images_meet_the_labels_without_the_channel(pairs, capsys):
+@pytest.mark.parametrize("channel", ["_0000", "_0001"])
+def test_masks_of_nnunets_images_meet_the_labels_without_the_channel(channel, pairs, capsys):
     for mask in Path("masks").iterdir():
-        mask.rename(mask.with_name(mask.name.replace(".", "_0000.", 1)))
+        mask.rename(mask.with_name(mask.name.replace(".", f"{channel}.", 1)))
     code, out, _ = evaluate(capsys, *pairs)
     assert code == 0
     assert [line.split()[0] for line in out.splitlines()[1:4]] == ["one", "three", "two"]
     write_itk(Path("masks/one.mha"), (ARRAY > 0).astype(np.uint8), AFFINE)
     code, _, err = evaluate(capsys, *pairs)
     assert code == 1
-    several = "masks/one.mha, masks/one_0000.nii.gz, labels/one.nrrd"
+    several = f"masks/one.mha, masks/one{channel}.nii.gz, labels/one.nrrd"
     assert f"{several}: more than one mask or label of one" in err
+
+
+def test_a_mask_of_several_structures_is_not_scored_against_one_of_them(tmp_path, capsys):
+    several = write_itk(tmp_path / "several.nii.gz", (ARRAY % 3).astype(np.uint8), AFFINE)
+    code, _, err = evaluate(capsys, several, several, "--foreground", 2)
+    assert code == 1
+    assert f"{several}: its values 1, 2 would all count, but --foreground names 2" in err
+    assert evaluate(capsys, several, several, "--foreground", 1, 2)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("names", "are_channels"),
+    [
+        (("a_0000", "a_0001", "b_0000", "b_0001"), True),
+        (("a_0000", "b_0000"), False),
+        (("spleen_0001", "spleen_0002", "spleen_0012"), False),
+    ],
+)
+def test_a_folder_with_several_channels_of_a_scan_is_warned_of(names, are_channels, caplog):
+    Path("images").mkdir()
+    for name in names:
+        Path(f"images/{name}.nii.gz").touch()
+    assert len(scans_of(Path("images"))) == len(names)
+    told = "images: a_0000 and a_0001 are channels of one scan"
+    assert [message.startswith(told) for message in caplog.messages] == [True] * are_channels
+
+
+def test_masks_whose_names_end_in_numbers_keep_them(pairs, capsys):
+    for file in [*Path("masks").iterdir(), *Path("labels").iterdir()]:
+        number = {"one": "_0001", "two": "_0002"}.get(file.name.split(".")[0], "")
+        file.rename(file.with_name(file.name.replace(".", f"{number}.", 1)))
+    code, out, _ = evaluate(capsys, *pairs)
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()[1:4]] == ["one_0001", "three", "two_0002"]
+
+
+def test_a_runs_own_scores_are_not_replaced(pairs, capsys):
+    scores = Path("results/run/last/scores.csv")
+    (scores.parent / "predictions").mkdir(parents=True)
+    scores.write_text("the run's")
+    code, _, err = evaluate(capsys, *pairs, "-o", scores)
+    assert code == 1
+    assert err.endswith(f"{scores}: a run's own scores are not replaced; write elsewhere\n")
+    assert scores.read_text() == "the run's"
 
 
 @pytest.mark.parametrize("fold", ["", "fold-0/"])

@@ -115,6 +115,28 @@ def test_a_folder_of_another_kind_says_what_it_lacks(tmp_path):
         planned(str(tmp_path / "none"), tmp_path)
 
 
+@pytest.mark.parametrize("lost", ["imagesTr/d_0000.nii.gz", "imagesTs/x_0000.nii.gz"])
+def test_a_label_whose_image_is_lost_is_named(lost, tmp_path):
+    folder = Path(fill(tmp_path / "in"))
+    (folder / lost).unlink()
+    label = lost.replace("images", "labels").replace("_0000", "")
+    with pytest.raises(ConfigError, match=rf"nnunet = .*: 1 labels have no image: {label}"):
+        planned(str(folder), tmp_path)
+
+
+def test_fewer_scans_than_the_folder_says_are_noticed(tmp_path):
+    planned(fill(tmp_path / "whole", {**DESCRIBED, "numTraining": 4}), tmp_path)
+    with pytest.raises(
+        ConfigError, match=r"5 training scans \(numTraining\), and imagesTr holds 4"
+    ):
+        planned(fill(tmp_path / "part", {**DESCRIBED, "numTraining": 5}), tmp_path)
+
+
+def test_a_description_without_keys_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"dataset.json cannot be read"):
+        planned(fill(tmp_path / "in", [1]), tmp_path)
+
+
 @pytest.mark.parametrize("channel", ["_0000", ""])
 def test_a_folder_of_the_first_version_or_the_decathlon_is_read(channel, tmp_path):
     first = {

@@ -136,7 +136,7 @@ def kept_part(settings: NiftiSettings, image: Array, mask: Array | None = None) 
 
 def body_of(image: Array) -> Mask:
     """Where a patient lies: the largest connected part above Otsu's threshold, (X, Y, Z)."""
-    return largest_component(image > threshold_otsu(image))
+    return largest_component(image > threshold_otsu(image.ravel()))
 
 
 def downsample(image: PlacedImage, factor: int) -> PlacedImage:

@@ -1,6 +1,7 @@
 """The per-scan score files: read, checked, and counted as a scoring says."""
 
 from collections.abc import Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from pandas import DataFrame
 from sgrs_core.evaluation.units import FACTORS, METRICS, PERCENT, counted
 
 PRIMARY = "dice"  # the metric that claims rest on; the others are exploratory
+TRUTHS = {"True": True, "False": False}
 SCORINGS = ("strict", "published")
 
 
@@ -71,10 +73,13 @@ def read_seeds(files: Sequence[str | Path], folds: int = 1) -> list[DataFrame]:
 def read_scores(file: str | Path) -> DataFrame:
     """A score file. Raises ValueError, naming it and the scan, for scores that cannot be.
 
-    A file without scans, a scan that stands there twice, a metric of a non-empty prediction that is
+    A file that is damaged, has no scans or one twice, a metric of a non-empty prediction that is
     no number, a Dice or Jaccard outside [0, 1]. A scan's name is a text, even where it is `007`.
     """
-    scores = pandas.read_csv(file, dtype={"scan": str})
+    try:
+        scores = _parsed(Path(file).read_bytes().decode())
+    except ValueError as error:
+        raise ValueError(f"{file}: damaged, or no score file ({error}): evaluate anew") from None
     if scores.empty:
         raise ValueError(f"{file}: a score file names no scan: evaluate its run anew")
     twice = scores["scan"][scores["scan"].duplicated()]
@@ -82,7 +87,7 @@ def read_scores(file: str | Path) -> DataFrame:
         raise ValueError(
             f"{file}: scan {twice.iloc[0]} stands twice in a score file: evaluate anew"
         )
-    found = scores[~scores["empty"].astype(bool)]
+    found = scores[~scores["empty"]]
     for metric in METRICS:
         outside = ~found[metric].between(0, 1 if metric in PERCENT else np.inf)
         if outside.any():
@@ -91,6 +96,21 @@ def read_scores(file: str | Path) -> DataFrame:
                 f"{file}: scan {scan}: {metric} = {value} is no score: evaluate its run anew"
             )
     return scores
+
+
+def _parsed(text: str) -> DataFrame:
+    """The columns of a score file: names as texts, numbers, NaN where there is none, and bool."""
+    if not text.endswith("\n"):
+        raise ValueError("its last line is not whole")
+    scores = pandas.read_csv(StringIO(text), dtype=str, keep_default_na=False)
+    if missing := [name for name in ("scan", *METRICS, "empty") if name not in scores]:
+        raise ValueError(f"it has no column {missing[0]}")
+    numbers = [*METRICS, *({"diagonal"} & {*scores})]  # which files of once do not have
+    scores[numbers] = scores[numbers].replace("", "nan").astype(float)
+    if not (known := scores["empty"].isin(TRUTHS)).all():
+        scan = scores["scan"][~known].iloc[0]
+        raise ValueError(f"scan {scan}: empty is neither {' nor '.join(TRUTHS)}")
+    return scores.assign(empty=scores["empty"].map(TRUTHS).astype(bool))
 
 
 def check_same_scans(scans: Sequence[str], others: Sequence[str]) -> None:

@@ -6,10 +6,9 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import pandas
 import yaml
 
-from sgrs_core.reporting.scores import summarise
+from sgrs_core.reporting.scores import read_scores, summarise
 
 PROJECT = Path(__file__).parents[1]
 
@@ -28,4 +27,4 @@ def run_experiment(base: str, over: Mapping[str, object], cores: int, *arguments
 
 def mean_dice(scores: Path) -> float:
     """The mean over the test scans of a score file, in per cent; an empty prediction is 0."""
-    return summarise(pandas.read_csv(scores), "published")["dice"]
+    return summarise(read_scores(scores), "published")["dice"]

@@ -291,12 +291,13 @@ def status(options: argparse.Namespace) -> int:
 def compare(options: argparse.Namespace) -> int:
     """Print the means of two runs and their differences."""
     from sgrs_core.evaluation.folders import check_table
-    from sgrs_core.reporting.comparison import compare_runs, in_words, write_comparison
+    from sgrs_core.files import write_text
+    from sgrs_core.reporting.comparison import compare_runs, in_words
 
     check_table(options.output)
     comparison = compare_runs(options.one, options.other, options.selection, options.scoring)
     if options.output:
-        write_comparison(options.output, comparison)
+        write_text(options.output, comparison.table.to_csv(index=False))
     print(in_words(comparison))
     return 0
 

@@ -12,7 +12,7 @@ from sgrs_core.experiment.layout import Layout
 from sgrs_core.experiment.planning import load_plan
 from sgrs_core.reporting.figures.cases import Case
 from sgrs_core.reporting.figures.style import new_figure, save
-from sgrs_core.reporting.html.case import slices_of, surfaces_of
+from sgrs_core.reporting.html.case import report_case
 from sgrs_core.reporting.html.contents import contents_of, pages_of
 from sgrs_core.reporting.html.page import build_report
 from sgrs_core.reporting.selection_gain import build_selection_gain
@@ -44,9 +44,7 @@ def make_report(with_surfaces: bool = True, with_published: bool = True) -> str:
     layout = Layout(plan)
     gain = write_results(plan, layout, with_published)
     case = Path("case.json")
-    shown = synthetic_case()
-    surfaces = surfaces_of(shown) if with_surfaces else []
-    case.write_text(json.dumps({**slices_of(shown), "surfaces": surfaces}))
+    case.write_text(json.dumps(report_case(synthetic_case(), with_surfaces)))
     pages = pages_of(plan, PROJECT / "docs")
     return build_report(contents_of(plan, layout), pages, gain=gain, case=case).html
 

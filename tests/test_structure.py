@@ -62,7 +62,7 @@ TESTED_IN = {
         "reporting.html.case", "reporting.html.contents", "reporting.html.documents",
         "reporting.html.runs", "reporting.html.sortable", "reporting.templating",
     ],
-    "reporting/test_tables.py": ["evaluation.units", "reporting.scores"],
+    "reporting/test_tables.py": ["evaluation.units"],
     "test_status.py": ["monitoring.planned", "monitoring.traces"],
     "workflow/test_progress.py": ["monitoring.announcer"],
 }  # fmt: skip

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sgrs_core.files import write_text
 from sgrs_core.log import log_to
 from sgrs_core.reporting.figures.cases import read_cases
-from sgrs_core.reporting.html.case import slices_of, surfaces_of
+from sgrs_core.reporting.html.case import report_case
 
 if TYPE_CHECKING:
     from snakemake.script import Snakemake
@@ -19,8 +19,7 @@ def main(snakemake: "Snakemake") -> None:
     lines = [line for line in snakemake.params.lines if line["labelled"] == labelled]
     volumes = [Path(file) for file in snakemake.input.volumes]
     (case,) = read_cases(lines, volumes, **snakemake.params.case)
-    surfaces = surfaces_of(case) if snakemake.params.surfaces else []
-    shown = {**slices_of(case), "surfaces": surfaces}
+    shown = report_case(case, with_surfaces=snakemake.params.surfaces)
     write_text(Path(snakemake.output.json), json.dumps(shown))
 
 

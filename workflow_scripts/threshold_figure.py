@@ -8,7 +8,7 @@ import pandas
 from sgrs_core.log import log_to
 from sgrs_core.reporting.figures.style import save
 from sgrs_core.reporting.figures.threshold import draw_threshold_sweep
-from sgrs_core.reporting.scores import summarise
+from sgrs_core.reporting.scores import read_scores, summarise
 
 if TYPE_CHECKING:
     from snakemake.script import Snakemake
@@ -20,7 +20,7 @@ def main(snakemake: "Snakemake") -> None:
         {
             "tau": row["tau"],
             "labelled": row["labelled"],
-            **summarise(pandas.read_csv(row["scores"]), "strict"),
+            **summarise(read_scores(row["scores"]), "strict"),
         }
         for row in snakemake.params.lines
     ]

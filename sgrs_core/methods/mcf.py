@@ -19,13 +19,8 @@ from torch import Tensor
 
 from sgrs_core.data.batch import Batch
 from sgrs_core.experiment.settings import Count, Decay, Factor, Temperature
+from sgrs_core.losses import mcf as losses
 from sgrs_core.losses.common import cross_entropy_map, foreground, most_probable, squared_dice_loss
-from sgrs_core.losses.mcf import (
-    difference_region,
-    rectification,
-    sharpened_softmax,
-    squared_difference,
-)
 from sgrs_core.methods.base import Method, MethodSettings, StepOutput, sigmoid_rampup
 from sgrs_core.networks.resnet import ResNet34VNet, zero_residual_norms
 from sgrs_core.networks.vnet import he_normal
@@ -82,14 +77,14 @@ class MutualCorrection(Method):
         count, images = len(batch.images_l), torch.cat([batch.images_l, batch.images_u])
         logits_v, logits_r = self.vnet(images).float(), self.resnet(images).float()
 
-        region = difference_region(logits_v[:count], logits_r[:count])  # D
+        region = losses.difference_region(logits_v[:count], logits_r[:count])  # D
         loss_v, terms_v = self.supervised(logits_v[:count], batch.labels_l, region)
         loss_r, terms_r = self.supervised(logits_r[:count], batch.labels_l, region)
 
         vnet_is_better = bool(terms_v.dice < terms_r.dice)  # of equals, the ResNet
         better, other = (logits_v, logits_r) if vnet_is_better else (logits_r, logits_v)
-        target = sharpened_softmax(better[count:].detach(), self.settings.temperature)  # t
-        consistency = squared_difference(torch.softmax(other[count:], dim=1), target)
+        target = losses.sharpened_softmax(better[count:].detach(), self.settings.temperature)  # t
+        consistency = losses.squared_difference(torch.softmax(other[count:], dim=1), target)
         weight = self.weight(iteration)
         loss = loss_v + loss_r + weight * consistency  # no gradient meets the other network's
 
@@ -116,7 +111,7 @@ class MutualCorrection(Method):
         terms = Supervised(
             cross_entropy_map(logits, label).mean(),
             squared_dice_loss(probability, label),
-            rectification(probability, label, region),
+            losses.rectification(probability, label, region),
         )
         weight = self.settings.rectification_weight
         return terms.cross_entropy + terms.dice + weight * terms.rectification, terms

@@ -22,13 +22,8 @@ from torch.nn import functional
 
 from sgrs_core.data.batch import Batch
 from sgrs_core.experiment.settings import Count, Decay, Factor, Positive
+from sgrs_core.losses import ssnet as losses
 from sgrs_core.losses.common import binary_dice_loss, foreground, most_probable
-from sgrs_core.losses.ssnet import (
-    adversarial_dice_loss,
-    cosine_distances,
-    rescaled,
-    weighted_mean_distance,
-)
 from sgrs_core.methods.base import Method, MethodSettings, StepOutput
 from sgrs_core.networks.memory import ClassMemory
 from sgrs_core.networks.ssnet import EMBEDDING, SeparatingVNet, score
@@ -115,7 +110,7 @@ class SmoothnessAndSeparation(Method):
         """L_vat on all patches; the first direction is uniform in [-0.5, 0.5]."""
         start = torch.rand_like(images) - 0.5
         xi, epsilon = self.settings.xi, self.settings.epsilon
-        return adversarial_dice_loss(self.network, images, start, xi, epsilon)
+        return losses.adversarial_dice_loss(self.network, images, start, xi, epsilon)
 
     @torch.no_grad()
     def remember(self, features: Tensor, predicted: Tensor, label: Tensor) -> None:
@@ -160,10 +155,10 @@ class SmoothnessAndSeparation(Method):
         Difference 2: the public code divides each b_j by itself, so all are 1 and the selector
         learns nothing but its batch statistics.
         """
-        a = rescaled(score(self.network.selectors[c], f.detach()))
+        a = losses.rescaled(score(self.network.selectors[c], f.detach()))
         b = score(self.network.memory_selectors[c], functional.normalize(memory, dim=1))
-        b = rescaled(b) if self.settings.memory_weights == "learned" else b / b
-        return weighted_mean_distance(cosine_distances(f, memory), a, b)
+        b = losses.rescaled(b) if self.settings.memory_weights == "learned" else b / b
+        return losses.weighted_mean_distance(losses.cosine_distances(f, memory), a, b)
 
     def weight(self, iteration: int) -> float:
         """w(t)."""

@@ -83,12 +83,10 @@ class ScanMemory(nn.Module):
 
     def _draw(self, label: int, number: int) -> Tensor | None:
         counts = self.counts[:, label].cpu()
-        ends = counts.cumsum(0)
-        if counts.sum() < number:
+        ends, total = counts.cumsum(0), int(counts.sum())
+        if total < number:
             return None
-        positions = sample_without_replacement(
-            number, int(counts.sum())
-        )  # in all scans' vectors, one after another
+        positions = sample_without_replacement(number, total)  # in all scans' vectors, in a row
         scans = torch.searchsorted(ends, positions, right=True)
         places = positions - (ends - counts)[scans]
         for scan in scans.unique():

@@ -2,15 +2,13 @@
 
 import math
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
-import pandas
+from pandas import DataFrame
 
 from sgrs_core.evaluation.units import DIFFERENCES_WITHIN, HEADINGS, METRICS
-from sgrs_core.files import write_text
 from sgrs_core.log import prefix_errors
-from sgrs_core.reporting.scores import Scores, check_same_scans, gather, read_scores
+from sgrs_core.reporting.scores import check_same_scans, gather, read_seeds
 from sgrs_core.reporting.statistics import (
     CONFIDENCE,
     FEWEST_SCANS,
@@ -22,16 +20,18 @@ from sgrs_core.reporting.typeset import TWO_SEEDS, interval
 
 
 class Comparison(NamedTuple):
-    """The scores of two runs on the same scans, and by metric the difference, one minus other."""
+    """Two runs, a and b, on the same scans.
 
-    one: Scores
-    other: Scores
-    differences: dict[str, Difference]
+    table: for each metric a row of means, without a scan's name, then one for every scan. Columns
+    metric, scan, a, b, difference, and of means low, high, p; units as in `HEADINGS`. seeds: how
+    many each run has; scans: how many both have. judged: whether distances are, which those that
+    hold an empty prediction's 0 are not.
+    """
 
-    @property
-    def seeds(self) -> tuple[int, int]:
-        """How many seeds each has."""
-        return self.one.values.shape[1], self.other.values.shape[1]
+    table: DataFrame
+    seeds: tuple[int, int]
+    scans: int
+    judged: bool
 
 
 def compare_runs(one: Path, other: Path, selection: str, scoring: str) -> Comparison:
@@ -40,19 +40,29 @@ def compare_runs(one: Path, other: Path, selection: str, scoring: str) -> Compar
     Raises FileNotFoundError and ValueError, naming what is missing, and where the scans differ.
     """
     ours, others = (score_files(run, selection) for run in (one, other))
-    if ours == others:
+    if [file.resolve() for file in ours] == [file.resolve() for file in others]:
         raise ValueError(f"{one}, {other}: the same run twice")
-    first, second = (gather(list(map(read_scores, files)), scoring) for files in (ours, others))
+    first, second = (gather(read_seeds(files), scoring) for files in (ours, others))
     with prefix_errors(f"{one}, {other}: "):
         check_same_scans(first.scans, second.scans)
-    have_seeds = min(first.values.shape[1], second.values.shape[1]) > 1
-    differences = {
-        metric: compare(first.of(metric), second.of(metric))
-        if have_seeds
-        else compare_networks(first.of(metric).mean(axis=0), second.of(metric).mean(axis=0))
-        for metric in METRICS
-    }
-    return Comparison(first, second, differences)
+    judged = set(first.judged).intersection(second.judged)
+    rows: list[dict[str, Any]] = []
+    for metric in METRICS:
+        values, beside = first.of(metric), second.of(metric)
+        a, b = values.mean(axis=0), beside.mean(axis=0)  # of each scan
+        have_seeds = min(len(ours), len(others)) > 1
+        found = compare(values, beside) if have_seeds else compare_networks(a, b)
+        if metric not in judged:
+            found = Difference(found.value)
+        ends = {"low": found.low, "high": found.high, "p": found.p}
+        means = {"a": values.mean(), "b": beside.mean(), "difference": found.value}
+        rows.append({"metric": metric, "scan": "", **means, **ends})
+        rows += [
+            {"metric": metric, "scan": scan, "a": mine, "b": theirs, "difference": mine - theirs}
+            for scan, mine, theirs in zip(first.scans, a, b, strict=True)
+        ]
+    seeds, scans = (len(ours), len(others)), len(first.scans)
+    return Comparison(DataFrame(rows), seeds, scans, judged >= set(METRICS))
 
 
 def score_files(run: Path, selection: str) -> list[Path]:
@@ -71,13 +81,13 @@ def score_files(run: Path, selection: str) -> list[Path]:
 def in_words(comparison: Comparison) -> str:
     """The comparison as lines to read."""
     lines = [f"{'':15}{'A':>8}{'B':>8}{'A - B':>9}  {f'{CONFIDENCE:.0%} interval':26}p"]
-    for metric, found in comparison.differences.items():
-        means = (float(scores.of(metric).mean()) for scores in comparison[:2])
-        numbers = "".join(f"{mean:8.2f}" for mean in means)
+    table = comparison.table
+    for row in table[table["scan"] == ""].to_dict("records"):
+        metric, p = row["metric"], row["p"]
+        ends = interval(row["low"], row["high"], DIFFERENCES_WITHIN[metric], "+.2f")
         lines.append(
-            f"{HEADINGS[metric]:15}{numbers}{found.value:+9.2f}  "
-            + interval(found.low, found.high, DIFFERENCES_WITHIN[metric], "+.2f").ljust(24)
-            + f"  {'' if math.isnan(found.p) else f'{found.p:.4f}'}"
+            f"{HEADINGS[metric]:15}{row['a']:8.2f}{row['b']:8.2f}{row['difference']:+9.2f}  "
+            f"{ends:24}  {'' if math.isnan(p) else f'{p:.4f}'}"
         )
     of_seeds = " and ".join(map(str, comparison.seeds))
     compared = "methods: the p are of chance in seeds and scans."
@@ -88,24 +98,9 @@ def in_words(comparison: Comparison) -> str:
         )
     elif min(comparison.seeds) < 3:
         compared += f" {TWO_SEEDS} Those of Dice and Jaccard are cut off at 100 points."
-    if len(comparison.one.scans) < FEWEST_SCANS:
+    if comparison.scans < FEWEST_SCANS:
         compared += f" From fewer than {FEWEST_SCANS} scans there is no interval and no p."
-    lines.append(f"{len(comparison.one.scans)} scans, {of_seeds} seeds: {compared}")
+    if not comparison.judged:
+        compared += " Distances in which an empty prediction counts as 0 are not judged."
+    lines.append(f"{comparison.scans} scans, {of_seeds} seeds: {compared}")
     return "\n".join(line.rstrip() for line in lines)
-
-
-def write_comparison(file: Path, comparison: Comparison) -> None:
-    """Write a CSV: for each metric its means, without a scan's name, then those of every scan.
-
-    Columns metric, scan, a, b, difference, low, high, p; units as in `HEADINGS`.
-    """
-    rows = []
-    for metric, found in comparison.differences.items():
-        one, other = (scores.of(metric) for scores in comparison[:2])
-        judged = (found.value, found.low, found.high, found.p)
-        rows.append((metric, "", one.mean(), other.mean(), *judged))
-        means = zip(comparison.one.scans, one.mean(axis=0), other.mean(axis=0), strict=True)
-        nothing = (np.nan,) * 3  # an interval is of means
-        rows += [(metric, scan, a, b, a - b, *nothing) for scan, a, b in means]
-    columns = ["metric", "scan", "a", "b", "difference", "low", "high", "p"]
-    write_text(file, pandas.DataFrame(rows, columns=columns).to_csv(index=False))

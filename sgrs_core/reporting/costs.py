@@ -31,7 +31,12 @@ def cost_table(rows: Sequence[Mapping[str, Any]]) -> DataFrame:
     seeds), training_hours, gpu_hours (of training), evaluation_hours, starts; NaN where a file is
     missing or older than what it is asked for.
     """
-    table = DataFrame([_row(row) for row in rows], columns=COLUMNS)
+    costs = []
+    for row in rows:
+        total, count = total_of(row["runs"]), len(row["runs"])
+        mean = total["training_hours"] / count
+        costs.append({**row, "runs": count, "training_hours_mean": mean, **total})
+    table = DataFrame(costs, columns=COLUMNS)
     return table.astype({"starts": "Int64"}).round(DIGITS)  # starts are whole, or not known
 
 
@@ -71,12 +76,6 @@ def benchmark_seconds(file: str) -> float:
     if not Path(file).is_file():
         return np.nan
     return float(pandas.read_csv(file, sep="\t")["s"].iloc[0])
-
-
-def _row(row: Mapping[str, Any]) -> dict[str, Any]:
-    total, count = total_of(row["runs"]), len(row["runs"])
-    keys = {key: row[key] for key in KEYS}
-    return {**keys, "runs": count, "training_hours_mean": total["training_hours"] / count, **total}
 
 
 def _shown(value: Any) -> str:

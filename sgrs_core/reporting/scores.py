@@ -1,6 +1,7 @@
 """The per-scan score files: read, checked, and counted as a scoring says."""
 
 from collections.abc import Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from pandas import DataFrame
 from sgrs_core.evaluation.units import FACTORS, METRICS, PERCENT, counted
 
 PRIMARY = "dice"  # the metric that claims rest on; the others are exploratory
+TRUTHS = {"True": True, "False": False}
 SCORINGS = ("strict", "published")
 
 
@@ -39,45 +41,45 @@ class Scores(NamedTuple):
         return np.concatenate([run.mean(axis=1) for run in runs])
 
 
-def gather(files: Sequence[DataFrame], scoring: str) -> Scores:
+def gather(seeds: Sequence[DataFrame], scoring: str) -> Scores:
     """The scores of one row, one frame per seed as `read_seeds` gives them, counted by a scoring.
 
     Raises ValueError where they are not of the same scans.
     """
-    ordered = [one.sort_values("scan", kind="stable") for one in files]
-    scans = tuple(map(str, ordered[0]["scan"]))
-    for one in ordered[1:]:
-        check_same_scans(scans, tuple(map(str, one["scan"])))
+    ordered = [one.sort_values("scan", kind="stable") for one in seeds]
+    scans = [tuple(map(str, one["scan"])) for one in ordered]
+    for others in scans:
+        check_same_scans(scans[0], others)
     lines = [[counted(line, scoring) for line in one.to_dict("records")] for one in ordered]
     values = np.moveaxis(np.array(lines, dtype=np.float64), 2, 0)
-    empty = sum(int(one["empty"].sum()) for one in files)
+    empty = sum(int(one["empty"].sum()) for one in seeds)
     judged = PERCENT if scoring == "published" and empty else METRICS
     folds = ordered[0].get("fold", pandas.Series(0, ordered[0].index))
-    return Scores(scans, values, empty, judged, np.asarray(folds, dtype=np.int64))
+    return Scores(scans[0], values, empty, judged, np.asarray(folds, dtype=np.int64))
 
 
 def read_seeds(files: Sequence[str | Path], folds: int = 1) -> list[DataFrame]:
-    """The scores of each seed; where there are folds, of all of a seed's, with a column `fold`.
+    """The scores of each seed, of all its folds together, with a column `fold`.
 
     files: seed by seed, each with all its folds. Raises as `read_scores`.
     """
-    read = [read_scores(file) for file in files]
-    if folds == 1:
-        return read
-    seeds = [read[first : first + folds] for first in range(0, len(read), folds)]
+    read = [read_scores(file).assign(fold=place % folds) for place, file in enumerate(files)]
     return [
-        pandas.concat([one.assign(fold=fold) for fold, one in enumerate(seed)], ignore_index=True)
-        for seed in seeds
+        pandas.concat(read[first : first + folds], ignore_index=True)
+        for first in range(0, len(read), folds)
     ]
 
 
 def read_scores(file: str | Path) -> DataFrame:
     """A score file. Raises ValueError, naming it and the scan, for scores that cannot be.
 
-    A file without scans, a scan that stands there twice, a metric of a non-empty prediction that is
-    no number, a Dice or Jaccard outside [0, 1].
+    A file that is damaged, has no scans or one twice, a metric of a non-empty prediction that is
+    no number, a Dice or Jaccard outside [0, 1]. A scan's name is a text, even where it is `007`.
     """
-    scores = pandas.read_csv(file)
+    try:
+        scores = _parsed(Path(file).read_bytes().decode())
+    except ValueError as error:
+        raise ValueError(f"{file}: damaged, or no score file ({error}): evaluate anew") from None
     if scores.empty:
         raise ValueError(f"{file}: a score file names no scan: evaluate its run anew")
     twice = scores["scan"][scores["scan"].duplicated()]
@@ -85,7 +87,7 @@ def read_scores(file: str | Path) -> DataFrame:
         raise ValueError(
             f"{file}: scan {twice.iloc[0]} stands twice in a score file: evaluate anew"
         )
-    found = scores[~scores["empty"].astype(bool)]
+    found = scores[~scores["empty"]]
     for metric in METRICS:
         outside = ~found[metric].between(0, 1 if metric in PERCENT else np.inf)
         if outside.any():
@@ -94,6 +96,21 @@ def read_scores(file: str | Path) -> DataFrame:
                 f"{file}: scan {scan}: {metric} = {value} is no score: evaluate its run anew"
             )
     return scores
+
+
+def _parsed(text: str) -> DataFrame:
+    """The columns of a score file: names as texts, numbers, NaN where there is none, and bool."""
+    if not text.endswith("\n"):
+        raise ValueError("its last line is not whole")
+    scores = pandas.read_csv(StringIO(text), dtype=str, keep_default_na=False)
+    if missing := [name for name in ("scan", *METRICS, "empty") if name not in scores]:
+        raise ValueError(f"it has no column {missing[0]}")
+    numbers = [*METRICS, *({"diagonal"} & {*scores})]  # which files of once do not have
+    scores[numbers] = scores[numbers].replace("", "nan").astype(float)
+    if not (known := scores["empty"].isin(TRUTHS)).all():
+        scan = scores["scan"][~known].iloc[0]
+        raise ValueError(f"scan {scan}: empty is neither {' nor '.join(TRUTHS)}")
+    return scores.assign(empty=scores["empty"].map(TRUTHS).astype(bool))
 
 
 def check_same_scans(scans: Sequence[str], others: Sequence[str]) -> None:
@@ -114,5 +131,5 @@ def summarise(scores: DataFrame, scoring: str) -> dict[str, float]:
 
 def dice_by_title(rows: Sequence[Mapping[str, Any]]) -> DataFrame:
     """Dice in per cent: a row for each scan, a column for each row's `title`, from its `scores`."""
-    files = {row["title"]: pandas.read_csv(row["scores"], index_col="scan") for row in rows}
+    files = {row["title"]: read_scores(row["scores"]).set_index("scan") for row in rows}
     return DataFrame({title: file["dice"] for title, file in files.items()}) * FACTORS["dice"]

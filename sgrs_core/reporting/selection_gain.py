@@ -37,7 +37,7 @@ def to_markdown(table: DataFrame) -> str:
     """The table as Markdown."""
     shown = table[["dataset", "labelled", "method"]].copy()
     for metric, name in NAMES.items():
-        cells = [gain_of(row, metric) for row in table.to_dict("records")]
+        cells = (gain_of(row, metric) for row in table.to_dict("records"))
         shown[name] = [
             f"{last} / {best} / {gain} {ends}".rstrip() for last, best, gain, ends in cells
         ]
@@ -55,21 +55,15 @@ def gain_of(row: Mapping[Any, Any], metric: str) -> tuple[str, str, str, str]:
 
 
 def _row(given: Mapping[str, Any]) -> dict[str, Any]:
-    row = {name: given[name] for name in ("dataset", "labelled", "method")}
-    row["seeds"] = len(given["last"]) // given.get("folds", 1)
-    last, best = (
-        gather(read_seeds(given[selection], given.get("folds", 1)), SCORING)
-        for selection in ("last", "best_on_test")
-    )
+    folds = given.get("folds", 1)
+    last, best = (gather(read_seeds(given[part], folds), SCORING) for part in PARTS[:2])
     check_same_scans(last.scans, best.scans)
+    row = {name: given[name] for name in ("dataset", "labelled", "method")}
+    row["seeds"] = len(given["last"]) // folds
     for metric in METRICS:
         before, after = (one.of(metric).mean(axis=0) for one in (last, best))  # over seeds
-        numbers = (
-            before.mean(),
-            after.mean(),
-            (after - before).mean(),
-            *mean_interval(after - before),
-        )
+        gain = after - before
+        numbers = (before.mean(), after.mean(), gain.mean(), *mean_interval(gain))
         names = (f"{metric}_{part}" for part in (*PARTS, "low", "high"))
         row |= dict(zip(names, numbers, strict=True))
     return row

@@ -4,7 +4,7 @@ How they are printed: typeset.py.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,7 +37,8 @@ COLUMNS = [
     *(f"{metric}_{part}" for metric in METRICS for part in PARTS),
     *(*BOUND, "reference", "empty"),
 ]
-WORDS = [
+TEXTS = [
+    *("dataset", "method", "recipe", "title", "selection", "scoring"),
     *(f"{metric}_verdict" for metric in METRICS),
     *("reference", "upper_bound", "upper_bound_verdict"),
 ]
@@ -80,42 +81,32 @@ def build_table(
     Raises ValueError where score files that belong together are not of the same scans, where one
     is named twice, and as `read_scores` does.
     """
-    check_each_once(specs)
-    selections = list(dict.fromkeys(name for spec in specs for name in spec["scores"]))
     rows: list[dict[str, Any]] = []
-    for selection in selections:
-        files = [
-            read_seeds(spec["scores"].get(selection, ()), spec.get("folds", 1)) for spec in specs
-        ]
+    for selection in dict.fromkeys(name for spec in specs for name in spec["scores"]):
+        seeds = [_read(spec, selection) for spec in specs]
         for scoring in SCORINGS:
-            part = [
-                _Row(spec, gather(read, scoring) if read else None, selection, scoring)
-                for spec, read in zip(specs, files, strict=True)
-            ]
-            rows += _columns_of(dataset, part, published, rules)
+            made = (
+                _row(spec, one, selection, scoring, published, rules)
+                for spec, one in zip(specs, seeds, strict=True)
+            )
+            shown = [row for row in made if row is not None]
+            run = [row for row in shown if row.scores is not None]
+            for reference in (row for row in run if row.is_reference):
+                _test_against(reference, run, rules)
+            _compare_with_upper_bound(run, rules)
+            rows += [{"dataset": dataset, **row.columns} for row in shown]
     further = ["folds"] if any(spec.get("folds", 1) > 1 for spec in specs) else []
-    return _with_words(DataFrame(rows, columns=[*COLUMNS, *further]))
-
-
-def check_each_once(specs: Sequence[Mapping[str, Any]]) -> None:
-    """Raise ValueError where a row has a score file twice: one seed, counted as two."""
-    for spec in specs:
-        for files in spec["scores"].values():
-            for file in files:
-                if list(files).count(file) > 1:
-                    raise ValueError(
-                        f"{file} stands twice behind {spec['variant']}: name each once"
-                    )
+    return _with_texts(DataFrame(rows, columns=[*COLUMNS, *further]))
 
 
 def read_table(file: str | Path) -> DataFrame:
-    """A table's CSV, as `build_table` made it."""
-    return _with_words(pandas.read_csv(file))
+    """A table's CSV, as `build_table` made it: texts are texts, even where a title is `2024`."""
+    return _with_texts(pandas.read_csv(file, dtype=dict.fromkeys(TEXTS, str)))
 
 
-def _with_words(table: DataFrame) -> DataFrame:
+def _with_texts(table: DataFrame) -> DataFrame:
     """The table, in which words that nobody said are empty texts."""
-    return table.assign(**{name: table[name].astype(object).fillna("") for name in WORDS})
+    return table.assign(**{name: table[name].astype(object).fillna("") for name in TEXTS})
 
 
 @dataclass
@@ -124,13 +115,7 @@ class _Row:
 
     spec: Mapping[str, Any]
     scores: Scores | None
-    selection: str
-    scoring: str
-    columns: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def recipe(self) -> str:
-        return str(self.spec.get("recipe", "shared"))
+    columns: dict[str, Any]
 
     @property
     def is_reference(self) -> bool:
@@ -138,54 +123,59 @@ class _Row:
 
     def nearest(self, others: Sequence["_Row"]) -> "_Row | None":
         """The first of its own recipe, else the first; None of none."""
-        return min(others, key=lambda other: other.recipe != self.recipe, default=None)
+        recipe = self.columns["recipe"]
+        return min(others, key=lambda other: other.columns["recipe"] != recipe, default=None)
 
 
-def _columns_of(
-    dataset: str, part: Sequence[_Row], published: DataFrame, rules: Rules
-) -> list[dict[str, Any]]:
-    """The finished rows of one selection and scoring."""
-    shown = []
-    for row in part:
-        printed = _published_numbers(row, published)
-        if row.scores is not None or not all(map(np.isnan, printed.values())):
-            row.columns = _own_columns(dataset, row, printed, rules)
-            shown.append(row)
-    run = [row for row in shown if row.scores is not None]
-    for reference in (row for row in run if row.is_reference):
-        _test_against(reference, run, rules)
-    _compare_with_upper_bound(run, rules)
-    return [row.columns for row in shown]
+def _read(spec: Mapping[str, Any], selection: str) -> list[DataFrame]:
+    """The scores of a row's seeds; raises ValueError where a file would count as two of them."""
+    files = list(spec["scores"].get(selection, ()))
+    for file in files:
+        if files.count(file) > 1:
+            raise ValueError(f"{file} stands twice behind {spec['variant']}: name each once")
+    return read_seeds(files, spec.get("folds", 1))
 
 
-def _published_numbers(row: _Row, published: DataFrame) -> dict[str, float]:
-    """The published numbers that may stand beside a row's."""
-    name, labelled = row.spec.get("published", row.spec["variant"]), row.spec["labelled"]
-    match = published[(published["variant"] == name) & (published["labelled"] == labelled)]
-    is_comparable = row.spec.get("published_selection") == row.selection
-    if row.scoring != "published" or not is_comparable or match.empty:
-        return dict.fromkeys(METRICS, np.nan)
-    return {metric: float(match[metric].iloc[0]) for metric in METRICS}
+def _row(
+    spec: Mapping[str, Any],
+    seeds: Sequence[DataFrame],
+    selection: str,
+    scoring: str,
+    published: DataFrame,
+    rules: Rules,
+) -> _Row | None:
+    """A row with all that follows from its own scores; what compares rows is not known yet.
 
-
-def _own_columns(
-    dataset: str, row: _Row, printed: Mapping[str, float], rules: Rules
-) -> dict[str, Any]:
-    """All of a row that follows from its own scores; what compares rows is not known yet."""
-    labelled, variant = row.spec["labelled"], row.spec["variant"]
-    title = row.spec.get("title", variant)
-    keys = (dataset, labelled, variant, row.recipe, title, row.selection, row.scoring)
-    columns: dict[str, Any] = dict(zip(KEYS, keys, strict=True))
-    columns |= {f"{metric}_published": printed[metric] for metric in METRICS}
-    if row.scores is None:
-        return columns | {"seeds": 0, "scans": 0}
-    columns |= {"seeds": row.scores.values.shape[1], "scans": len(row.scores.scans)}
-    columns |= {"empty": row.scores.empty, "folds": len(np.unique(row.scores.folds))}
+    None where there are neither scores nor published numbers that may stand beside them.
+    """
+    labelled, variant = spec["labelled"], spec["variant"]
+    printed = dict.fromkeys(METRICS, np.nan)
+    if scoring == "published" and spec.get("published_selection") == selection:
+        name = spec.get("published", variant)
+        found = published[(published["variant"] == name) & (published["labelled"] == labelled)]
+        for match in found[:1].to_dict("records"):
+            printed = {metric: float(match[metric]) for metric in METRICS}
+    columns = {
+        "labelled": labelled,
+        "method": variant,
+        "recipe": spec.get("recipe", "shared"),
+        "title": spec.get("title", variant),
+        "selection": selection,
+        "scoring": scoring,
+        **{f"{metric}_published": printed[metric] for metric in METRICS},
+        "seeds": len(seeds),
+        "scans": 0,
+    }
+    if not seeds:
+        return None if np.isnan([*printed.values()]).all() else _Row(spec, None, columns)
+    scores = gather(seeds, scoring)
+    columns |= {"scans": len(scores.scans), "empty": scores.empty}
+    columns["folds"] = len(np.unique(scores.folds))
     for metric in METRICS:
-        scores = row.scores.of(metric)
-        seeds, runs = scores.mean(axis=1), row.scores.means_of_runs(metric)
-        ours = float(seeds.mean())
-        low, high = statistics.mean_interval(scores.mean(axis=0), rules.confidence)
+        values, runs = scores.of(metric), scores.means_of_runs(metric)
+        means = values.mean(axis=1)  # of each seed
+        ours = float(means.mean())
+        low, high = statistics.mean_interval(values.mean(axis=0), rules.confidence)
         columns |= {
             f"{metric}_ours": ours,
             f"{metric}_difference": ours - printed[metric],
@@ -193,23 +183,22 @@ def _own_columns(
             f"{metric}_low": low,
             f"{metric}_high": high,
         }
-        if not np.isnan(printed[metric]) and metric in row.scores.judged:
+        if not np.isnan(printed[metric]) and metric in scores.judged:
             columns[f"{metric}_verdict"] = statistics.verdict(
-                printed[metric], seeds, rules.margin[metric], rules.confidence
+                printed[metric], means, rules.margin[metric], rules.confidence
             )
-    return columns
+    return _Row(spec, scores, columns)
 
 
 def _test_against(reference: _Row, run: Sequence[_Row], rules: Rules) -> None:
     """Fill in the differences from a reference, with their intervals and p, where it is a row's."""
-    labelled = reference.spec["labelled"]
-    near = [row for row in run if row.spec["labelled"] == labelled]
+    near = [row for row in run if row.spec["labelled"] == reference.spec["labelled"]]
     references = [row for row in near if row.is_reference]
     others = [row for row in near if not row.is_reference and row.nearest(references) is reference]
     for row in others:
         row.columns["reference"] = reference.spec["variant"]
     for metric in METRICS:
-        found = [_difference(row, reference, metric, rules.confidence) for row in others]
+        found = [_difference(row, reference, metric, rules) for row in others]
         corrected = statistics.holm([one.p for one in found])
         for row, one, p in zip(others, found, corrected, strict=True):
             row.columns |= {
@@ -226,7 +215,7 @@ def _compare_with_upper_bound(run: Sequence[_Row], rules: Rules) -> None:
     for row in run:
         bound = row.nearest(bounds)
         if row.is_reference and bound is not None and bound is not row:
-            found = _difference(row, bound, PRIMARY, rules.confidence)
+            found = _difference(row, bound, PRIMARY, rules)
             row.columns |= {
                 "upper_bound": bound.spec["variant"],
                 "upper_bound_labelled": bound.spec["labelled"],
@@ -237,14 +226,12 @@ def _compare_with_upper_bound(run: Sequence[_Row], rules: Rules) -> None:
             }
 
 
-def _difference(
-    row: _Row, reference: _Row, metric: str, confidence: float
-) -> statistics.Difference:
+def _difference(row: _Row, other: _Row, metric: str, rules: Rules) -> statistics.Difference:
     """Nothing where a distance is an empty prediction's 0."""
-    ours, others = row.scores, reference.scores
+    ours, others = row.scores, other.scores
     assert ours is not None  # only rows that are run are compared
     assert others is not None
     check_same_scans(others.scans, ours.scans)
     if metric not in ours.judged or metric not in others.judged:
         return statistics.Difference(np.nan)
-    return statistics.compare(ours.of(metric), others.of(metric), confidence)
+    return statistics.compare(ours.of(metric), others.of(metric), rules.confidence)

@@ -21,16 +21,8 @@ from sgrs_core.evaluation.units import (
     NAMES,
     PERCENT,
 )
+from sgrs_core.reporting import statistics
 from sgrs_core.reporting.scores import PRIMARY
-from sgrs_core.reporting.statistics import (
-    DIFFERENT,
-    EQUIVALENT,
-    INCONCLUSIVE,
-    NOT_SHOWN,
-    WITHIN,
-    WORSE,
-    Difference,
-)
 from sgrs_core.reporting.tables import Rules
 from sgrs_core.reporting.templating import render
 
@@ -40,7 +32,11 @@ LATEX_DELIMITERS = {
     "comment_start_string": "<#", "comment_end_string": "#>",
 }  # fmt: skip
 MISSING = "–"
-VERDICT_MARKS = {EQUIVALENT: "=", DIFFERENT: "≠", INCONCLUSIVE: "?"}
+VERDICT_MARKS = {
+    statistics.EQUIVALENT: "=",
+    statistics.DIFFERENT: "≠",
+    statistics.INCONCLUSIVE: "?",
+}
 TESTED_MARK = "†"
 TWO_SEEDS = "Two seeds hardly say how far seeds lie apart, so intervals over them are wide."
 
@@ -83,7 +79,7 @@ def interval(low: float, high: float, within: tuple[float, float], form: str = "
     return "" if math.isnan(low) else "[" + ", ".join(format(end, form) for end in ends) + "]"
 
 
-def with_interval(difference: Difference) -> str:
+def with_interval(difference: statistics.Difference) -> str:
     """A difference of the primary metric, and its interval where there are seeds to have one."""
     ends = interval(difference.low, difference.high, DIFFERENCES_WITHIN[PRIMARY], ".1f")
     return f"{difference.value:.1f} {ends}".rstrip()
@@ -106,30 +102,25 @@ def score_of(row: Mapping[Any, Any], metric: str, confidence: float) -> Score:
     )
 
 
-def meaning_of_marks(rules: Rules, reference: str) -> dict[str, str]:
-    """What each mark says, in a sentence; reference: the title of the row tested against."""
+def meanings_in(table: DataFrame, rules: Rules) -> Iterator[str]:
+    """What the marks that stand in a table say, each in a sentence."""
     margin = ", ".join(
         f"{rules.margin[metric]:g} {'points' if metric in PERCENT else 'voxels'} of {NAMES[metric]}"
         for metric in METRICS
     )
     level = f"{1 - rules.confidence:.2g}"
-    return {
+    meanings = {
         "=": f"=: the published number is equivalent to ours over seeds, within {margin}.",
         "≠": f"≠: it differs from ours by more than seeds do (level {level}).",
         "?": "?: the seeds are too few, or too far apart, to tell.",
-        TESTED_MARK: f"{TESTED_MARK}: {NAMES[PRIMARY]} differs from {reference}'s over seeds and "
-        f"scans (hierarchical bootstrap, Holm's correction, p < {level}).",
+        TESTED_MARK: f"{TESTED_MARK}: {NAMES[PRIMARY]} differs from {reference_of(table)}'s over "
+        f"seeds and scans (hierarchical bootstrap, Holm's correction, p < {level}).",
     }
-
-
-def meanings_in(table: DataFrame, rules: Rules) -> Iterator[str]:
-    """What the marks say that stand in a table."""
     used = "".join(
         score_of(row, metric, rules.confidence).marks
         for row in table.to_dict("records")
         for metric in METRICS
     )
-    meanings = meaning_of_marks(rules, reference_of(table))
     yield from (meaning for mark, meaning in meanings.items() if mark in used)
 
 
@@ -249,9 +240,7 @@ def _caption(part: DataFrame, run: DataFrame, rules: Rules) -> Iterator[str]:
     counts = " to ".join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))
     folds = f" in {run['folds'].max():.0f} folds" if "folds" in run else ""
     over = ", one seed" if seeds == [1] else f" and {counts} seeds"
-    varying = [
-        name for name, is_varying in (("folds", folds), ("seeds", seeds != [1])) if is_varying
-    ]
+    varying = ["folds"] * bool(folds) + ["seeds"] * (seeds != [1])
     ending = folds + over + (f" ± deviation of {' and '.join(varying)}" if varying else "")
     yield f"Means over {', '.join(map(str, sorted(set(run['scans']))))} test scans{ending}."
     if seeds[0] == 2:
@@ -285,9 +274,9 @@ def about_upper_bound(part: DataFrame, rules: Rules, labelled: int | None = None
     """
     margin = f"{rules.margin[PRIMARY]:g} point{'s' if rules.margin[PRIMARY] != 1 else ''}"
     words = {
-        WITHIN: f"within {margin}, or better",
-        WORSE: f"worse by more than {margin}",
-        NOT_SHOWN: f"not shown to be within {margin}",
+        statistics.WITHIN: f"within {margin}, or better",
+        statistics.WORSE: f"worse by more than {margin}",
+        statistics.NOT_SHOWN: f"not shown to be within {margin}",
     }
     titles = part.set_index(["method", "labelled"])["title"]
     for row in part[part["upper_bound"] != ""].to_dict("records"):

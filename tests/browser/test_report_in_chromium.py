@@ -239,6 +239,18 @@ def picture(page) -> bytes:
     return page.locator("#surfaces canvas").screenshot()
 
 
+def test_on_a_touchscreen_the_surfaces_leave_room_for_the_finger_that_scrolls(browser, report):
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+    )
+    page = context.new_page()
+    page.goto(report.as_uri())
+    page.locator("#surfaces").scroll_into_view_if_needed()
+    page.locator("#surfaces[data-drawn] canvas").wait_for()
+    assert page.locator("#surfaces canvas").bounding_box()["height"] < 844 / 2
+    context.close()
+
+
 def test_surfaces_are_drawn_turned_and_chosen(page):
     page.locator("#surfaces").scroll_into_view_if_needed()
     page.locator("#surfaces[data-drawn] canvas").wait_for()
@@ -248,6 +260,10 @@ def test_surfaces_are_drawn_turned_and_chosen(page):
     page.keyboard.press("ArrowLeft")
     turned = picture(page)
     assert turned != both
+    page.get_by_role("button", name="First view").click()
+    assert picture(page) == both
+    page.locator("#surfaces canvas").focus()
+    page.keyboard.press("ArrowLeft")
     page.locator("#surfaces input").uncheck()
     alone = picture(page)
     assert alone != turned

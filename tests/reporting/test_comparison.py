@@ -128,6 +128,15 @@ def test_of_two_scans_there_is_a_difference_and_no_p(tmp_path, capsys):
         assert out.endswith(" From fewer than 3 scans there is no interval and no p.\n")
 
 
+def test_distances_that_hold_an_empty_predictions_0_are_not_judged(better, tmp_path, capsys):
+    empty = method(tmp_path, "empty", [scores(80, seed=seed, empty=[0]) for seed in range(3)])
+    assert main(["compare", str(better), str(empty), "--scoring", "published"]) == 0
+    _, dice, _, hd95, _, said = capsys.readouterr().out.splitlines()
+    assert "[" in dice
+    assert "[" not in hd95
+    assert said.endswith("Distances in which an empty prediction counts as 0 are not judged.")
+
+
 def test_runs_of_different_scans_are_refused_by_name(better, tmp_path, capsys):
     fewer = method(tmp_path, "fewer", [scores(scans=19)])
     assert main(["compare", str(better), str(fewer)]) == 1
@@ -135,6 +144,12 @@ def test_runs_of_different_scans_are_refused_by_name(better, tmp_path, capsys):
     assert "different scans, such as scan 19" in said
     assert str(fewer) in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("path", ["better", "better/../better"])
+def test_a_run_is_not_compared_with_itself(path, better, tmp_path, capsys):
+    assert main(["compare", str(better), f"{tmp_path}/{path}"]) == 1
+    assert "the same run twice" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["nothing", "better/seed-0"])

@@ -5,7 +5,7 @@ import pandas
 import pytest
 
 from sgrs_core.evaluation.units import METRICS
-from sgrs_core.reporting.scores import gather, summarise
+from sgrs_core.reporting.scores import gather, read_scores, summarise
 from sgrs_core.reporting.statistics import compare, holm, mean_interval
 from sgrs_core.reporting.tables import PARTS, Rules, build_table, read_table
 from tests.synthetic_scores import DIAGONAL, moved, published, scores, write
@@ -284,6 +284,17 @@ def test_a_table_read_back_is_the_table(tmp_path, tested):
     back = read_table(tmp_path / "table.csv")
     assert back.columns.tolist() == table.columns.tolist()
     assert back["dice_verdict"].tolist() == table["dice_verdict"].tolist()
+
+
+def test_names_and_titles_that_look_like_numbers_stay_what_they_are(tmp_path):
+    tables = [scores(80, seed=seed, scans=12) for seed in range(2)]
+    named = [one.assign(scan=[f"{place:03}" for place in range(12)]) for one in tables]
+    files = write(tmp_path, "one", named)
+    assert sorted(read_scores(files[0])["scan"])[0] == "000"
+    build_table("la", [line("007", files, title="2024")], NOTHING).to_csv(tmp_path / "table.csv")
+    table = read_table(tmp_path / "table.csv")
+    assert set(table["method"]) == {"007"}
+    assert set(table["title"]) == {"2024"}
 
 
 def test_a_table_of_25_rows_takes_seconds(tmp_path):

@@ -17,7 +17,6 @@ from sgrs_core.data.masks import Mask, extent
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.metrics import dice
 from sgrs_core.experiment.settings import MEDIAN, Slices
-from sgrs_core.log import prefix_errors
 from sgrs_core.reporting.scores import dice_by_title
 
 
@@ -54,8 +53,15 @@ class Case:
 
     def chosen(self, slices: Slices) -> list[int]:
         """The indices of those of its slices; raises ValueError, naming it, without such a one."""
-        with prefix_errors(f"{self.line}: "):
-            return indices_of(slices, self.label)
+        if slices.at is None:
+            return slices_by_rule(self.label, slices.direction, slices.count)
+        last = self.label.shape[slices.direction] - 1
+        if beyond := [index for index in slices.at if index > last]:
+            raise ValueError(
+                f"{self.line}: slices.at = {beyond[0]}: allowed are 0 to {last}, the scan's slices "
+                f"along {slices.axis}"
+            )
+        return list(slices.at)
 
     def seen_along(self, direction: int) -> "Case":
         """The case with axes as its slices show them: downwards, to the right, slice by slice.
@@ -114,23 +120,6 @@ def _read_case(name: str, scan: str, rows: Sequence[Mapping[str, Any]], file: Pa
     return Case(name, image.array, label.array == 1, predictions, image.spacing)
 
 
-def indices_of(slices: Slices, label: Mask) -> list[int]:
-    """The slices' indices in a scan with this label (X, Y, Z), which is not empty.
-
-    Raises ValueError where the scan has no such slice.
-    """
-    if slices.at is None:
-        return slices_by_rule(label, slices.direction, slices.count)
-    last = label.shape[slices.direction] - 1
-    for index in slices.at:
-        if index > last:
-            raise ValueError(
-                f"slices.at = {index}: allowed are 0 to {last}, the scan's slices along "
-                f"{slices.axis}"
-            )
-    return list(slices.at)
-
-
 def slices_by_rule(label: Mask, direction: int, count: int = 1) -> list[int]:
     """One slice: where the label's area is largest, the first of several such.
 
@@ -145,18 +134,12 @@ def slices_by_rule(label: Mask, direction: int, count: int = 1) -> list[int]:
 
 
 def median_scan(rows: Sequence[Mapping[str, Any]], median_of: str | None = None) -> str:
-    """The scan with the median Dice: of the row of that name, else of the mean of all."""
-    judges = [row for row in rows if median_of in (None, row["variant"])]
-    return median_case(dice_by_title(judges).mean(axis=1).to_dict())
+    """The scan with the median Dice: of the row of that name, else of the mean of all.
 
-
-def median_case(dice_by_scan: Mapping[Any, float]) -> str:
-    """The scan with the median Dice: the lower of two in the middle, ties broken by name.
-
-    Raises ValueError where there is no scan.
+    The lower of two in the middle; ties are broken by name.
     """
-    if not dice_by_scan:
-        raise ValueError("no scan has a Dice, so none is the median")
+    judges = [row for row in rows if median_of in (None, row["variant"])]
+    dice_by_scan = dice_by_title(judges).mean(axis=1).to_dict()
     ordered = sorted(dice_by_scan, key=lambda scan: (dice_by_scan[scan], scan))
     return str(ordered[(len(ordered) - 1) // 2])
 

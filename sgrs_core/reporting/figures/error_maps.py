@@ -64,7 +64,10 @@ def draw_error_maps(cases: Sequence[Case], slices: Slices | None = None) -> Figu
     width = min(COLUMN_WIDTH, room / sum(map(len, chosen)))
     widths = [NAME_WIDTH, *(part for indices in chosen for part in (width * len(indices), GAP))]
     letters = [int(one / style.LETTER) for one in widths[1::2]]
-    heads = [head_of(*one) for one in zip(cases, letters, strict=True)]
+    heads = [
+        case.line if len(case.line) <= room_for else shortened(case.name, room_for)
+        for case, room_for in zip(cases, letters, strict=True)
+    ]
     captions = [captions_of(*one) for one in zip(cases, letters, strict=True)]
     caption = style.height_of([text for texts in captions for text in texts]) + GAP
     # Many methods get lower slices, so that all fit on a printed page.
@@ -94,11 +97,6 @@ def draw_error_maps(cases: Sequence[Case], slices: Slices | None = None) -> Figu
             draw_errors(part, case, prediction, indices)
     explain_colours(figure, entries)
     return figure
-
-
-def head_of(case: Case, letters: int) -> str:
-    """A case's name in one line where that has room, in two where not."""
-    return case.line if len(case.line) <= letters else shortened(case.name, letters)
 
 
 def captions_of(case: Case, letters: int) -> list[str]:

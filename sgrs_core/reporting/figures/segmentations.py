@@ -13,17 +13,9 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 
 from sgrs_core.experiment.settings import Slices
+from sgrs_core.reporting.figures import style
 from sgrs_core.reporting.figures.cases import Case, check_cases, shortened, verdict
 from sgrs_core.reporting.figures.planes import draw_image, draw_outline, grey
-from sgrs_core.reporting.figures.style import (
-    FULL_WIDTH,
-    GROUND_TRUTH,
-    LETTER,
-    PREDICTION,
-    height_of,
-    new_figure,
-    styled,
-)
 from sgrs_core.reporting.figures.surfaces import Points, images_of, surface_of
 
 ROW_SHAPES = (0.5, 1.2)  # least and greatest height of a row, in column widths
@@ -46,7 +38,7 @@ class Shown:
     heights: Sequence[float]
 
 
-@styled
+@style.styled
 def draw_segmentations(cases: Sequence[Case], slices: Slices | None = None) -> Figure:
     """A column for the ground truth and one for each panel; rows of slices, then one of surfaces.
 
@@ -58,8 +50,8 @@ def draw_segmentations(cases: Sequence[Case], slices: Slices | None = None) -> F
     check_cases(cases)
     titles = ["Ground truth", *cases[0].predictions]
     strips = strips_of(len(titles))
-    width = min(COLUMN_WIDTH, FULL_WIDTH / len(strips[0]))
-    titles = [textwrap.fill(title, int(width / LETTER)) for title in titles]
+    width = min(COLUMN_WIDTH, style.FULL_WIDTH / len(strips[0]))
+    titles = [textwrap.fill(title, int(width / style.LETTER)) for title in titles]
     shown = [shown_of(case, slices or Slices(), width) for case in cases]
     parts = [(one, columns) for one in shown for columns in strips]
     # One strip's titles hold for all cases; those of several strips differ.
@@ -68,10 +60,10 @@ def draw_segmentations(cases: Sequence[Case], slices: Slices | None = None) -> F
         for one, columns in parts
     ]
     heights = [
-        sum(one.heights) + DICE_HEIGHT + (height_of(own) if own else 0)
+        sum(one.heights) + DICE_HEIGHT + (style.height_of(own) if own else 0)
         for (one, _), own in zip(parts, names, strict=True)
     ]
-    figure = new_figure(width * len(strips[0]) + LABEL_WIDTH, sum(heights) + LEGEND_HEIGHT)
+    figure = style.new_figure(width * len(strips[0]) + LABEL_WIDTH, sum(heights) + LEGEND_HEIGHT)
     pages = figure.subfigures(len(parts), 1, squeeze=False, height_ratios=heights)[:, 0]
     for page, (one, columns), own in zip(pages, parts, names, strict=True):
         draw_strip(page, one, columns, own, len(strips[0]))
@@ -107,22 +99,22 @@ def draw_strip(
         for axes, index in zip(grid[:, place], shown.indices, strict=False):
             draw_image(axes, image[..., index], case.spacing)
             if column:
-                draw_outline(axes, mask[..., index], PREDICTION, "solid")
-            draw_outline(axes, case.label[..., index], GROUND_TRUTH, "dashed")
+                draw_outline(axes, mask[..., index], style.PREDICTION, "solid")
+            draw_outline(axes, case.label[..., index], style.GROUND_TRUTH, "dashed")
         above = [*names[place : place + 1], verdict(mask, case.label) if column else ""]
         grid[0, place].set_title("\n".join(above))
         grid[-1, place].imshow(shown.surfaces[column])
     for axes in (*grid[-1], *grid[:, len(columns) :].flat):
         axes.set_axis_off()  # not removed: an empty place keeps the strips aligned
-    page.supylabel(shortened(case.name, int(sum(shown.heights) / LETTER)), multialignment="center")
+    name = shortened(case.name, int(sum(shown.heights) / style.LETTER))
+    page.supylabel(name, multialignment="center")
 
 
 def explain_colours(figure: Figure) -> None:
     """One legend for all panels."""
+    truth = "Ground truth (dashed, translucent)"
     handles = [
-        Line2D(
-            [], [], color=GROUND_TRUTH, linestyle="--", label="Ground truth (dashed, translucent)"
-        ),
-        Line2D([], [], color=PREDICTION, label="Prediction (solid)"),
+        Line2D([], [], color=style.GROUND_TRUTH, linestyle="--", label=truth),
+        Line2D([], [], color=style.PREDICTION, label="Prediction (solid)"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))

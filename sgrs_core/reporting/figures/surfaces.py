@@ -60,16 +60,6 @@ class Window(NamedTuple):
     shape: tuple[int, int]
 
 
-class View(NamedTuple):
-    """A surface in a window, each (H, W).
-
-    depth: mm towards the viewer, -inf where nothing is seen. brightness: 0 to 1.
-    """
-
-    depth: Points
-    brightness: Points
-
-
 def images_of(surfaces: Sequence[Surface], tolerance: float) -> list[Points]:
     """An image (H, W, 3), 0 to 1, of each surface; the first is the ground truth's.
 
@@ -78,19 +68,21 @@ def images_of(surfaces: Sequence[Surface], tolerance: float) -> list[Points]:
     be mottled. All share one window and scale.
     """
     window = window_of(surfaces)
-    truth, *predictions = (view_of(surface, window) for surface in surfaces)
+    (truth, truth_light), *predictions = (view_of(surface, window) for surface in surfaces)
     blank = np.ones((*window.shape, 3))
-    images = [painted(blank, truth, GROUND_TRUTH, np.isfinite(truth.depth), 1)]
-    for prediction in predictions:
-        below = painted(blank, prediction, PREDICTION, np.isfinite(prediction.depth), 1)
-        in_front = truth.depth > prediction.depth + tolerance
-        images.append(painted(below, truth, GROUND_TRUTH, in_front, VEIL))
+    images = [painted(blank, truth_light, GROUND_TRUTH, np.isfinite(truth), 1)]
+    for depth, light in predictions:
+        below = painted(blank, light, PREDICTION, np.isfinite(depth), 1)
+        images.append(painted(below, truth_light, GROUND_TRUTH, truth > depth + tolerance, VEIL))
     return images
 
 
-def painted(image: Points, view: View, colour: str, where: Mask, opacity: float) -> Points:
-    """A copy of the image (H, W, 3), 0 to 1, with a view laid over it `where` (H, W) says so."""
-    shaded = view.brightness[where][:, None] * to_rgb(colour)
+def painted(image: Points, light: Points, colour: str, where: Mask, opacity: float) -> Points:
+    """A copy of the image (H, W, 3), 0 to 1, with a colour in this light (H, W) laid over it.
+
+    where: (H, W).
+    """
+    shaded = light[where][:, None] * to_rgb(colour)
     copy = image.copy()
     copy[where] = (1 - opacity) * copy[where] + opacity * shaded
     return copy
@@ -105,8 +97,11 @@ def window_of(surfaces: Sequence[Surface]) -> Window:
     return Window(float(low[0]), float(high[1]), pixel, (int(rows), int(columns)))
 
 
-def view_of(surface: Surface, window: Window) -> View:
-    """Look at a surface: at each pixel, its nearest triangle."""
+def view_of(surface: Surface, window: Window) -> tuple[Points, Points]:
+    """Look at a surface: of its nearest triangle at each pixel, depth and brightness, each (H, W).
+
+    depth: mm towards the viewer, -inf where nothing is seen. brightness: 0 to 1.
+    """
     depth, brightness = np.full(window.shape, -np.inf), np.zeros(window.shape)
     shares = covering_shares(surface.triangles, window.pixel)
     step = max(POINTS_AT_ONCE // len(shares), 1)
@@ -117,7 +112,7 @@ def view_of(surface: Surface, window: Window) -> View:
         # Triangles come from far to near, and of values for one pixel numpy keeps the last.
         depth[rows, columns] = points[..., 2]
         brightness[rows, columns] = surface.brightness[start : start + step, None]
-    return View(depth, brightness)
+    return depth, brightness
 
 
 def covering_shares(triangles: Points, pixel: float) -> Points:

@@ -14,8 +14,7 @@ def draw_threshold_sweep(sweep: DataFrame) -> Figure:
     """Four panels, one for each metric, with one line for each number of labelled scans.
 
     sweep: one row per point, columns `tau`, `labelled` (int), `dice`, `jaccard` (per cent), `hd95`
-    and `asd` (voxels). NaN values are left out, and counted under their panel. A column
-    `<metric>_spread` (same unit; NaN where unknown) gives that metric error bars.
+    and `asd` (voxels). NaN values are left out, and counted under their panel.
     """
     figure = new_figure(FULL_WIDTH, 4.4)
     panels = figure.subplots(2, 2, sharex=True)
@@ -31,10 +30,8 @@ def draw_metric(axes: Axes, sweep: DataFrame, metric: str) -> None:
     axes.set_prop_cycle(color=LINES, marker=MARKERS)
     for labelled, curve in sweep.sort_values("tau").groupby("labelled"):
         defined = curve[curve[metric].notna()]
-        spread = defined.get(f"{metric}_spread")
-        label = f"{labelled} labelled scans"
-        axes.errorbar(defined["tau"], defined[metric], yerr=spread, label=label)
-    axes.axvline(PUBLISHED_TAU, color="0.4", linestyle=":", linewidth=1)
+        axes.plot(defined["tau"], defined[metric], label=f"{labelled} labelled scans")
+    axes.axvline(PUBLISHED_TAU, color="0.4", linestyle=":", linewidth=1, zorder=1)
     axes.annotate(  # above the axes, where no data can lie
         f"τ = {PUBLISHED_TAU} (paper)",
         xy=(PUBLISHED_TAU, 1),

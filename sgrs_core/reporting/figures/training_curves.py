@@ -61,7 +61,7 @@ def draw_training_curves(logs: Mapping[str, DataFrame]) -> Figure:
     panels[-1].set_xlabel("iteration")
     handles = [Line2D([], [], color=colour, label=title) for title, colour in colours.items()]
     longest = max(map(len, logs)) * LETTER + HANDLE_WIDTH
-    columns = min(len(handles), int(FULL_WIDTH / longest))
+    columns = min(len(handles), max(1, int(FULL_WIDTH / longest)))
     figure.legend(handles=handles, loc="outside upper center", ncols=columns)
     return figure
 

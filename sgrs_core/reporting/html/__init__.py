@@ -6,17 +6,15 @@ documents.py: pages of docs/; page.py: the page itself, from templates/.
 """
 
 import base64
+from mimetypes import types_map
 
-# Of docs/, in every report.
-GENERAL_PAGES = ("tables.md", "glossary.md", "reproducibility.md", "paper.md")
 SELECTIONS = {
     "last": "last checkpoint",
     "best_on_test": "chosen on test scans",
     "best_on_validation": "chosen on validation scans",
 }
-IMAGE_TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 
 
 def as_address(content: bytes, suffix: str) -> str:
     """An image as an address that holds it, so that the page needs no other file."""
-    return f"data:{IMAGE_TYPES[suffix]};base64,{base64.b64encode(content).decode()}"
+    return f"data:{types_map[suffix]};base64,{base64.b64encode(content).decode()}"

@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from skimage.measure import find_contours, marching_cubes
 
@@ -31,31 +30,35 @@ HEADER, MAGIC, PARTS = "<HHIII", 0x5A4D, 3
 TO_RAS = (-1, -1, 1)  # a viewer's axes run to the patient's right and front
 
 
-def slices_of(case: Case) -> dict[str, Any]:
+def report_case(case: Case, with_surfaces: bool) -> dict[str, Any]:
     """Up to SLICES slices from feet to head, as texts and numbers for a JSON file.
 
     width, height: mm of an image. verdicts: the Dice of each of `panels`. Each slice: `z`, its
     index; `image`, a PNG as a data address; `truth` and `predictions` (as many as `panels`),
-    outlines as SVG paths in mm. Seen from the feet, the patient's left at the right.
+    outlines as SVG paths in mm. Seen from the feet, the patient's left at the right. surfaces: that
+    of the ground truth and of each panel, as `mesh_of` gives them, or none.
     """
     seen = replace(case, image=grey(case.image)).cropped(MARGIN)
     width, height, _ = np.multiply(seen.label.shape, seen.spacing).tolist()
     along = extent(np.logical_or.reduce(seen.masks), 2)
     step = -(-(along.stop - along.start) // SLICES)
+    slices = []
+    for z in range(along.start, along.stop, step):
+        truth, *predictions = (path_of(mask[..., z], seen.spacing) for mask in seen.masks)
+        pixels = (255 * seen.image[..., z].T).astype(np.uint8)
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "PNG", optimize=True)
+        image = as_address(file.getvalue(), ".png")
+        slices.append({"z": z, "image": image, "truth": truth, "predictions": predictions})
     return {
         "name": case.line,
         "width": width,
         "height": height,
         "panels": list(case.predictions),
         "verdicts": [verdict(one, case.label) for one in case.predictions.values()],
-        "slices": [_slice(seen, z) for z in range(along.start, along.stop, step)],
+        "slices": slices,
+        "surfaces": [mesh_of(one, case.spacing) for one in case.masks] if with_surfaces else [],
     }
-
-
-def _slice(case: Case, z: int) -> dict[str, Any]:
-    truth, *predictions = (path_of(mask[..., z], case.spacing) for mask in case.masks)
-    image = _png(case.image[..., z])
-    return {"z": z, "image": image, "truth": truth, "predictions": predictions}
 
 
 def path_of(mask: Mask, spacing: tuple[float, ...]) -> str:
@@ -66,17 +69,6 @@ def path_of(mask: Mask, spacing: tuple[float, ...]) -> str:
         points = (line - 0.5) * scale  # padding moved it by 1; a voxel's middle is half a voxel in
         parts.append("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points) + "Z")
     return "".join(parts)
-
-
-def _png(image: NDArray[np.floating[Any]]) -> str:
-    file = io.BytesIO()
-    Image.fromarray((255 * image.T).astype(np.uint8)).save(file, "PNG", optimize=True)
-    return as_address(file.getvalue(), ".png")
-
-
-def surfaces_of(case: Case) -> list[str]:
-    """The surfaces of the ground truth and of each panel, as `mesh_of` gives them."""
-    return [mesh_of(mask, case.spacing) for mask in case.masks]
 
 
 def mesh_of(mask: Mask, spacing: Sequence[float]) -> str:

@@ -8,9 +8,10 @@ from typing import Any
 from sgrs_core.experiment.layout import Layout
 from sgrs_core.experiment.plan import Plan
 from sgrs_core.experiment.schema import SHOWING_SCANS
-from sgrs_core.reporting.html import GENERAL_PAGES, SELECTIONS
+from sgrs_core.reporting.html import SELECTIONS
 
-OF_PAPER = ("reproducibility.md", "paper.md")
+# Of docs/, in every report, and in those of the paper's data sets.
+GENERAL_PAGES, OF_PAPER = ("tables.md", "glossary.md"), ("reproducibility.md", "paper.md")
 
 
 def contents_of(plan: Plan, layout: Layout) -> dict[str, Any]:
@@ -60,9 +61,9 @@ def pages_of(plan: Plan, docs: Path) -> list[Path]:
     """
     is_of_paper = any(one.published_spacing for one in plan.experiment.datasets.values())
     methods = dict.fromkeys(plan.methods[row.method].method for row in plan.rows.values())
-    pages = [docs / name for name in GENERAL_PAGES if is_of_paper or name not in OF_PAPER]
-    pages += [docs / "methods" / f"{method}.md" for method in methods]
-    return [page for page in pages if page.is_file()]
+    names = [*GENERAL_PAGES, *(OF_PAPER if is_of_paper else ())]
+    names += [f"methods/{method}.md" for method in methods]
+    return [docs / name for name in names if (docs / name).is_file()]
 
 
 def _dataset(plan: Plan, layout: Layout, name: str) -> dict[str, Any]:

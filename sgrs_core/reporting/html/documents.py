@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -17,8 +17,7 @@ DEEPER = 2  # levels: the report has two levels of headings of its own
 DEEPEST = 6
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(NamedTuple):
     """A page: its title, and its body as HTML."""
 
     id: str
@@ -26,13 +25,14 @@ class Page:
     body: Markup
 
 
-def read_page(
-    path: Path,
-    linked: Sequence[str] = (),
-    only: re.Pattern[str] | None = None,
-    without: Collection[str] = (),
-) -> Page:
-    """The page at `path`; `only`: the sections with such a heading alone; `without`: not these.
+def read_pages(paths: Sequence[Path], without: Collection[str] = ()) -> list[Page]:
+    """The pages that have something to say; a simple method's may name no difference."""
+    told = [path for path in paths if read_page(path).body]
+    return [read_page(path, [one.name for one in told], without) for path in told]
+
+
+def read_page(path: Path, linked: Sequence[str] = (), without: Collection[str] = ()) -> Page:
+    """The page at `path`, without some sections; of a method's, those on differences alone.
 
     linked: names of the pages that the report holds, to which links are kept. All other links
     become plain text, as the report is one file and fetches nothing.
@@ -40,23 +40,20 @@ def read_page(
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     heading, _, text = path.read_text(encoding="utf-8").partition("\n")
     first, *sections = re.split("^(?=## )", text, flags=re.MULTILINE)
-    titles = (section.splitlines()[0].removeprefix("## ") for section in sections)
-    kept = [
-        section
-        for title, section in zip(titles, sections, strict=True)
-        if title not in without and (only is None or only.search(title))
-    ]
-    text = "".join(kept if only else [first, *kept])
-    tokens = markdown.parse(text)
+    is_of_method = path.parent.name == "methods"
+    kept = [] if is_of_method else [first]
+    for section in sections:
+        title = section.splitlines()[0].removeprefix("## ")
+        if title not in without and (not is_of_method or ABOUT_DIFFERENCES.search(title)):
+            kept.append(section)
+    tokens = markdown.parse("".join(kept))
     for token in tokens:
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(DEEPEST, int(token.tag[1]) + DEEPER)}"
         if token.children:
             token.children = _inside(token.children, linked)
-    body = markdown.renderer.render(tokens, markdown.options, {})
-    return Page(
-        id_of(path.name), heading.removeprefix("# "), Markup(body)
-    )  # of our own pages, HTML in them escaped
+    body = Markup(markdown.renderer.render(tokens, markdown.options, {}))  # HTML in it is escaped
+    return Page(id_of(path.name), heading.removeprefix("# "), body)
 
 
 def glossary_of(path: Path) -> dict[str, str]:

@@ -7,17 +7,11 @@ from typing import Any, NamedTuple
 
 from pandas import DataFrame
 
+from sgrs_core.reporting import typeset
 from sgrs_core.reporting.html import SELECTIONS
 from sgrs_core.reporting.scores import PRIMARY, gather, read_seeds
-from sgrs_core.reporting.statistics import Difference, compare
+from sgrs_core.reporting.statistics import Difference, Numbers, compare
 from sgrs_core.reporting.tables import Rules
-from sgrs_core.reporting.typeset import (
-    TWO_SEEDS,
-    about_upper_bound,
-    reference_of,
-    scans,
-    with_interval,
-)
 
 SCORING = "strict"
 DICE, SPREAD, P = (f"{PRIMARY}_{part}" for part in ("ours", "spread", "p"))
@@ -41,14 +35,15 @@ def findings_of(table: Mapping[str, Any], frame: DataFrame) -> Iterator[Finding]
     is_shown = (frame["scoring"] == SCORING) & (frame["selection"] == _first(frame))
     part = frame[is_shown & (frame["seeds"] > 0)]
     rules = Rules(table["margin"], table["confidence"])
-    for labelled, group in part.groupby("labelled"):
+    for labelled in sorted(set(part["labelled"])):
+        group = part[part["labelled"] == labelled]
         sentences = [
             *_first_of(group, table["lines"], rules.confidence),
             *_against_reference(group, rules),
-            *about_upper_bound(part, rules, _whole(labelled)),
+            *typeset.about_upper_bound(part, rules, labelled),
             *_empty(group),
         ]
-        yield Finding(f"{table['title']}, {scans(_whole(labelled))}", " ".join(sentences))
+        yield Finding(f"{table['title']}, {typeset.scans(labelled)}", " ".join(sentences))
 
 
 def setting_of(contents: Mapping[str, Any], frames: Sequence[DataFrame]) -> str:
@@ -60,7 +55,7 @@ def setting_of(contents: Mapping[str, Any], frames: Sequence[DataFrame]) -> str:
         f"± the deviation of {'folds and ' if folds else ''}seeds. Checkpoint: {chosen}. "
         "An empty prediction counts as 0. "
         "In brackets: the interval of a difference, over seeds and scans together"
-        + (f", cut off at 100 points. {TWO_SEEDS}" if seeds == 2 else ".")
+        + (f", cut off at 100 points. {typeset.TWO_SEEDS}" if seeds == 2 else ".")
     )
 
 
@@ -73,7 +68,7 @@ def selection_worth(gain: DataFrame | None) -> Finding:
     rows = sorted(gain.to_dict("records"), key=itemgetter(column))
     several = gain["dataset"].nunique() > 1
     ends = [
-        f"{row[column]:.1f} ({row['method']}, {scans(row['labelled'])}"
+        f"{row[column]:.1f} ({row['method']}, {typeset.scans(row['labelled'])}"
         f"{', ' + row['dataset'] if several else ''})"
         for row in (rows[0], rows[-1])
     ]
@@ -87,8 +82,8 @@ def missing_of(contents: Mapping[str, Any], frames: Sequence[DataFrame]) -> Find
     for table, frame in zip(contents["tables"], frames, strict=True):
         absent = frame[frame["seeds"] == 0].drop_duplicates(["title", "labelled"])
         names = [
-            f"{', '.join(rows['title'])} with {scans(_whole(labelled))}"
-            for labelled, rows in absent.groupby("labelled")
+            f"{', '.join(rows['title'])} with {typeset.scans(rows['labelled'].iloc[0])}"
+            for _, rows in absent.groupby("labelled")
         ]
         if names:
             said.append(f"{table['title']}: not run are {'; '.join(names)}")
@@ -105,11 +100,6 @@ def missing_of(contents: Mapping[str, Any], frames: Sequence[DataFrame]) -> Find
     return Finding("Missing", " ".join(sentences) or "Nothing that the tables ask for.")
 
 
-def _whole(label: object) -> int:
-    """A group's label, which pandas types as anything, as the whole number that it is."""
-    return int(str(label))
-
-
 def _first(frame: DataFrame) -> str:
     return str(frame["selection"].iloc[0]) if len(frame) else "last"
 
@@ -120,7 +110,7 @@ def _first_of(
     """Which method is first, and by how much."""
     ordered = group.sort_values(DICE, ascending=False, kind="stable")
     first, *others = ordered.to_dict("records")
-    score = _dice(first)
+    score = _mean_dice(first)
     ties = [row["title"] for row in others if row[DICE] == first[DICE]]
     if not others:
         yield f"{first['title']}, alone: {score}."
@@ -128,59 +118,45 @@ def _first_of(
         shared = ", ".join([first["title"], *ties])
         yield f"{shared} share the highest Dice of {len(ordered)} rows: {score}."
     else:
-        found = _difference(first, others[0], lines, confidence)
+        ours, beside = (_dice_of(row, lines) for row in (first, others[0]))
+        found = compare(ours, beside, confidence)
+        sure = f", {'' if found.low > 0 else 'not '}shown to be more than chance"
         yield (
             f"{first['title']} is first of {len(ordered)} with a Dice of {score}, "
-            f"{with_interval(found)} more than {others[0]['title']}, the second{_how_sure(found)}."
+            f"{typeset.with_interval(found)} more than {others[0]['title']}, the second"
+            f"{'' if math.isnan(found.low) else sure}."
         )
 
 
 def _against_reference(group: DataFrame, rules: Rules) -> Iterator[str]:
     """Which differences from the reference were shown, by tests over all of them."""
-    name, level = reference_of(group), 1 - rules.confidence
+    name, level = typeset.reference_of(group), 1 - rules.confidence
     tested = group[group["reference"] != ""]
     shown = tested[tested[P] < level].sort_values(AGAINST[0])
     for sign, word in ((-1, "better"), (1, "worse")):
-        rows = shown[shown[AGAINST[0]] * sign > 0].to_dict("records")
-        if rows:
-            each = (f"than {row['title']} by {with_interval(_size(row, sign))}" for row in rows)
+        each = []
+        for row in shown[shown[AGAINST[0]] * sign > 0].to_dict("records"):
+            value, *ends = (sign * row[column] for column in AGAINST)
+            size = typeset.with_interval(Difference(value, min(ends), max(ends)))
+            each.append(f"than {row['title']} by {size}")
+        if each:
             yield f"{name} is shown to be {word} {', '.join(each)}."
     if tested[P].notna().any() and len(shown) < len(tested):
         yield f"No other difference from {name} is shown (p < {level:.2g}, Holm's correction)."
 
 
-def _size(row: Mapping[Any, Any], sign: int) -> Difference:
-    """A row's difference from its reference, turned round where the sign is negative."""
-    value, *ends = (sign * row[name] for name in AGAINST)
-    return Difference(value, min(ends), max(ends))
+def _dice_of(row: Mapping[Any, Any], lines: Sequence[Mapping[str, Any]]) -> Numbers:
+    """A table's row's Dice of each seed and scan, from the score files behind it."""
+    key = row["method"], row["labelled"]
+    line = next(one for one in lines if (one["variant"], one["labelled"]) == key)
+    files = line["scores"][row["selection"]]
+    return gather(read_seeds(files, line.get("folds", 1)), SCORING).of(PRIMARY)
 
 
-def _difference(
-    one: Mapping[Any, Any],
-    other: Mapping[Any, Any],
-    lines: Sequence[Mapping[str, Any]],
-    confidence: float,
-) -> Difference:
-    """Of two rows of a table, from the score files behind them."""
-    found = {(line["variant"], line["labelled"]): line for line in lines}
-    pair = [(found[row["method"], row["labelled"]], row["selection"]) for row in (one, other)]
-    ours, others = (
-        gather(read_seeds(line["scores"][selection], line.get("folds", 1)), SCORING)
-        for line, selection in pair
-    )
-    return compare(ours.of(PRIMARY), others.of(PRIMARY), confidence)
-
-
-def _how_sure(found: Difference) -> str:
-    if math.isnan(found.low):
-        return ""
-    return f", {'' if found.low > 0 else 'not '}shown to be more than chance"
-
-
-def _dice(row: Mapping[Any, Any]) -> str:
+def _mean_dice(row: Mapping[Any, Any]) -> str:
     spread = "" if math.isnan(row[SPREAD]) else f" ± {row[SPREAD]:.1f}"
     seeds = f"{row['seeds']} seed{'s' if row['seeds'] > 1 else ''}"
-    return f"{row[DICE]:.1f}{spread} ({seeds}, {scans(row['scans'], 'test')})"
+    return f"{row[DICE]:.1f}{spread} ({seeds}, {typeset.scans(row['scans'], 'test')})"
 
 
 def _empty(group: DataFrame) -> Iterator[str]:

@@ -3,8 +3,7 @@
 import base64
 import hashlib
 import json
-import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,15 +14,17 @@ from pandas import DataFrame
 from sgrs_core import __version__
 from sgrs_core.evaluation.units import HEADINGS, METRICS, NAMES
 from sgrs_core.experiment.splits import base_of
+from sgrs_core.reporting import typeset
 from sgrs_core.reporting.figures.style import GROUND_TRUTH, PREDICTION
 from sgrs_core.reporting.figures.training_curves import draw_run, to_svg
-from sgrs_core.reporting.html import GENERAL_PAGES, SELECTIONS, as_address, documents, sortable
+from sgrs_core.reporting.html import SELECTIONS, as_address, documents, sortable
 from sgrs_core.reporting.html.findings import findings_of, missing_of, selection_worth, setting_of
 from sgrs_core.reporting.html.runs import Finished, cost_of, environment_of, overview_of, read_run
 from sgrs_core.reporting.selection_gain import TITLE as SELECTION_GAIN
 from sgrs_core.reporting.tables import Rules, read_table
 from sgrs_core.reporting.templating import TEMPLATES, render
-from sgrs_core.reporting.typeset import has_published, meanings_in
+
+NAMED = {"dataset": str, "method": str}  # columns of names, which may look like numbers
 
 
 class Report(NamedTuple):
@@ -44,22 +45,26 @@ def build_report(
 
     contents: as `contents_of` makes it; the files that it names are read. pages: of docs/. gain:
     the CSV of `build_selection_gain`. cost: a CSV of costs, shown in place of the hours that the
-    runs' records hold. case: a JSON file of `slices_of` with `surfaces`, of `surfaces_of` or none.
+    runs' records hold. case: a JSON file of `report_case`.
     """
     runs = [read_run(run) for run in contents["runs"]]
-    titles = {one["name"]: one["title"] for one in contents["datasets"]}
     overview = overview_of(runs)
     tables = [(table, read_table(table["file"])) for table in contents["tables"]]
     frames = [frame for _, frame in tables]
+    has_published = any(map(typeset.has_published, frames))
+    has_upper_bound = any((frame["upper_bound"] != "").any() for frame in frames)
+    unneeded = [documents.ON_PUBLISHED] * (not has_published)
+    unneeded += [documents.ON_UPPER_BOUND] * (not has_upper_bound)
     counts = [{"table": table["title"], **count} for table, frame in tables
               for count in sortable.verdicts(frame)]  # fmt: skip
-    gains = _gains(gain, runs, titles) if gain else None
+    gains = _gains(gain, contents, runs) if gain else None
     datasets = DataFrame(contents["datasets"]).drop(columns="name", errors="ignore")
     shown = json.loads(case.read_text(encoding="utf-8")) if case else None
-    scripts = [(TEMPLATES / "report.js").read_text(encoding="utf-8")]
-    if shown and any(shown["surfaces"]):
-        names = ("vendored/niivue.js", "surfaces.js")
-        scripts += [(TEMPLATES / name).read_text(encoding="utf-8") for name in names]
+    has_surfaces = shown and any(shown["surfaces"])
+    scripts = [
+        (TEMPLATES / name).read_text(encoding="utf-8")
+        for name in ("report.js", *(("vendored/niivue.js", "surfaces.js") if has_surfaces else ()))
+    ]
     findings = [
         *(finding for table, frame in tables for finding in findings_of(table, frame)),
         selection_worth(gains),
@@ -75,11 +80,14 @@ def build_report(
         "facts": _summary(contents, runs),
         "datasets": sortable.of_frame(datasets, "Data sets"),
         "verdicts": sortable.of_frame(DataFrame(counts), "Published values beside ours"),
-        "has_published": any(map(has_published, frames)),
+        "has_published": has_published,
         "tables": [_table(table, frame) for table, frame in tables],
         "metrics": {NAMES[metric]: HEADINGS[metric] for metric in METRICS},
         "gain": sortable.of_gain(gains, SELECTION_GAIN) if gains is not None else None,
-        "figures": [{**one, "data": _address_of(one["file"])} for one in contents["figures"]],
+        "figures": [
+            {**one, "data": as_address(Path(one["file"]).read_bytes(), Path(one["file"]).suffix)}
+            for one in contents["figures"]
+        ],
         "case": shown,
         "colours": {"truth": GROUND_TRUTH, "prediction": PREDICTION},
         "overview": sortable.of_frame(overview.drop(columns="device"), "All runs"),
@@ -87,13 +95,10 @@ def build_report(
         "cost": sortable.of_frame(_cost(cost, contents) if cost else cost_of(overview), "Cost"),
         "hours": overview["hours"].sum(),
         "environment": sortable.of_frame(environment_of(runs), "Software and machines"),
-        "pages": {page.id: page for page in _pages(pages, list(_without(frames)))},
-        "glossary": {
-            word: meaning
-            for page in pages
-            if page.name == "glossary.md"
-            for word, meaning in documents.glossary_of(page).items()
-        },
+        "pages": {page.id: page for page in documents.read_pages(pages, unneeded)},
+        "glossary": next(
+            (documents.glossary_of(page) for page in pages if page.name == "glossary.md"), {}
+        ),
     }
     page = render("report.html.j2", values, autoescape=True)
     text = "\n\n".join(f"**{one.about}**: {one.text}" for one in findings)
@@ -118,17 +123,17 @@ def _summary(contents: Mapping[str, Any], runs: Sequence[Finished]) -> dict[str,
     }
 
 
-def _gains(file: Path, runs: Sequence[Finished], datasets: Mapping[str, str]) -> DataFrame:
+def _gains(file: Path, contents: Mapping[str, Any], runs: Sequence[Finished]) -> DataFrame:
     """What choosing on test scans adds, with titles."""
-    gains, keys = pandas.read_csv(file), ["dataset", "labelled", "method"]
+    gains, keys = pandas.read_csv(file, dtype=NAMED), ["dataset", "labelled", "method"]
     titles = {(base_of(run.dataset), run.labelled, run.variant): run.title for run in runs}
     gains["method"] = [titles[key] for key in gains[keys].itertuples(index=False, name=None)]
-    return gains.replace({"dataset": datasets})
+    return gains.replace({"dataset": {one["name"]: one["title"] for one in contents["datasets"]}})
 
 
 def _cost(file: Path, contents: Mapping[str, Any]) -> DataFrame:
     """What the tables' rows cost, with titles."""
-    cost = pandas.read_csv(file)
+    cost = pandas.read_csv(file, dtype=NAMED)
     for table in contents["tables"]:
         here = cost["table"] == table["name"]
         titles = {line["variant"]: line["title"] for line in table["lines"]}
@@ -142,14 +147,9 @@ def _table(table: Mapping[str, Any], frame: DataFrame) -> dict[str, Any]:
     rules = Rules(table["margin"], table["confidence"])
     return {
         **table,
-        "marks": list(meanings_in(frame, rules)),
+        "marks": list(typeset.meanings_in(frame, rules)),
         "parts": dict(sortable.of_table(frame, rules.confidence)),
     }
-
-
-def _address_of(file: str) -> str:
-    path = Path(file)
-    return as_address(path.read_bytes(), path.suffix)
 
 
 def _run(run: Finished) -> dict[str, Any]:
@@ -157,6 +157,7 @@ def _run(run: Finished) -> dict[str, Any]:
     record = run.record
     settings = ", ".join(f"{key}={value}" for key, value in record["run"]["settings"].items())
     read_test_scans = record["training"].get("read_test_scans_in_training")
+    yes_or_no = {None: "not recorded", True: "yes", False: "no"}
     return {
         "title": run.label,
         "facts": {
@@ -164,9 +165,7 @@ def _run(run: Finished) -> dict[str, Any]:
             "finished": record["finished"],
             "commit": record["commit"],
             "hours": f"{run.hours:.3f}",
-            "test scans read in training": {None: "not recorded", True: "yes", False: "no"}[
-                read_test_scans
-            ],
+            "test scans read in training": yes_or_no[read_test_scans],
         },
         "curves": as_address(to_svg(draw_run(run.log)), ".svg"),
         "scores": [
@@ -174,22 +173,3 @@ def _run(run: Finished) -> dict[str, Any]:
             for selection, table in run.scores.items()
         ],
     }
-
-
-def _without(frames: Sequence[DataFrame]) -> Iterator[str]:
-    """The sections of pages on what none of the tables has."""
-    if not any(map(has_published, frames)):
-        yield documents.ON_PUBLISHED
-    if not any((frame["upper_bound"] != "").any() for frame in frames):
-        yield documents.ON_UPPER_BOUND
-
-
-def _pages(paths: Sequence[Path], without: Collection[str]) -> list[documents.Page]:
-    """Those that have something to say; a simple method's page may name no difference."""
-    told = [path for path in paths if documents.read_page(path, only=_wanted(path)).body]
-    names = [path.name for path in told]
-    return [documents.read_page(path, names, _wanted(path), without) for path in told]
-
-
-def _wanted(page: Path) -> re.Pattern[str] | None:
-    return None if page.name in GENERAL_PAGES else documents.ABOUT_DIFFERENCES

@@ -11,6 +11,7 @@ from pandas import DataFrame
 
 from sgrs_core.reporting.costs import SECONDS_PER_HOUR
 from sgrs_core.reporting.html import SELECTIONS
+from sgrs_core.reporting.scores import read_scores
 
 DIRTY = "+changes"  # ends a commit from which the files differed
 OF_TRAINING = ("device", "threads")  # what a record's training says about the machine
@@ -48,12 +49,9 @@ class Finished:
 
 def read_run(run: Mapping[str, Any]) -> Finished:
     """Read the files of one run, as `Layout.runs` lists it."""
-    files = {
-        "record": json.loads(Path(run["record"]).read_text(encoding="utf-8")),
-        "log": pandas.read_csv(run["log"]),
-        "scores": {name: pandas.read_csv(file) for name, file in run["scores"].items()},
-    }
-    known = {**run, **files}
+    record = json.loads(Path(run["record"]).read_text(encoding="utf-8"))
+    scores = {name: read_scores(file) for name, file in run["scores"].items()}
+    known = {**run, "record": record, "log": pandas.read_csv(run["log"]), "scores": scores}
     return Finished(**{field.name: known[field.name] for field in fields(Finished)})
 
 

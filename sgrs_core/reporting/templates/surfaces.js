@@ -2,6 +2,7 @@
 
 // The case's surfaces, drawn by niivue where there is WebGL 2; else a sentence stays in their place.
 const TRANSLUCENT = 0.4;
+const WHOLE = 0.8; // what niivue cuts off of long structures at scale 1, it shows at this one
 const STEP = 10; // degrees that an arrow key turns
 const FRONT_LEFT = [155, 20]; // where a reader stands at first, as in the figures: degrees
 
@@ -39,8 +40,12 @@ async function showSurfaces(article) {
     view.setRenderAzimuthElevation(renderAzimuth + around, renderElevation + up);
   });
   await view.attachToCanvas(canvas);
-  view.setRenderAzimuthElevation(...FRONT_LEFT);
-  view.setScale(Math.min(1, canvas.clientWidth / canvas.clientHeight)); // whole in a tall window
+  function stand() {
+    view.setRenderAzimuthElevation(...FRONT_LEFT);
+    view.setScale(WHOLE * Math.min(1, canvas.clientWidth / canvas.clientHeight));
+  }
+  stand();
+  article.querySelector("button").addEventListener("click", stand);
 
   // The ground truth comes last, as what is translucent must.
   const { prediction, truth } = article.dataset;

@@ -8,19 +8,22 @@ import pytest
 
 from sgrs_core.data.formats.geometry import PlacedImage
 from sgrs_core.data.formats.image_files import write_image
+from sgrs_core.data.masks import Mask
 from sgrs_core.data.volumes import Volume, write_volume
 from sgrs_core.experiment.layout import with_distinct_titles
 from sgrs_core.experiment.settings import Slices
 from sgrs_core.reporting.figures.cases import (
-    indices_of,
-    median_case,
     median_scan,
     read_cases,
     slices_by_rule,
 )
-from tests.reporting.figures.synthetic_cases import SHAPE, ball, box
+from tests.reporting.figures.synthetic_cases import SHAPE, ball, box, case_with
 
 # Slices
+
+
+def indices_of(slices: Slices, label: Mask) -> list[int]:
+    return case_with(label=label).chosen(slices)
 
 
 def test_the_slice_with_the_largest_area_is_shown() -> None:
@@ -57,28 +60,32 @@ def test_given_slices_are_shown_as_they_are_given() -> None:
 @pytest.mark.parametrize(("axis", "last"), [("x", 19), ("y", 23), ("z", 15)])
 def test_a_slice_beyond_the_scan_is_refused(axis: str, last: int) -> None:
     assert indices_of(Slices(axis, at=(last,)), ball(5)) == [last]
-    with pytest.raises(ValueError, match=f"slices.at = {last + 1}: allowed are 0 to {last}"):
+    with pytest.raises(ValueError, match=f"scan: slices.at = {last + 1}: allowed are 0 to {last}"):
         indices_of(Slices(axis, at=(0, last + 1)), ball(5))
 
 
 # The scan
 
 
-def test_of_an_odd_number_of_scans_the_one_in_the_middle_is_the_median() -> None:
-    assert median_case({"a": 0.9, "b": 0.1, "c": 0.5}) == "c"
+def write_dice(file: Path, dice: dict[str, float]) -> Path:
+    """A score file of scans with these Dice."""
+    rows = pandas.DataFrame({"scan": list(dice), "dice": list(dice.values())})
+    rows.assign(jaccard=0.5, hd95=1.0, asd=1.0, empty=False).to_csv(file, index=False)
+    return file
 
 
-def test_of_an_even_number_of_scans_the_lower_in_the_middle_is_the_median() -> None:
-    assert median_case({"a": 0.9, "b": 0.1, "c": 0.5, "d": 0.6}) == "c"
-
-
-def test_scans_of_equal_dice_are_ordered_by_name() -> None:
-    assert median_case({"c": 0.5, "b": 0.5, "a": 0.5}) == "b"
-
-
-def test_without_scans_there_is_no_median() -> None:
-    with pytest.raises(ValueError, match="no scan"):
-        median_case({})
+@pytest.mark.parametrize(
+    ("dice", "median"),
+    [
+        ({"a": 0.9, "b": 0.1, "c": 0.5}, "c"),
+        ({"a": 0.9, "b": 0.1, "c": 0.5, "d": 0.6}, "c"),  # the lower of two in the middle
+        ({"c": 0.5, "b": 0.5, "a": 0.5}, "b"),  # equals are ordered by name
+        ({"001": 0.9, "002": 0.1, "003": 0.5}, "003"),  # a name is no number
+    ],
+)
+def test_the_scan_in_the_middle_is_the_median(dice, median, tmp_path: Path) -> None:
+    file = write_dice(tmp_path / "scores.csv", dice)
+    assert median_scan([{"title": "A", "variant": "a", "scores": file}]) == median
 
 
 DICE = {
@@ -99,8 +106,7 @@ def lines(tmp_path: Path) -> list[dict]:
     for (method, labelled), dice in DICE.items():
         folder = tmp_path / f"{method}-{labelled}"
         folder.mkdir()
-        scores = pandas.DataFrame({"scan": list(dice), "dice": list(dice.values())})
-        scores.to_csv(folder / "scores.csv", index=False)
+        write_dice(folder / "scores.csv", dice)
         for scan in dice:
             write_image(folder / f"{scan}.nii.gz", PlacedImage(ball(4).astype(np.uint8), *TURNED))
         line = {"variant": method, "title": method.upper(), "labelled": labelled}

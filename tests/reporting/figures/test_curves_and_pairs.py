@@ -36,6 +36,10 @@ def test_a_panel_that_no_run_has_numbers_for_says_so():
     assert [text.get_text() for text in regions.texts] == ["no run logs it"]
 
 
+def test_a_title_longer_than_the_figure_is_wide_can_be_drawn():
+    draw_training_curves({"V" * 120: VNET, "W" * 120: SGRS}).draw_without_rendering()
+
+
 def test_smoothing_keeps_a_constant_and_the_length():
     values = DataFrame({"loss": np.full(200, 0.5)})["loss"]
     np.testing.assert_allclose(smoothed(values), 0.5)

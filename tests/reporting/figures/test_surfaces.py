@@ -37,7 +37,7 @@ def test_the_nearer_of_two_boxes_hides_the_other() -> None:
     far = box(slice(0, 20), slice(18, 20), slice(0, 16))
     both_surfaces = [surface_of(mask, (1.0, 1.0, 1.0)) for mask in (near | far, near)]
     window = window_of(both_surfaces)
-    both, alone = (view_of(surface, window).depth for surface in both_surfaces)
+    both, alone = (view_of(surface, window)[0] for surface in both_surfaces)
 
     shown = np.isfinite(alone)
     np.testing.assert_allclose(both[shown], alone[shown])

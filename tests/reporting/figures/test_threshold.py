@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.container import ErrorbarContainer
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from pandas import DataFrame
 
@@ -30,15 +30,15 @@ def sweep() -> DataFrame:
     )
 
 
-def lines_of(axes: Axes) -> dict[str, ErrorbarContainer]:
+def lines_of(axes: Axes) -> dict[str, Line2D]:
     """The data's lines by label."""
-    lines = [line for line in axes.containers if isinstance(line, ErrorbarContainer)]
-    return {str(line.get_label()): line for line in lines}
+    lines = {str(line.get_label()): line for line in axes.get_lines()}
+    return {label: line for label, line in lines.items() if label.endswith("labelled scans")}
 
 
 def points_of(axes: Axes, labelled: int) -> NDArray[np.float64]:
     """(N, 2): tau and score of each drawn point."""
-    return np.asarray(lines_of(axes)[f"{labelled} labelled scans"].lines[0].get_xydata())
+    return np.asarray(lines_of(axes)[f"{labelled} labelled scans"].get_xydata())
 
 
 def test_each_metric_has_a_panel_with_its_unit(sweep: DataFrame) -> None:
@@ -62,7 +62,7 @@ def test_each_line_is_the_data_in_the_order_of_tau(sweep: DataFrame, labelled: i
 
 def test_lines_differ_in_colour_and_in_marker(sweep: DataFrame) -> None:
     for axes in draw_threshold_sweep(sweep).axes:
-        lines = [line.lines[0] for line in lines_of(axes).values()]
+        lines = lines_of(axes).values()
         assert len({line.get_color() for line in lines}) == 2
         assert len({line.get_marker() for line in lines}) == 2
 
@@ -97,14 +97,3 @@ def test_a_metric_without_any_defined_value_can_be_drawn(sweep: DataFrame, tmp_p
     save(figure, [tmp_path / "figure.png"])
 
     assert "6 undefined values not drawn" in figure.axes[3].get_xlabel()
-
-
-def test_a_spread_is_drawn_as_error_bars_where_it_is_known(sweep: DataFrame) -> None:
-    sweep["dice_spread"] = [1.0, 2.0, np.nan, 1.0, 1.0, 1.0]
-
-    dice, jaccard, *_ = draw_threshold_sweep(sweep).axes
-
-    assert lines_of(dice)["4 labelled scans"].has_yerr
-    assert not lines_of(jaccard)["4 labelled scans"].has_yerr
-    (bars,) = lines_of(dice)["4 labelled scans"].lines[2]
-    np.testing.assert_array_equal(bars.get_segments()[0], [[0.1, 68.0], [0.1, 72.0]])

@@ -16,10 +16,9 @@ from sgrs_core.experiment.layout import Layout
 from sgrs_core.reporting.figures.cases import Case
 from sgrs_core.reporting.figures.training_curves import REPORT_POINTS, thinned
 from sgrs_core.reporting.html import sortable
-from sgrs_core.reporting.html.case import path_of, slices_of
+from sgrs_core.reporting.html.case import path_of, report_case
 from sgrs_core.reporting.html.contents import pages_of
 from sgrs_core.reporting.html.documents import (
-    ABOUT_DIFFERENCES,
     ON_PUBLISHED,
     ON_UPPER_BOUND,
     glossary_of,
@@ -215,7 +214,7 @@ def test_a_long_log_is_thinned_by_means():
 
 
 def test_of_a_methods_page_only_differences_are_shown():
-    text = str(read_page(PROJECT / "docs/methods/sgrs.md", only=ABOUT_DIFFERENCES).body)
+    text = str(read_page(PROJECT / "docs/methods/sgrs.md").body)
     assert "labelled_dice" in text
     assert "The step" not in text
 
@@ -257,7 +256,7 @@ def test_a_method_without_a_page_does_not_stop_the_report(tmp_path):
 
 
 def test_slices_show_what_is_outlined_with_a_margin():
-    shown = slices_of(synthetic_case())
+    shown = report_case(synthetic_case(), with_surfaces=False)
     assert [one["z"] for one in shown["slices"]] == list(range(2, 11))
     assert (shown["width"], shown["height"]) == (23 + 12, (16 - 14 + 2 * 12) * 2)
     assert shown["panels"] == ["Moved", "Nothing"]
@@ -271,7 +270,8 @@ def test_slices_are_at_most_forty_of_a_long_scan():
     label = np.zeros((40, 30, 100), dtype=bool)
     label[10, 10, 5:95] = True
     image = np.zeros(label.shape, dtype=np.float32)
-    chosen = [one["z"] for one in slices_of(Case("a", image, label, {}, case.spacing))["slices"]]
+    long = report_case(Case("a", image, label, {}, case.spacing), with_surfaces=False)
+    chosen = [one["z"] for one in long["slices"]]
     assert chosen == list(range(5, 95, 3))
 
 

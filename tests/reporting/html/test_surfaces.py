@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 
-from sgrs_core.reporting.html.case import MOST_TRIANGLES, mesh_of, surfaces_of
+from sgrs_core.reporting.html.case import MOST_TRIANGLES, mesh_of, report_case
 from tests.synthetic_results import synthetic_case
 
 
@@ -60,7 +60,7 @@ def test_a_surface_of_many_triangles_becomes_coarser_and_keeps_its_size():
 
 
 def test_an_empty_prediction_has_no_surface():
-    truth, moved, nothing = surfaces_of(synthetic_case())
+    truth, moved, nothing = report_case(synthetic_case(), with_surfaces=True)["surfaces"]
     assert truth
     assert moved
     assert nothing == ""

@@ -2,12 +2,14 @@
 
 import errno
 import hashlib
+import json
 import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -33,10 +35,26 @@ def atomic(path: Path) -> Iterator[Path]:
         _to_disk(temporary)
         temporary.replace(path)
         _to_disk(path.parent)  # the new name, too, must outlive a power cut
+    except OSError as error:
+        if error.filename is None and error.errno is not None:  # of a full disk, say
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary)
         temporary.unlink(missing_ok=True)
+
+
+def read_json(path: Path, *needed: str) -> dict[str, Any]:
+    """A JSON file's keys. Raises ValueError, naming it, if it is damaged or lacks a needed one."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        missing = [key for key in needed if key not in found] if isinstance(found, dict) else needed
+    except ValueError as error:
+        raise ValueError(f"{path}: damaged ({error})") from None
+    if missing:
+        raise ValueError(f"{path}: damaged (it has no {missing[0]})")
+    return dict(found)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from sgrs_core.files import atomic, exclusive_lock
+from sgrs_core.files import atomic, exclusive_lock, read_json
 
 
 def write_half(path):
@@ -32,6 +32,26 @@ def test_a_failed_block_leaves_what_was_there_and_nothing_else(tmp_path):
         write_half(path)
     assert path.read_text() == "before"
     assert [file.name for file in tmp_path.iterdir()] == ["file.csv"]
+
+
+def test_a_disk_that_is_full_is_named_with_the_file(small_disk):
+    path = small_disk / "table.csv"
+    with (
+        pytest.raises(OSError, match=r"No space left on device: .*table\.csv"),
+        atomic(path) as part,
+    ):
+        part.write_bytes(bytes(8 << 20))
+    assert list(small_disk.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", ['{"run": {}', "[]", "{}", "3", ""])
+def test_a_damaged_record_is_named(content, tmp_path):
+    path = tmp_path / "record.json"
+    path.write_text('{"run": {}}')
+    assert read_json(path, "run") == {"run": {}}
+    path.write_text(content)
+    with pytest.raises(ValueError, match=r"record\.json: damaged \("):
+        read_json(path, "run")
 
 
 HOLD = "import sys; from pathlib import Path; from sgrs_core.files import exclusive_lock\n"

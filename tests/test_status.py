@@ -232,9 +232,21 @@ def test_the_command_prints_it_and_says_what_is_no_results_folder(results, tmp_p
     assert capsys.readouterr().out.startswith("small: 6 runs")
     assert main(["status", str(tmp_path)]) == 1
     assert "no runs.json here" in capsys.readouterr().err
-    (tmp_path / "runs.json").write_text('{"runs": [')
-    assert main(["status", str(tmp_path)]) == 1
-    assert re.search(r"runs\.json: damaged \(.*start the workflow again", capsys.readouterr().err)
+    for content in ('{"runs": [', "[]", "{}"):
+        (tmp_path / "runs.json").write_text(content)
+        assert main(["status", str(tmp_path)]) == 1
+        error = capsys.readouterr().err
+        assert re.search(r"runs\.json: damaged \(.*start the workflow again", error)
+
+
+def test_a_run_whose_record_is_damaged_says_so_and_the_others_are_shown(results, tmp_path):
+    copy = Path(shutil.copytree(results, tmp_path / "copy", ignore=lambda *_: ["lock"]))
+    record = folder_of(copy, "finished") / "record.json"
+    record.write_text(record.read_text()[:300])
+    text = status(copy)
+    assert "small: 6 runs" in text
+    assert f"{record}: damaged (" in text
+    assert "remove it, and the run is trained anew" in text
 
 
 def test_a_process_that_nobody_waited_for_works_no_more():

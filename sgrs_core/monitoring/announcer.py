@@ -4,7 +4,6 @@ Snakemake tells of every job, with its files, in a dozen lines. Where it is quie
 handler of its log says which run is trained and evaluated, and which job failed and why.
 """
 
-import json
 import logging
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from sgrs_core.clock import in_words
 from sgrs_core.experiment.plan import Point
+from sgrs_core.files import read_json
 from sgrs_core.monitoring.traces import checkpointed, failure, last_loss, mean_dice, read_messages
 
 # What Snakemake says of each job although it is quiet about rules; the last has no event.
@@ -71,7 +71,7 @@ class Announcer(logging.Handler):
             return
         folder = self.results / run["folder"]
         if rule == "train":
-            record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+            record = read_json(folder / "record.json", "training")
             took = in_words(record["training"]["seconds"])
             say(f"{run['label']}: trained in {took}, loss {last_loss(folder / 'log.csv'):.2f}")
         if rule == "evaluate":

@@ -8,7 +8,6 @@ the workflow noted when it started, or as trainings are at work.
 """
 
 import heapq
-import json
 import platform
 import time
 from collections import Counter
@@ -20,6 +19,7 @@ from statistics import fmean
 from typing import Any
 
 from sgrs_core.clock import in_words
+from sgrs_core.files import read_json
 from sgrs_core.monitoring.planned import NAME
 from sgrs_core.monitoring.traces import (
     Trace,
@@ -64,16 +64,14 @@ def watch(results: Path, seconds: float | None, show: Callable[[str], object] = 
 def status(results: Path) -> str:
     """All of it as text. Raises ValueError where the workflow has not noted its plan."""
     try:
-        planned = json.loads((results / NAME).read_text(encoding="utf-8"))
+        planned = read_json(results / NAME, "experiment", "at_once", "runs")
     except FileNotFoundError:
         raise ValueError(
             f"{results}: no {NAME} here, which Snakemake writes when it starts; "
             "name the folder results/<experiment>"
         ) from None
     except ValueError as error:
-        raise ValueError(
-            f"{results / NAME}: damaged ({error}); start the workflow again, which writes it anew"
-        ) from None
+        raise ValueError(f"{error}; start the workflow again, which writes it anew") from None
     runs = [Known(run, read_trace(run, results)) for run in planned["runs"]]
     measured = [
         (one, evaluation_seconds(results / one.run["folder"] / selection))

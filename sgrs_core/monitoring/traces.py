@@ -7,7 +7,6 @@ be seen, and asking for one might stop a training from taking it.
 """
 
 import csv
-import json
 import os
 import platform
 import re
@@ -19,6 +18,8 @@ from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
+
+from sgrs_core.files import read_json
 
 State = Literal["waiting", "training", "stopped", "failed", "trained", "evaluated"]
 SILENCE = 120.0  # seconds without a sign after which a training on another machine has stopped
@@ -49,7 +50,10 @@ def read_trace(run: Mapping[str, Any], results: Path) -> Trace:
     folder = results / run["folder"]
     unfinished, record, log = folder / "unfinished", folder / "record.json", folder / "train.log"
     if record.is_file() and not unfinished.is_dir():
-        return _finished(run, folder, json.loads(record.read_text(encoding="utf-8")))
+        try:
+            return _finished(run, folder, read_json(record, "run", "training"))
+        except ValueError as error:  # that of one run, the others have theirs
+            return Trace("failed", reason=f"{error}: remove it, and the run is trained anew")
     messages, saved = read_messages(log), checkpointed(unfinished)
     rates = [found for *_, text in messages if (found := PROGRESS.match(text))]
     seconds = 1 / float(rates[-1][2]) if rates else None

@@ -1,6 +1,5 @@
 """What tables cost: hours of training and evaluation, from records and benchmark files alone."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas
 from pandas import DataFrame
+
+from sgrs_core.files import read_json
 
 KEYS = ["table", "method", "recipe", "labelled"]
 SUMS = ["training_hours", "gpu_hours", "evaluation_hours", "starts"]
@@ -61,7 +62,7 @@ def total_of(runs: Sequence[Mapping[str, Any]]) -> "pandas.Series[float]":
 
 def cost_of_run(run: Mapping[str, Any]) -> dict[str, float | None]:
     """What one run's files say: its `record`, and the benchmarks of its `evaluations`."""
-    training = json.loads(Path(run["record"]).read_text(encoding="utf-8"))["training"]
+    training = read_json(Path(run["record"]), "training")["training"]
     gpu = training.get("gpu_seconds")
     return {
         "training_hours": training["seconds"] / SECONDS_PER_HOUR,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sgrs_core.experiment.run import Run
-from sgrs_core.files import write_text
+from sgrs_core.files import read_json, write_text
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def is_record_of(run: Run, scans_sha256: str, path: Path) -> bool:
     """Whether there is a record at `path`, and of a run of this identity on these scans."""
     if not path.is_file():
         return False
-    record = json.loads(path.read_text(encoding="utf-8"))
+    record = read_json(path, "run", "training")
     recorded = Run.from_description(record["run"])
     scans = record["training"].get("scans_sha256")
     return (recorded.identity(), scans) == (run.identity(), scans_sha256)

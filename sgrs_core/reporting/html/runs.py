@@ -1,6 +1,5 @@
 """What runs left about themselves: cost, environment, scores, course."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import pandas
 from pandas import DataFrame
 
+from sgrs_core.files import read_json
 from sgrs_core.reporting.costs import SECONDS_PER_HOUR
 from sgrs_core.reporting.html import SELECTIONS
 from sgrs_core.reporting.scores import read_scores
@@ -49,7 +49,7 @@ class Finished:
 
 def read_run(run: Mapping[str, Any]) -> Finished:
     """Read the files of one run, as `Layout.runs` lists it."""
-    record = json.loads(Path(run["record"]).read_text(encoding="utf-8"))
+    record = read_json(Path(run["record"]), "run", "training")
     scores = {name: read_scores(file) for name, file in run["scores"].items()}
     known = {**run, "record": record, "log": pandas.read_csv(run["log"]), "scores": scores}
     return Finished(**{field.name: known[field.name] for field in fields(Finished)})

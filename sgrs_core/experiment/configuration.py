@@ -110,7 +110,7 @@ class Files:
             return over
         if isinstance(over.get("nnunet"), str):
             try:
-                return merged(nnunet.keys_of(Path(over["nnunet"]), over), over)
+                return merged(nnunet.keys_of(Path(over["nnunet"]).expanduser(), over), over)
             except ValueError as error:
                 key = str(error).split(" = ")[0]
                 writer = self.writer(("datasets", name, key))
@@ -193,7 +193,7 @@ def _only(wanted: list[Any], groups: dict[str, Values], files: Files) -> dict[st
 
 def is_written_out(over: Any) -> bool:
     """Whether an experiment holds a table or figure itself, instead of naming one of ours."""
-    return isinstance(over, Mapping) and bool({"rows", "rows_of"} & over.keys())
+    return isinstance(over, Mapping) and bool({"rows", "rows_of", "dataset"} & over.keys())
 
 
 def load_sheet(
@@ -335,7 +335,11 @@ def validated(
         # Through JSON, because only there do strict types accept a list for a tuple.
         return TypeAdapter(kind).validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:
-        mistakes = error.errors()
+        # Of a text or a list of texts, a list's mistakes are those of what it holds.
+        mistakes = [
+            item for item in error.errors()
+            if not (item["loc"][-1:] == ("str",) and isinstance(item["input"], list))
+        ]  # fmt: skip
         wrong = {item["loc"] for item in mistakes}
         lines = [
             _line(kind, item, writer((*at, *_place(item))), (*at, *item["loc"]))
@@ -356,7 +360,8 @@ def _place(item: Values) -> Key:
 def _line(kind: type, item: Values, file: Path, place: Key) -> str:
     """One mistake as: file: key = value: what is allowed."""
     # A key with an end of line in it must not tear the line apart.
-    key = ".".join(text if is_plain(text) else repr(text) for text in map(str, place))
+    steps = (str(step) for step in place if step != "list[str]")  # pydantic's word for a type
+    key = ".".join(text if is_plain(text) else repr(text) for text in steps)
     if item["type"] == "value_error":
         return f"{file}: {key + '.' if key else ''}{item['ctx']['error']}"
     value = repr(item["input"]) if item["type"] != "missing" else "(missing)"
@@ -367,7 +372,12 @@ def _line(kind: type, item: Values, file: Path, place: Key) -> str:
     else:
         said = allowed_at(kind, item["loc"])
         said += _number_in_full(item["input"]) if "number" in said else ""
+        said += "; write names in quotes" if _is_number_for_text(item) else ""
     return f"{file}: {key} = {value}: {said}"
+
+
+def _is_number_for_text(item: Values) -> bool:
+    return item["type"] == "string_type" and type(item["input"]) in (int, float)
 
 
 def _number_in_full(text: object) -> str:

@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Callable
 from glob import escape
+from os.path import expanduser
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -68,7 +69,9 @@ def is_path(text: str) -> bool:
 
 
 Title = Annotated[str, only("one line of text", lambda text: bool(text.strip()) and is_plain(text))]
-PlainPath = Annotated[str, only("paths without { } and control characters", is_path)]
+PlainPath = Annotated[
+    str, only("paths without { } and control characters", is_path), AfterValidator(expanduser)
+]
 FileOfScan = Annotated[
     str,
     only(

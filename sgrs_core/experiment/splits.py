@@ -67,10 +67,7 @@ def read_splits(dataset: Dataset, root: Path) -> SplitLists:
         for part, one in given.items()
     }
     lists = SplitLists(
-        *(
-            _read_list(one, places[part]) if one or part == "train" else ()
-            for part, one in given.items()
-        )
+        *(() if one is None else _read_list(one, places[part]) for part, one in given.items())
     )
     twice = sorted(name for name, count in Counter(chain(*lists[:3])).items() if count > 1)
     if twice:

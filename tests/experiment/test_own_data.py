@@ -275,3 +275,35 @@ def test_a_list_with_too_few_scans_names_its_data_set(planned, tmp_path):
     splits = {"train": SCANS[:6], "test": SCANS[6:], "counts": {"test": 9}}
     with pytest.raises(ConfigError, match=r"datasets\.own\.splits: .*2 scans, .*test says 9"):
         planned(splits=splits)
+
+
+def test_numbers_for_names_are_refused_once_each_with_what_to_write(planned, tmp_path):
+    fill(tmp_path, SCANS)
+    with pytest.raises(ConfigError) as refused:
+        planned(splits={"train": ["a", 1], "test": ["b"]})
+    assert str(refused.value) == (
+        f"{tmp_path / 'own.yaml'}: datasets.own.splits.train.1 = 1: allowed are texts; write names "
+        "in quotes"
+    )
+
+
+def test_an_empty_list_of_test_scans_is_refused_before_anything_is_trained(planned, tmp_path):
+    fill(tmp_path, SCANS)
+    with pytest.raises(ConfigError, match=r"splits\.test: the split list is empty"):
+        planned(splits={"train": SCANS[:6], "test": []})
+
+
+def test_a_table_of_ones_own_without_rows_says_so(planned, tmp_path):
+    fill(tmp_path, SCANS)
+    table = {"title": "Mine", "dataset": "own", "labelled": [2], "row": ["vnet"]}
+    with pytest.raises(ConfigError) as refused:
+        planned(tables={"mine": table})
+    assert "tables.mine.rows = []: allowed are one or more of" in str(refused.value)
+    assert "tables.mine.row = ['vnet']: unknown key; allowed are " in str(refused.value)
+    assert "tables.mine.title" not in str(refused.value)
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(planned, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    fill(tmp_path / "scans", SCANS)
+    assert planned(folder="~/scans").dataset("own").folder == str(tmp_path / "scans")

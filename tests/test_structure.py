@@ -64,7 +64,6 @@ TESTED_IN = {
     ],
     "reporting/test_tables.py": ["evaluation.units"],
     "test_status.py": ["monitoring.planned", "monitoring.traces"],
-    "workflow/test_progress.py": ["monitoring.announcer"],
 }  # fmt: skip
 GRAPH = {module: imported(file) for module, file in MODULES.items() if module != "sgrs_core"}
 

@@ -132,5 +132,5 @@ def as_classes(array: NDArray[Any], name: object) -> NDArray[Any]:
         logger.warning("%s: %d different label values; is it an image?", name, classes_found)
     share = np.count_nonzero(array) / array.size
     if share >= FULL:
-        logger.warning("%s: %.0f%% of the label is foreground; is it inverted?", name, 100 * share)
+        logger.warning("%s: %.0f%% of it is foreground; is it inverted?", name, 100 * share)
     return array

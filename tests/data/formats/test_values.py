@@ -203,7 +203,7 @@ def test_a_label_that_is_nearly_all_foreground_is_warned_of(share, warned, tmp_p
     label[: round(1000 * share)] = 1
     with caplog.at_level(logging.WARNING):
         read_label(write(tmp_path / "label.nii", label.reshape(10, 10, 10)))
-    assert (f"label.nii: {share:.0%} of the label is foreground" in caplog.text) == warned
+    assert (f"label.nii: {share:.0%} of it is foreground" in caplog.text) == warned
 
 
 def test_fractions_between_classes_are_refused():

@@ -256,7 +256,10 @@ class Layout:
         return {"records": list(records), "scores": list(scores), "benchmarks": benchmarks}
 
     def lines_of_figure(self, name: str) -> list[dict[str, Any]]:
-        """What a figure shows: the first selection, seed and fold of each of its rows."""
+        """What a figure shows: the first selection, seed and fold of each of its rows.
+
+        scores_of_all: of that selection, of every seed and fold, for the means of Figure 4.
+        """
         selection = self.plan.selections(self.plan.sheets[name].dataset)[0]
         lines = [
             {
@@ -264,7 +267,9 @@ class Layout:
                 "variant": entry.row.variant,
                 "tau": self.plan.tau(entry),
                 "labelled": entry.labelled,
+                "folds": len(self.plan.folds(self.plan.figures[name].dataset)),
                 "scores": self._of(self.scores, entry.points[0], selection),
+                "scores_of_all": self._scores(entry, [selection])[selection],
                 "predictions": self._of(self.predictions, entry.points[0], selection),
                 "log": self._of(self.training_log, entry.points[0]),
             }
@@ -276,6 +281,8 @@ class Layout:
         """The files behind a figure, by what they are: what its kind shows of its runs."""
         figure = self.plan.figures[name]
         lines = self.lines_of_figure(name)
+        if figure.kind == "threshold":
+            return {"scores": [file for line in lines for file in line["scores_of_all"]]}
         inputs = {part: [line[part] for line in lines] for part in SHOWN[figure.kind]}
         if figure.kind in SHOWING_SCANS:
             inputs["volumes"] = self.volumes_of_part(self.plan.folds(figure.dataset)[0], "test")
@@ -341,7 +348,6 @@ class Layout:
 SHOWN: dict[FigureKind, tuple[str, ...]] = {
     "segmentations": ("scores", "predictions"),
     "error_maps": ("scores", "predictions"),
-    "threshold": ("scores",),
     "training_curves": ("log",),
     "paired_scores": ("scores",),
 }

@@ -9,10 +9,11 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from pandas import DataFrame
 
+from sgrs_core.evaluation.scoring import write_scores
 from sgrs_core.evaluation.units import METRICS
 from sgrs_core.experiment.settings import PUBLISHED_TAU
 from sgrs_core.reporting.figures.style import save
-from sgrs_core.reporting.figures.threshold import draw_threshold_sweep
+from sgrs_core.reporting.figures.threshold import draw_threshold_sweep, threshold_sweep
 
 
 @pytest.fixture
@@ -97,3 +98,26 @@ def test_a_metric_without_any_defined_value_can_be_drawn(sweep: DataFrame, tmp_p
     save(figure, [tmp_path / "figure.png"])
 
     assert "6 undefined values not drawn" in figure.axes[3].get_xlabel()
+
+
+def test_a_point_is_the_mean_over_seeds_and_its_bar_their_deviation(tmp_path: Path) -> None:
+    dice = {0: (0.6, 0.8), 1: (0.7, 0.9), 2: (0.5, 0.4)}  # of two scans, by seed
+    files = []
+    for seed, values in dice.items():
+        files.append(str(tmp_path / f"{seed}.csv"))
+        rest = {"jaccard": 0.5, "hd95": 2.0, "asd": 1.0, "empty": False, "diagonal": 50.0}
+        lines = {f"scan{place}": {"dice": value, **rest} for place, value in enumerate(values)}
+        write_scores(Path(files[-1]), lines)
+    one = {"tau": 0.1, "labelled": 4, "folds": 1}
+    several, single = threshold_sweep(
+        [{**one, "scores_of_all": files}, {**one, "scores_of_all": files[:1]}]
+    ).to_dict("records")
+
+    means = 100 * np.mean(list(dice.values()), axis=1)
+    assert several["dice"] == pytest.approx(means.mean())
+    assert several["dice_spread"] == pytest.approx(means.std(ddof=1))
+    assert single["dice"] == pytest.approx(means[0])
+    assert np.isnan(single["dice_spread"])
+    panel = draw_threshold_sweep(DataFrame([several])).axes[0]
+    (bar,) = panel.containers[0][2][0].get_segments()
+    assert np.ptp(bar[:, 1]) == pytest.approx(2 * several["dice_spread"])

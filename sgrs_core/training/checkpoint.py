@@ -120,12 +120,13 @@ def save(
     }
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    path = folder / f"checkpoint-{progress.iteration:06d}-{_digest(buffer.getbuffer())}.pt"
-    try:
-        write_bytes(path, buffer.getbuffer())
-    except OSError as error:
-        reason = f"{error.strerror}; the checkpoint before is kept, the next start goes on from it"
-        raise OSError(error.errno, reason, str(path)) from error
+    with buffer.getbuffer() as content:
+        path = folder / f"checkpoint-{progress.iteration:06d}-{_digest(content)}.pt"
+        try:
+            write_bytes(path, content)
+        except OSError as error:
+            stays = "the checkpoint before is kept, the next start goes on from it"
+            raise OSError(error.errno, f"{error.strerror}; {stays}", str(path)) from error
     for old in newest_first(folder)[KEPT:]:
         old.unlink()
 

@@ -62,7 +62,7 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_bytes(path: Path, content: bytes | memoryview) -> None:
+def write_bytes(path: Path, content: bytes) -> None:
     """Write bytes, whole or not at all. Raises OSError, naming the file, if they do not arrive."""
     with atomic(path) as temporary:
         temporary.write_bytes(content)

@@ -120,13 +120,13 @@ def save(
     }
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    with buffer.getbuffer() as content:
-        path = folder / f"checkpoint-{progress.iteration:06d}-{_digest(content)}.pt"
-        try:
-            write_bytes(path, content)
-        except OSError as error:
-            stays = "the checkpoint before is kept, the next start goes on from it"
-            raise OSError(error.errno, f"{error.strerror}; {stays}", str(path)) from error
+    content = buffer.getvalue()
+    path = folder / f"checkpoint-{progress.iteration:06d}-{_digest(content)}.pt"
+    try:
+        write_bytes(path, content)
+    except OSError as error:
+        reason = f"{error.strerror}; the checkpoint before is kept, the next start goes on from it"
+        raise OSError(error.errno, reason, str(path)) from error
     for old in newest_first(folder)[KEPT:]:
         old.unlink()
 
@@ -203,6 +203,6 @@ def newest_first(folder: Path) -> list[Path]:
     return [path for _, path in sorted(found, key=lambda one: int(one[0][1]), reverse=True)]
 
 
-def _digest(content: bytes | memoryview) -> str:
+def _digest(content: bytes) -> str:
     """The first 16 hexadecimal digits of the SHA-256."""
     return hashlib.sha256(content).hexdigest()[:16]

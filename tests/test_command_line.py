@@ -42,7 +42,7 @@ def folder(tmp_path_factory) -> Path:
     (root / "scans").mkdir()
     SimpleITK.WriteImage(SimpleITK.DICOMOrient(to_itk(scan), "RAS"), str(root / "scans/a.nii.gz"))
     SimpleITK.WriteImage(SimpleITK.DICOMOrient(to_itk(scan), "PIR"), str(root / "scans/b.nrrd"))
-    array = SimpleITK.GetArrayFromImage(scan).transpose(2, 1, 0).astype(np.int16)
+    array = scan.array.astype(np.int16)
     series = Series("c", "key", scan.spacing, scan.origin, 1, 0, True)
     write_series(root / "scans/c", array, series)
     for file in (root / "scans/c").glob("*.dcm"):

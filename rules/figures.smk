@@ -26,9 +26,9 @@ for KIND in get_args(FigureKind):
             kind=KIND,  # for the script, whose path is filled in by the job, after this loop
             lines=lambda wildcards: LAYOUT.lines_of_figure(wildcards.figure),
             case=lambda wildcards: LAYOUT.case_of_figure(wildcards.figure),
-            slices=lambda wildcards: PLAN.figures[wildcards.figure].model_dump()[
-                "slices"
-            ],
+            slices=lambda wildcards: PLAN.figures[wildcards.figure].model_dump(
+                include={"slices"}
+            )["slices"],
             note=lambda wildcards: PLAN.note_of(wildcards.figure),
         script:
             "../workflow_scripts/{params.kind}_figure.py"

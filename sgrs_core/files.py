@@ -48,13 +48,14 @@ def atomic(path: Path) -> Iterator[Path]:
 def read_json(path: Path, *needed: str) -> dict[str, Any]:
     """A JSON file's keys. Raises ValueError, naming it, if it is damaged or lacks a needed one."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        missing = [key for key in needed if key not in found] if isinstance(found, dict) else needed
+        found: object = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path}: damaged ({error})") from None
-    if missing:
+    if not isinstance(found, dict):
+        raise ValueError(f"{path}: damaged (it has no keys)")
+    if missing := [key for key in needed if key not in found]:
         raise ValueError(f"{path}: damaged (it has no {missing[0]})")
-    return dict(found)
+    return found
 
 
 def write_text(path: Path, text: str) -> None:

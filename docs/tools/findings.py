@@ -6,7 +6,6 @@ docs/findings.md is the template docs/tools/findings.md.j2 with its numbers fill
 the results' own page hold the table between two marks. All values are means over test scans.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,7 +20,7 @@ import yaml
 from jinja2 import Environment, StrictUndefined
 
 from sgrs_core.experiment.run import Run
-from sgrs_core.files import write_text
+from sgrs_core.files import read_json, write_text
 from sgrs_core.methods import new_method
 from sgrs_core.reporting.scores import Scores, gather, read_scores
 from sgrs_core.reporting.statistics import CONFIDENCE, Difference, compare, holm
@@ -150,7 +149,7 @@ def on_training_scans() -> str:
 def at_full_rate(method: str, iterations: int) -> int:
     """How many iterations, of a training that long, have the rate that it starts with."""
     record = RESULTS / f"la/labelled-4/{method}/seed-0/record.json"
-    run = Run.from_description(json.loads(record.read_text(encoding="utf-8"))["run"])
+    run = Run.from_description(read_json(record, "run")["run"])
     longer = replace(run, training=replace(run.training, iterations=iterations))
     rates = map(new_method(longer).learning_rate, range(1, iterations + 1))
     return sum(rate == run.training.learning_rate for rate in rates)

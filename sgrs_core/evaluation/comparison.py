@@ -53,20 +53,20 @@ def score_files(
                 f"their scores are in {mask_file.parent.with_name('scores.csv')}"
             ) from None
         raise
-    kinds = set(np.unique(predicted.array)) - {0}
-    if foreground and len(kinds) > 1 and not kinds <= set(foreground):
-        raise ValueError(
-            f"{mask_file}: its values {', '.join(f'{kind:g}' for kind in sorted(kinds)[:8])} would "
-            f"all count, but --foreground names {', '.join(map(str, foreground))}, of the label; "
-            "give a mask of one structure"
-        )
     values = label.array
     truth = np.isin(values, foreground) if foreground else values != 0
-    if not foreground and len(several := np.unique(values[truth])) > 1:
-        logger.warning(
-            "%s: its values %s count as one structure; --foreground says which do",
-            label_file, ", ".join(f"{kind:g}" for kind in several[:8]),
-        )  # fmt: skip
+    # All values of a label are one structure; where some are named, all of the mask are.
+    marked = predicted.array if foreground else values
+    kinds = np.unique(marked[marked != 0])
+    shown = ", ".join(f"{kind:g}" for kind in kinds[:8])
+    if len(kinds) > 1 and not foreground:
+        told = "%s: its values %s count as one structure; --foreground says which do"
+        logger.warning(told, label_file, shown)
+    elif len(kinds) > 1 and not set(kinds) <= set(foreground):
+        raise ValueError(
+            f"{mask_file}: its values {shown} would all count, but --foreground names "
+            f"{', '.join(map(str, foreground))}, of the label; give a mask of one structure"
+        )
     if not truth.any():
         raise ValueError(
             f"{label_file}: no voxel is foreground, so no metric is defined; its values are "

@@ -281,9 +281,7 @@ class Layout:
         """The files behind a figure, by what they are: what its kind shows of its runs."""
         figure = self.plan.figures[name]
         lines = self.lines_of_figure(name)
-        if figure.kind == "threshold":
-            return {"scores": [file for line in lines for file in line["scores_of_all"]]}
-        inputs = {part: [line[part] for line in lines] for part in SHOWN[figure.kind]}
+        inputs = {part: _flat(line[part] for line in lines) for part in SHOWN[figure.kind]}
         if figure.kind in SHOWING_SCANS:
             inputs["volumes"] = self.volumes_of_part(self.plan.folds(figure.dataset)[0], "test")
         return inputs
@@ -348,11 +346,16 @@ class Layout:
 SHOWN: dict[FigureKind, tuple[str, ...]] = {
     "segmentations": ("scores", "predictions"),
     "error_maps": ("scores", "predictions"),
+    "threshold": ("scores_of_all",),
     "training_curves": ("log",),
     "paired_scores": ("scores",),
 }
 GAIN = ("last", "best_on_test")  # between which the table of the selections' gain lies
 NOTHING = "(?!)"  # the regular expression that no text matches
+
+
+def _flat(given: Iterable[str | list[str]]) -> list[str]:
+    return [file for one in given for file in ([one] if isinstance(one, str) else one)]
 
 
 def any_of(names: Iterable[str]) -> str:

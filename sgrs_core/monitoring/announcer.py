@@ -94,18 +94,14 @@ class Announcer(logging.Handler):
         """Say what failed, and where that lies which a user came for."""
         if self.failed:
             say(f"{len(self.failed)} failed; the logs:", *(f"  {log}" for log in self.failed))
-        report, tables = self.results / "report.html", (self.results / "tables").glob("*.csv")
-        for place in (self.results / "tables", self.results / "figures", report):
+        tables, report = self.results / "tables", self.results / "report.html"
+        newest = max((file.stat().st_mtime for file in tables.glob("*.csv")), default=0.0)
+        for place in (tables, self.results / "figures", report):
             if place.exists():
                 made = " (some perhaps by an earlier call)" if self.failed else ""
-                if place == report and any(changed(one) > changed(report) for one in tables):
+                if place == report and newest > report.stat().st_mtime:
                     made = " (older than the tables)"
                 say(f"{place.stem.capitalize()}{made}: {place}")
-
-
-def changed(file: Path) -> float:
-    """When a file was written last."""
-    return file.stat().st_mtime
 
 
 def say(*lines: str) -> None:

@@ -46,11 +46,11 @@ def compare_runs(one: Path, other: Path, selection: str, scoring: str) -> Compar
     with prefix_errors(f"{one}, {other}: "):
         check_same_scans(first.scans, second.scans)
     judged = set(first.judged).intersection(second.judged)
+    have_seeds = min(len(ours), len(others)) > 1
     rows: list[dict[str, Any]] = []
     for metric in METRICS:
         values, beside = first.of(metric), second.of(metric)
         a, b = values.mean(axis=0), beside.mean(axis=0)  # of each scan
-        have_seeds = min(len(ours), len(others)) > 1
         found = compare(values, beside) if have_seeds else compare_networks(a, b)
         if metric not in judged:
             found = Difference(found.value)

@@ -35,10 +35,11 @@ class Scores(NamedTuple):
         """One metric: (seed, scan)."""
         return self.values[METRICS.index(metric)]
 
-    def means_of_runs(self, metric: str) -> NDArray[np.float64]:
-        """One metric's mean over the scans of each seed and fold."""
-        runs = [self.of(metric)[:, self.folds == fold] for fold in np.unique(self.folds)]
-        return np.concatenate([run.mean(axis=1) for run in runs])
+    def spread_of(self, metric: str) -> float:
+        """The standard deviation of the means of runs, one for each seed and fold; NaN of one."""
+        folds = (self.of(metric)[:, self.folds == fold] for fold in np.unique(self.folds))
+        means = np.concatenate([scores.mean(axis=1) for scores in folds])
+        return float(means.std(ddof=1)) if len(means) > 1 else np.nan
 
 
 def gather(seeds: Sequence[DataFrame], scoring: str) -> Scores:

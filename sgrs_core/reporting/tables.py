@@ -172,14 +172,14 @@ def _row(
     columns |= {"scans": len(scores.scans), "empty": scores.empty}
     columns["folds"] = len(np.unique(scores.folds))
     for metric in METRICS:
-        values, runs = scores.of(metric), scores.means_of_runs(metric)
+        values = scores.of(metric)
         means = values.mean(axis=1)  # of each seed
         ours = float(means.mean())
         low, high = statistics.mean_interval(values.mean(axis=0), rules.confidence)
         columns |= {
             f"{metric}_ours": ours,
             f"{metric}_difference": ours - printed[metric],
-            f"{metric}_spread": runs.std(ddof=1) if len(runs) > 1 else np.nan,
+            f"{metric}_spread": scores.spread_of(metric),
             f"{metric}_low": low,
             f"{metric}_high": high,
         }

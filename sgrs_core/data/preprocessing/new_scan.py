@@ -96,8 +96,9 @@ def regridded(image: PlacedImage, spec: InputSpec) -> PlacedImage:
 
 def enlarged(mask: Mask, factor: int, shape: tuple[int, ...]) -> Mask:
     """A mask on blocks of factor^3 voxels as one of voxels; (X, Y, Z) of `shape`."""
-    fine = np.kron(mask, np.ones((factor,) * 3, bool))
-    return np.pad(fine, [(0, side - there) for side, there in zip(shape, fine.shape, strict=True)])
+    for axis in range(3):
+        mask = mask.repeat(factor, axis)
+    return np.pad(mask, [(0, side - there) for side, there in zip(shape, mask.shape, strict=True)])
 
 
 def rounded(spacing: tuple[float, ...]) -> str:

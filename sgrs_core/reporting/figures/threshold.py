@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pandas import DataFrame
@@ -25,9 +24,8 @@ def threshold_sweep(rows: Sequence[Mapping[str, Any]]) -> DataFrame:
         scores = gather(read_seeds(row["scores_of_all"], row["folds"]), "strict")
         point = {"tau": row["tau"], "labelled": row["labelled"]}
         for metric in METRICS:
-            runs = scores.means_of_runs(metric)
             point[metric] = scores.of(metric).mean()
-            point[f"{metric}_spread"] = runs.std(ddof=1) if len(runs) > 1 else np.nan
+            point[f"{metric}_spread"] = scores.spread_of(metric)
         points.append(point)
     return DataFrame(points)
 

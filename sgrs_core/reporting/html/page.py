@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ from pandas import DataFrame
 from sgrs_core import __version__
 from sgrs_core.evaluation.units import HEADINGS, METRICS, NAMES
 from sgrs_core.experiment.splits import base_of
+from sgrs_core.files import read_json
 from sgrs_core.reporting import typeset
 from sgrs_core.reporting.figures.style import GROUND_TRUTH, PREDICTION
 from sgrs_core.reporting.figures.training_curves import draw_run, to_svg
@@ -59,7 +59,7 @@ def build_report(
               for count in sortable.verdicts(frame)]  # fmt: skip
     gains = _gains(gain, contents, runs) if gain else None
     datasets = DataFrame(contents["datasets"]).drop(columns="name", errors="ignore")
-    shown = json.loads(case.read_text(encoding="utf-8")) if case else None
+    shown = read_json(case) if case else None
     has_surfaces = shown and any(shown["surfaces"])
     scripts = [
         (TEMPLATES / name).read_text(encoding="utf-8")

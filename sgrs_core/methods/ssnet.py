@@ -117,14 +117,13 @@ class SmoothnessAndSeparation(Method):
         """Replace the memory by projected features of correctly segmented labelled voxels.
 
         features (B, f, X, Y, Z), predicted and label (B, X, Y, Z) int64. A class without such
-        voxels keeps its memory. In float32: a lower precision would round scores to ties.
+        voxels keeps its memory.
         """
         correct = predicted == label
-        with torch.autocast(features.device.type, enabled=False):
-            for c in self.remembered:
-                vectors = features.movedim(1, -1)[correct & (label == c)].float()
-                if len(vectors):
-                    self.memory.store(c, self.select(c, self.network.projection.evaluate(vectors)))
+        for c in self.remembered:
+            vectors = features.movedim(1, -1)[correct & (label == c)]
+            if len(vectors):
+                self.memory.store(c, self.select(c, self.network.projection.evaluate(vectors)))
 
     def select(self, c: int, vectors: Tensor) -> Tensor:
         """At most `memory_size` of (N, 32), ranked by the class's selector: difference 1."""
@@ -141,7 +140,7 @@ class SmoothnessAndSeparation(Method):
         features (B, f, X, Y, Z), label (B, X, Y, Z) int64. A class with fewer than 2 voxels or 2
         memory vectors contributes 0.
         """
-        embedded = self.network.embed(features.movedim(1, -1).flatten(0, -2)).float()
+        embedded = self.network.embed(features.movedim(1, -1).flatten(0, -2))
         loss = embedded.new_zeros(())
         for c in range(CLASSES):
             memory, f = self.memory.recall(c), embedded[label.flatten() == c]

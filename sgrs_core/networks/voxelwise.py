@@ -17,11 +17,13 @@ class Voxelwise(nn.Sequential):
 
     Computed with channels before voxels, because on a CPU PyTorch's batch norm adds up the rows of
     (n, C) in plain float32: of the two million voxels of a step on LA, a variance comes out wrong
-    by 0.13%.
+    by 0.13%. In float32 whatever the precision: SS-Net's scores would be rounded to ties, and
+    on a CPU oneDNN keeps memory, 17 MiB in its step, for each n that it multiplied in bfloat16.
     """
 
     def forward(self, vectors: Tensor) -> Tensor:
-        outputs: Tensor = super().forward(vectors.t()[None])
+        with torch.autocast(vectors.device.type, enabled=False):
+            outputs: Tensor = super().forward(vectors.to(next(self.parameters()).dtype).t()[None])
         return outputs[0].t()
 
     @torch.no_grad()

@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -40,3 +43,22 @@ def test_the_variance_of_very_many_vectors_is_right():
     Voxelwise(norm)(x)
     expected = x.double().var(dim=0)
     assert (norm.running_var.double() / expected - 1).abs().max() < 1e-5
+
+
+def resident() -> float:
+    """MiB of memory that this process has."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
+def test_other_numbers_of_vectors_in_each_step_take_no_more_memory():
+    head = Head(16, 32)
+    grown = []
+    for step in range(200):
+        vectors = torch.randn(20_000 + step * 7919 % 8000, 16)
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = head(vectors).sum()
+        loss.backward()
+        grown.append(resident())
+    assert grown[-1] - grown[50] < 40

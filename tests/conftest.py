@@ -16,9 +16,21 @@ settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests come first, so that at the end no worker is left alone with one."""
+    """Files with slow tests come first, so that at the end no worker is left alone with one.
+
+    Of those that read the experiment `small`, one is the very first and makes it; the others are
+    the last, so that nobody waits for it.
+    """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    readers = {item.path for item in items if "small" in getattr(item, "fixturenames", ())}
+    maker = min(readers, default=None)
+
+    def turn(item: pytest.Item) -> int:
+        if item.path == maker:
+            return 0
+        return 2 if item.path in readers else 1 if item.path in slow else 3
+
+    items.sort(key=turn)
 
 
 @pytest.fixture

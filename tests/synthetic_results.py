@@ -26,8 +26,9 @@ LONG_NAME = "scan-" + "W" * 60
 
 
 def plan_of_quick():
-    """The quick experiment, on LA alone, with two seeds."""
+    """The quick experiment, on LA alone, with two seeds and both selections."""
     values = yaml.safe_load(QUICK.read_text())
+    values["selections"] = ["last", "best_on_test"]
     values |= {
         "seeds": [0, 1],
         "tables": TABLES,

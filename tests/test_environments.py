@@ -54,7 +54,7 @@ def test_an_environments_pins_are_those_of_the_requirements(file):
 def test_the_requirements_lie_within_the_projects_ranges():
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    not_in_ci = extras.pop("slurm")  # installed by .ci/run, after the other tests
+    not_in_ci = extras.pop("slurm")  # installed by .ci/run, apart
     assert not_in_ci
     versions = required_versions()
     for text in [*project["dependencies"], *(one for extra in extras.values() for one in extra)]:

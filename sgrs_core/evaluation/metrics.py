@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial import cKDTree
 
 from sgrs_core.data.masks import Mask, bounding_box
 
@@ -103,6 +102,8 @@ def nearest_distances(sources: Mask, targets: Mask) -> NDArray[np.float64]:
     if QUESTION * len(places) > targets.size:
         distances = ndimage.distance_transform_edt(~targets)[sources]
     else:
+        from scipy.spatial import cKDTree  # costs 0.3 s, and trainings need none
+
         # Voxels lie on a grid: a tree that is not balanced is built in half the time and as good.
         tree = cKDTree(np.argwhere(targets), leafsize=32, compact_nodes=False, balanced_tree=False)
         distances, _ = tree.query(places)

@@ -224,6 +224,10 @@ def _found(root: Path, pattern: str, scan: str) -> Path:
     return min(root.glob(pattern.replace(SCAN, escape(scan))), default=plain)
 
 
+# Pancreas-CT: the steps of a custom data set. voxel: mm. window: HU, soft tissue.
+PANCREAS = NiftiSettings(voxel=1.0, window=(-125.0, 275.0), margin=25, minimum_side=96)
+
+
 @dataclass(frozen=True, config=CONFIG)
 class Margins:
     """Differences too small to matter, by metric. Above a Dice of 80%, among the published rows,

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.cluster import one_node
-from tests.workflow.conftest import command, finished, snakemake  # noqa: F401  (fixtures)
+from tests.workflow.conftest import command, finished, prepared, snakemake  # noqa: F401  (fixtures)
 
 
 @pytest.fixture(scope="module")

@@ -4,15 +4,18 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 from tests.places import PROJECT
 
 QUICK = Path(__file__).parent / "quick.yaml"
+SHEETS = yaml.safe_load(QUICK.read_text(encoding="utf-8"))
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
@@ -58,6 +61,19 @@ def with_volumes_of(other: Path, folder: Path) -> Path:
     """The folder, with another one's prepared scans in it."""
     volumes = "results/quick/volumes"
     shutil.copytree(other / volumes, folder / volumes, copy_function=shutil.copy2)
+    return folder
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that tests only read, filled by the first of the test processes that asks for it."""
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder, done = base / name, base / f"{name}.done"
+    with FileLock(base / f"{name}.lock"):
+        if not done.exists():
+            make(folder)
+            done.touch()
     return folder
 
 
@@ -111,13 +127,102 @@ def snakemake(command) -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 @pytest.fixture(scope="session")
-def finished(snakemake, tmp_path_factory) -> Callable[..., Path]:
-    """Run such a call in a new folder of that name, where it must succeed; returns the folder."""
+def finished(snakemake, prepared, tmp_path_factory) -> Callable[..., Path]:
+    """Run such a call in a new folder of that name, where it must succeed; returns the folder.
+
+    LA's scans lie there, prepared.
+    """
 
     def run_in(name: str, *targets: str, **how) -> Path:
-        folder = tmp_path_factory.mktemp(name)
+        folder = shutil.copytree(prepared, tmp_path_factory.mktemp(name), dirs_exist_ok=True)
         run = snakemake(*targets, folder=folder, **how)
         assert run.returncode == 0, run.stderr[-3000:]
         return folder
 
     return run_in
+
+
+@pytest.fixture(scope="session")
+def prepared(snakemake, tmp_path_factory) -> Path:
+    """A folder in which LA's scans of the quick experiment are prepared, and nothing else is."""
+
+    def prepare(folder: Path) -> None:
+        folder.mkdir()
+        lists = [f"results/quick/volumes/la.{part}.sha256" for part in ("train", "test")]
+        run = snakemake(*lists, folder=folder, changes=one_run(4, 2))
+        assert run.returncode == 0, run.stderr[-3000:]
+
+    return made_once(tmp_path_factory, "prepared", prepare)
+
+
+SMALL = {
+    "note": "Trainings of four iterations, of two methods.",
+    "seeds": [0, 1],
+    "selections": ["last", "best_on_test"],
+    "datasets": {"pancreas": None, "brats2019": None},
+    "tables": {
+        **dict.fromkeys(SHEETS["tables"]),
+        "table2": {"labelled": [4], "methods": ["vnet", "sgrs"]},
+    },
+    "figures": {
+        **dict.fromkeys(SHEETS["figures"]),
+        "figure2": {"labelled": [4], "methods": ["vnet", "sgrs"]},
+        "error_maps": {
+            "labelled": [4], "methods": ["vnet"], "case": "phantom_test_001",
+            "slices": {"axis": "x", "at": [16]},
+        },
+    },
+    "headline": ["table2"],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def small(snakemake, prepared, tmp_path_factory) -> Path:
+    """A folder in which SMALL has run whole, with its report; who changes it takes a copy."""
+
+    def run_whole(folder: Path) -> None:
+        shutil.copytree(prepared, folder)
+        run = snakemake("all", "report", folder=folder, changes=SMALL)
+        assert run.returncode == 0, run.stderr[-3000:]
+
+    return made_once(tmp_path_factory, "small ä", run_whole)
+
+
+DISTURBED = one_run(iterations=200, checkpoint_every=5)
+DISTURBED_MODEL = "results/quick/la/labelled-4/sgrs/seed-0/model.pt"
+
+
+@pytest.fixture(scope="session")
+def undisturbed(snakemake, prepared, tmp_path_factory) -> Path:
+    """A folder in which the run of `disturbed_run.py` was left alone."""
+
+    def leave_alone(folder: Path) -> None:
+        shutil.copytree(prepared, folder)
+        run = snakemake(DISTURBED_MODEL, folder=folder, changes=DISTURBED)
+        assert run.returncode == 0, run.stderr[-3000:]
+
+    return made_once(tmp_path_factory, "undisturbed", leave_alone)
+
+
+@pytest.fixture
+def disturbed(undisturbed, tmp_path) -> Path:
+    """A folder for it in which the scans are prepared."""
+    return with_volumes_of(undisturbed, tmp_path)
+
+
+@pytest.fixture
+def start(command, disturbed) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts Snakemake on it in a process group of its own; none outlives the test."""
+    with ExitStack() as started:
+
+        def start(*options: str) -> subprocess.Popen[str]:
+            call = command(DISTURBED_MODEL, folder=disturbed, changes=DISTURBED, options=options)
+            process = subprocess.Popen(
+                call, env=ENVIRONMENT, start_new_session=True, text=True,
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            )  # fmt: skip
+            started.enter_context(process)
+            started.callback(process.kill)
+            return process
+
+        yield start

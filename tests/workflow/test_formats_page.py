@@ -9,24 +9,13 @@ from pathlib import Path
 import h5py
 import pytest
 import torch
-import yaml
 
 from tests.small_run import train_on_phantoms
-from tests.workflow.conftest import PROJECT, QUICK
+from tests.workflow.conftest import PROJECT
 
 pytestmark = pytest.mark.slow
 
 RUN = "la/labelled-4/sgrs/seed-0"
-SHEETS = yaml.safe_load(QUICK.read_text())
-CHANGES = {
-    "datasets": {"pancreas": None, "brats2019": None},
-    "tables": {
-        **dict.fromkeys(SHEETS["tables"]),
-        "table2": {"labelled": [4], "methods": ["vnet", "sgrs"]},
-    },
-    "figures": {"figure2": {"labelled": [4], "methods": ["vnet", "sgrs"]}, "figure3": None,
-                "figure4": None, "figure4_isolated": None},
-}  # fmt: skip
 
 
 def documented() -> dict[str, list[str]]:
@@ -44,13 +33,12 @@ def documented() -> dict[str, list[str]]:
 
 
 @pytest.fixture(scope="module")
-def folder(finished) -> Path:
-    """A whole run with its report; beside it a small run that keeps its last checkpoint."""
-    folder = finished("formats", "all", "report", changes=CHANGES)
+def kept(tmp_path_factory) -> Path:
+    """The last checkpoint of a small run."""
+    folder = tmp_path_factory.mktemp("kept")
     train_on_phantoms(folder)
     (newest,) = sorted((folder / "unfinished").glob("checkpoint-*.pt"))[-1:]
-    newest.rename(folder / "kept.pt")
-    return folder
+    return newest
 
 
 def head(path: Path) -> list[str]:
@@ -86,31 +74,33 @@ FOUND: dict[str, Callable[[Path], Iterable[str]]] = {
     "`<selection>/`": lambda results: names_in(results / RUN / "best_on_test"),
     "`model.pt`": lambda results: torch.load(results / RUN / "model.pt", weights_only=True),
     "`<selection>/scores.csv`": lambda results: head(results / RUN / "last/scores.csv"),
-    "`unfinished/checkpoint-<iteration>-<digest>.pt`": lambda results: torch.load(
-        results.parents[1] / "kept.pt", weights_only=True
-    ),
     "`tables/<table>.csv`": lambda results: head(results / "tables/table2.csv"),
     "`tables/selection_gain.csv`": lambda results: head(results / "tables/selection_gain.csv"),
     "`tables/cost.csv`": lambda results: head(results / "tables/cost.csv"),
 }
+CHECKPOINT = "`unfinished/checkpoint-<iteration>-<digest>.pt`"
 WITHOUT_NAMES = {"What is read", "What is written", "Tables"}  # of files, not of what is in them
 
 
 @pytest.mark.parametrize("heading", FOUND)
-def test_the_page_names_what_the_file_holds(heading, folder):
-    assert sorted(documented()[heading]) == sorted(FOUND[heading](folder / "results/quick"))
+def test_the_page_names_what_the_file_holds(heading, small):
+    assert sorted(documented()[heading]) == sorted(FOUND[heading](small / "results/quick"))
+
+
+def test_the_page_names_what_a_checkpoint_holds(kept):
+    assert sorted(documented()[CHECKPOINT]) == sorted(torch.load(kept, weights_only=True))
 
 
 def test_every_section_of_the_page_is_compared():
-    assert documented().keys() == FOUND.keys() | WITHOUT_NAMES
+    assert documented().keys() == FOUND.keys() | {CHECKPOINT} | WITHOUT_NAMES
 
 
-def test_all_other_methods_logs_begin_as_the_page_says(folder):
-    columns = head(folder / "results/quick/la/labelled-4/vnet/seed-0/log.csv")
+def test_all_other_methods_logs_begin_as_the_page_says(small):
+    columns = head(small / "results/quick/la/labelled-4/vnet/seed-0/log.csv")
     assert columns[:2] == documented()["`log.csv`"][:2]
 
 
-def test_the_results_folder_holds_what_the_page_says_and_nothing_else(folder):
+def test_the_results_folder_holds_what_the_page_says_and_nothing_else(small):
     page = {name.split("/")[0] for name in documented()["What is written"]}
     expected = {name for name in page if not name.startswith(("<", "."))} | {"la", "report.html"}
-    assert names_in(folder / "results/quick") - {"lock"} == expected
+    assert names_in(small / "results/quick") - {"lock"} == expected

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.conftest import ENVIRONMENT
+from tests.workflow.conftest import ENVIRONMENT, with_volumes_of
 
 pytestmark = pytest.mark.slow
 
 CHANGES = {
-    "datasets": {"la": {"training": {"iterations": 150}}},
+    "datasets": {"la": {"training": {"iterations": 60}}},
     "selections": ["last"],
     "tables": {"table2": {"labelled": [4], "methods": ["vnet", "dtc", "sgrs"]}},
     "figures": {},
@@ -40,14 +40,15 @@ def gpus_over_time(folder: Path) -> list[tuple[str, str]]:
 
 
 def test_two_trainings_at_once_have_different_gpus_and_a_third_takes_a_free_one(
-    two_gpus, command, tmp_path
+    two_gpus, command, prepared, tmp_path
 ):
     models = [
         f"results/quick/la/labelled-4/{method}/seed-0/model.pt"
         for method in ("vnet", "dtc", "sgrs")
     ]
     options = ["--cores", "3", "--resources", "gpu=2"]
-    call = command(*models, folder=tmp_path, changes=CHANGES, options=options)
+    folder = with_volumes_of(prepared, tmp_path)
+    call = command(*models, folder=folder, changes=CHANGES, options=options)
     run = subprocess.run(call, env=two_gpus, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr[-3000:]
     gpus = [gpu for _, gpu in gpus_over_time(tmp_path)]
@@ -55,10 +56,13 @@ def test_two_trainings_at_once_have_different_gpus_and_a_third_takes_a_free_one(
     assert set(gpus[:2]) == {"GPU-aa", "GPU-bb"}
 
 
-def test_asked_for_cuda_where_there_is_none_a_run_stops_and_names_the_setting(snakemake, tmp_path):
+def test_asked_for_cuda_where_there_is_none_a_run_stops_and_names_the_setting(
+    snakemake, prepared, tmp_path
+):
     changes = {**CHANGES, "datasets": {"la": {"training": {"device": "cuda"}}}}
     target = "results/quick/la/labelled-4/vnet/seed-0/model.pt"
-    run = snakemake(target, folder=tmp_path, changes=changes)
+    folder = with_volumes_of(prepared, tmp_path)
+    run = snakemake(target, folder=folder, changes=changes)
     assert run.returncode != 0
     assert "device cuda: torch sees no CUDA device; ask for cpu or auto" in run.stderr
 

@@ -94,7 +94,7 @@ def test_folds_of_a_folder_in_nnu_nets_layout_lead_to_one_table(tmp_path, snakem
         "experiment": "own", "seeds": [0], "selections": ["last"],
         "datasets": {"own": {"nnunet": "Dataset001_Own", "folds": 3, **SMALL}},
         "tables": {
-            "own": {"title": "Mine", "dataset": "own", "labelled": [1], "rows": ["vnet", "sgrs"]}
+            "own": {"title": "Mine", "dataset": "own", "labelled": [1], "rows": ["vnet"]}
         },
         "figures": {
             "cases": {
@@ -114,7 +114,7 @@ def test_folds_of_a_folder_in_nnu_nets_layout_lead_to_one_table(tmp_path, snakem
     assert folds.isna().sum() == 1
     for fold in range(3):
         runs = tmp_path / f"results/own/own/fold-{fold}/labelled-1"
-        assert {path.name for path in runs.iterdir()} == {"vnet", "sgrs"}
-        scores = pandas.read_csv(runs / "sgrs/seed-0/last/scores.csv")
+        assert {path.name for path in runs.iterdir()} == {"vnet"}
+        scores = pandas.read_csv(runs / "vnet/seed-0/last/scores.csv")
         assert set(scores["scan"]) == set(folds.index[folds == fold])
     assert len(list((tmp_path / "results/own/volumes/own").glob("*.h5"))) == 6

@@ -18,9 +18,9 @@ TABLE = "results/quick/tables/table2.md"
 
 
 @pytest.fixture(scope="module")
-def shown(snakemake, tmp_path_factory):
+def shown(snakemake, prepared, tmp_path_factory):
     """A whole small experiment, and what it printed."""
-    folder = tmp_path_factory.mktemp("progress")
+    folder = with_volumes_of(prepared, tmp_path_factory.mktemp("progress"))
     run = snakemake(TABLE, folder=folder, changes=one_run(20, 10))
     assert run.returncode == 0, run.stderr[-3000:]
     return folder, run.stderr.splitlines()
@@ -71,7 +71,7 @@ def test_the_status_follows_a_workflow_that_works_that_is_killed_and_that_goes_o
     shown, command, snakemake, tmp_path
 ):
     folder = with_volumes_of(shown[0], tmp_path)
-    changes = one_run(400, 10)
+    changes = one_run(200, 10)
     process = subprocess.Popen(
         command(TABLE, folder=folder, changes=changes), env=ENVIRONMENT, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -91,5 +91,5 @@ def test_the_status_follows_a_workflow_that_works_that_is_killed_and_that_goes_o
     assert "Snakemake is not at work: the same command" in status(folder / "results/quick")
     run = snakemake(TABLE, folder=folder, changes=changes)
     assert run.returncode == 0, run.stderr[-3000:]
-    assert f"{LABEL}: training, 400 iterations, going on after " in run.stderr
+    assert f"{LABEL}: training, 200 iterations, going on after " in run.stderr
     assert "1 evaluated" in status(folder / "results/quick")

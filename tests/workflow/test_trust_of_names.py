@@ -12,6 +12,7 @@ import pytest
 import SimpleITK
 import yaml
 
+from sgrs_core.command_line import main
 from tests.recompute import check_table, read
 from tests.workflow.conftest import ENVIRONMENT, PROJECT, QUICK, copy_project, in_full
 
@@ -64,6 +65,7 @@ def write_scans(folder: Path) -> None:
 def experiment(scans: Path) -> dict:
     """The quick one with Table 2's V-Net alone, and two data sets with those names."""
     values = yaml.safe_load(QUICK.read_text(encoding="utf-8"))
+    values["datasets"]["la"]["phantom"] |= {"train_scans": 5, "test_scans": 1}
     splits = {"train": NAMES[:9], "test": NAMES[9:], "validation": None, "counts": None}
     row = {"variant": "$(touch HACKED) | `x`", "method": "vnet", "labelled": [9]}
     sheet = {"title": "$(touch HACKED)", "dataset": "own", "rows": [row]}
@@ -169,10 +171,27 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("place", "value", "message"), REFUSED)
-def test_a_name_that_would_leave_its_place_stops_everything_before_any_job(
-    place, value, message, tmp_path, snakemake
-):
-    la: dict = {"source": "local", "folder": str(tmp_path), "splits": {
+def test_a_name_that_would_leave_its_place_is_refused(place, value, message, tmp_path, capsys):
+    changes = tmp_path / "changes.yaml"
+    changes.write_text(in_full(with_name_in(place, value, tmp_path)), encoding="utf-8")
+    assert main(["check", str(QUICK), str(changes)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert ".yaml: " in line
+    assert hacked(tmp_path) == []
+
+
+def test_a_name_that_is_refused_stops_the_workflow_before_any_job(tmp_path, snakemake):
+    place, value, message = REFUSED[0]
+    run = snakemake(folder=tmp_path, changes=with_name_in(place, value, tmp_path))
+    assert run.returncode != 0
+    assert message in run.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def with_name_in(place: str, value: object, folder: Path) -> dict:
+    """Changes of the quick experiment in which a value stands in a place."""
+    la: dict = {"source": "local", "folder": str(folder), "splits": {
         "train": ["a", "b", "c", "d", "e"], "test": ["f"], "counts": None,
     }}  # fmt: skip
     row = {"variant": "vnet", "method": "vnet", "labelled": [1]}
@@ -197,12 +216,7 @@ def test_a_name_that_would_leave_its_place_stops_everything_before_any_job(
             over["tables"][value] = sheet
         case "method" | "settings":
             row[place] = value
-    run = snakemake(folder=tmp_path, changes=over)
-    assert run.returncode != 0
-    (line,) = [line for line in run.stderr.splitlines() if message in line]
-    assert ".yaml: " in line
-    assert not (tmp_path / "results").exists()
-    assert hacked(tmp_path) == []
+    return over
 
 
 @pytest.mark.parametrize(

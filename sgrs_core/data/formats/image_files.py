@@ -12,7 +12,6 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import SimpleITK
 
-from sgrs_core.data.formats.dicom import read_series
 from sgrs_core.data.formats.geometry import PlacedImage, on_grid
 from sgrs_core.data.formats.images import from_itk, to_itk
 from sgrs_core.data.formats.nifti import read_nifti
@@ -64,6 +63,8 @@ def read_image(path: Path) -> PlacedImage:
     """
     check_name(path)
     if path.is_dir():
+        from sgrs_core.data.formats.dicom import read_series  # slow, seldom needed
+
         return read_series(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file or folder")

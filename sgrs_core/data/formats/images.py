@@ -9,13 +9,13 @@ from itertools import permutations
 import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from sgrs_core.data.formats.geometry import PlacedImage
 
 TOLERANCE = 1e-3  # mm and cosines: far below a voxel, above the rounding of a text header
 SMALL_PART = 0.1  # of a voxel: what microscopes see is smaller than the tolerance
 NUDGE = (2e-3, 1e-3, 3e-3)  # radians: which of two axes at 45 degrees counts as the nearer one
+NUDGED = np.eye(3) + np.cross(np.eye(3), NUDGE)  # so small a turn as a matrix
 
 
 def from_itk(image: SimpleITK.Image, modality: str = "") -> PlacedImage:
@@ -52,7 +52,7 @@ def in_orientation(image: PlacedImage, code: str) -> PlacedImage:
     Between two axes at 45 degrees it takes the same one however the image is stored.
     """
     cosines = SimpleITK.DICOMOrientImageFilter.GetDirectionCosinesFromOrientation(code)
-    return turned_to(image, Rotation.from_rotvec(NUDGE).as_matrix() @ np.reshape(cosines, (3, 3)))
+    return turned_to(image, NUDGED @ np.reshape(cosines, (3, 3)))
 
 
 def turned_to(image: PlacedImage, axes: NDArray[np.float64]) -> PlacedImage:

@@ -19,7 +19,7 @@ from sgrs_core.data.formats.geometry import PlacedImage
 from sgrs_core.data.formats.images import from_itk, to_itk
 from sgrs_core.data.formats.values import check_shapes
 from sgrs_core.data.masks import Mask, extent, largest_component
-from sgrs_core.experiment.settings import NiftiSettings
+from sgrs_core.experiment.settings import PANCREAS, NiftiSettings
 
 Array = NDArray[Any]  # numbers of any type
 Crop = tuple[slice, slice, slice]
@@ -27,8 +27,6 @@ Margins = tuple[int, int, int, int]  # voxels left before and after: x0, x1, y0,
 
 LA_SIDE = 112  # voxels: the patch the published networks are trained on
 LA_MARGINS = (10, 19)  # voxels, least and most
-# Pancreas-CT: the steps of a custom data set. voxel: mm. window: HU, soft tissue.
-PANCREAS = NiftiSettings(voxel=1.0, window=(-125.0, 275.0), margin=25, minimum_side=96)
 BSPLINE_REACH = 24  # voxels
 BRATS_KEPT = 0.999  # share of the voxels that stay below the clipping intensity
 BRATS_BINS = 256

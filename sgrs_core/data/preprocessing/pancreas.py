@@ -15,12 +15,13 @@ from sgrs_core.data.formats.geometry import PlacedImage
 from sgrs_core.data.formats.image_files import read_label, read_scan
 from sgrs_core.data.formats.images import check_grids, in_orientation, oriented_as
 from sgrs_core.data.formats.segmentations import read_segmentation, segmentation_file
-from sgrs_core.data.preprocessing.common import PANCREAS, prepare_pancreas
+from sgrs_core.data.preprocessing.common import prepare_pancreas
 from sgrs_core.data.preprocessing.modality import check_modality
 from sgrs_core.data.preprocessing.placement import check_placement
 from sgrs_core.data.preprocessing.reading import binary_mask, provenance, to_volume, with_name
 from sgrs_core.data.volumes import Volume
 from sgrs_core.experiment.originals import LabelFiles, LabelOrigin, LabelPlacement, pancreas_files
+from sgrs_core.experiment.settings import PANCREAS
 
 ROUNDING = 0.01  # mm and cosines: of the two files' headers
 HALF_A_VOXEL = 0.3  # mm: a shift by one voxel is more

@@ -15,12 +15,11 @@ from typing import NamedTuple
 
 import pytest
 import yaml
-from filelock import FileLock
 from snakemake.utils import update_config
 
 from tests.docs.pages import PAGES, Block, all_commands, blocks_of
 from tests.recompute import read
-from tests.workflow.conftest import ENVIRONMENT, PROJECT, copy_project, in_full
+from tests.workflow.conftest import ENVIRONMENT, PROJECT, copy_project, in_full, made_once
 
 pytestmark = pytest.mark.slow
 
@@ -155,19 +154,8 @@ def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="session")
 def after_demo(tmp_path_factory) -> Path:
-    """A copy of the project in which `make demo` has been run; each page starts from one.
-
-    Test processes side by side share it.
-    """
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    copy, done = folder / "after_demo" / COPY, folder / "after_demo.done"
-    with FileLock(folder / "after_demo.lock"):
-        if not done.exists():
-            run_the_demo(copy)
-            done.touch()
-    return copy
+    """A copy of the project in which `make demo` has been run; each page starts from one."""
+    return made_once(tmp_path_factory, "after_demo", run_the_demo)
 
 
 def run_the_demo(copy: Path) -> None:

@@ -24,6 +24,7 @@ from sgrs_core.log import ANNOUNCED
 from sgrs_core.monitoring.planned import write_folds, write_planned
 from sgrs_core.reporting.html.contents import contents_of, files_of_runs, pages_of
 from sgrs_core.training.gpu import visible_gpus
+from sgrs_core.training.record import is_of_another
 
 # A planned experiment is very many objects that all stay. Looking through them for garbage as often
 # as Python does by default takes an eighth of the time in which the paper's is planned.

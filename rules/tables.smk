@@ -25,6 +25,7 @@ rule table:
             exclude={"rows"}
         ),
         note=lambda wildcards: PLAN.note_of(wildcards.table),
+        tested=lambda wildcards: PLAN.tested(PLAN.tables[wildcards.table].dataset),
     script:
         "../workflow_scripts/table.py"
 

@@ -34,7 +34,7 @@ def bring_back(folders: Iterable[Path]) -> int:
     scale = (now - passed) / (max(future.values()) - passed)
     for path, t in future.items():
         at = passed + (t - passed) * scale
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # gone meanwhile, or somebody else's, who may be a second ahead
             os.utime(path, (at, at), follow_symlinks=False)
     logger.warning(
         "the clock was set back: %d files were from the future and have new times", len(future)

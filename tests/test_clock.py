@@ -40,6 +40,20 @@ def test_times_that_have_passed_stay_as_they_are(tmp_path):
     assert before < new.stat().st_mtime <= time.time()
 
 
+def test_files_of_others_whose_times_may_not_be_changed_are_left(tmp_path, monkeypatch):
+    theirs = tmp_path / "theirs"
+    theirs.touch()
+    os.utime(theirs, (time.time() + 3600,) * 2)
+    before = theirs.stat().st_mtime
+
+    def forbidden(*_, **__):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "utime", forbidden)
+    bring_back([tmp_path])
+    assert theirs.stat().st_mtime == before
+
+
 @pytest.mark.parametrize("folder", ["missing", "."])
 def test_without_files_from_the_future_nothing_happens(folder, tmp_path):
     assert bring_back([tmp_path / folder]) == 0

@@ -306,5 +306,5 @@ def test_a_run_is_called_after_its_method_whatever_an_ablation_calls_it():
 
 
 def test_the_process_that_notes_the_plan_is_the_one_that_is_at_work(tmp_path):
-    write_planned(tmp_path, [planned("waiting")], {}, 1)
+    write_planned(tmp_path, [{**planned("waiting"), "digest": ""}], {}, 1)
     assert f"Snakemake is at work, as process {os.getpid()}." in status(tmp_path)

@@ -32,6 +32,12 @@ def main(snakemake: "Snakemake") -> None:
     trained, method, _ = load_model(Path(snakemake.input.model), snakemake.wildcards.selection)
     # How it predicts is today's: only weights were decided by training.
     today = Run.from_description(snakemake.params.run)
+    if trained.identity() != today.identity():
+        raise ValueError(
+            f"{snakemake.input.model}: the weights are of another run (seed {trained.seed}, "
+            f"{trained.training.iterations} iterations, or other settings): delete its folder, and "
+            "the run is trained anew"
+        )
     run = replace(
         trained,
         training=replace(trained.training, device=today.training.device),

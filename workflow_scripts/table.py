@@ -21,12 +21,24 @@ def main(snakemake: "Snakemake") -> None:
     published = published[published["table"] == (wanted["published_table"] or 0)]
     rules = Rules(wanted["margin"], wanted["confidence"])
     table = build_table(wanted["dataset"], snakemake.params.lines, published, rules)
+    check_tested(table, snakemake.params.tested)
     title, note = wanted["title"], snakemake.params.note
     write_text(Path(snakemake.output.csv), table.to_csv(index=False))
     write_text(Path(snakemake.output.md), to_markdown(table, title, note, rules))
     write_text(
         Path(snakemake.output.tex), to_latex(table, snakemake.wildcards.table, title, note, rules)
     )
+
+
+def check_tested(table: pandas.DataFrame, tested: int) -> None:
+    """Raise ValueError where a row's scores are not of as many scans as the plan's."""
+    other = table[(table["seeds"] > 0) & (table["scans"] != tested)]
+    for row in other.to_dict("records"):
+        raise ValueError(
+            f"{row['method']}, {row['labelled']} labelled, {row['selection']}: scores of "
+            f"{row['scans']} scans, where {tested} are tested: a score file was cut; delete it, "
+            "and its run is evaluated anew"
+        )
 
 
 if "snakemake" in globals():

@@ -69,6 +69,7 @@ def main(snakemake: "Snakemake") -> None:
             )
         learnt_from = [files[scan] for scan in (*run.labelled, *run.unlabelled)]
         input_spec = input_spec_of(snakemake.params.preparation, learnt_from)
+        record.unlink(missing_ok=True)  # that of a run before, whose weights are replaced now
         save_model(
             model, run, {name: trained.weights[name] for name in run.selection_scans}, input_spec
         )

@@ -133,6 +133,8 @@ def check_table(file: Path | None) -> None:
         raise ValueError(f"{file}: allowed are names that end in .csv")
     if not file.parent.is_dir():
         raise FileNotFoundError(f"{file.parent}: no such folder, for {file}")
+    if file.is_dir():
+        raise ValueError(f"{file}: a folder; give the name of a file")
     if file.exists() and (file.parent / PREDICTIONS).is_dir():
         raise ValueError(f"{file}: a run's own scores are not replaced; write elsewhere")
 

@@ -287,6 +287,10 @@ def read(file: Path) -> dict[str, Any]:
             f"{file}: {TEMPLATE} = {values[TEMPLATE]!r}: templates run code, so they are not "
             "allowed; write the values themselves"
         )
+    for section in ("datasets", "methods", "tables", "figures"):
+        for name in values.get(section) or ():
+            if not isinstance(name, str):
+                raise ConfigError(f"{file}: {section}: {name!r} is no name; write it in quotes")
     for place, text in _texts(values):
         if any(unicodedata.category(character) == "Cs" for character in text):
             key = ".".join(map(str, place))

@@ -81,6 +81,11 @@ class Plan:
         """The names of a data set's folds; without folds, its own."""
         return [f"{name}/fold-{one}" for one in range(self.dataset(name).folds or 0)] or [name]
 
+    def tested(self, name: str) -> int:
+        """How many scans a data set's runs are tested on, those of all folds together."""
+        lists = [self.splits[fold] for fold in self.folds(name)]
+        return sum(len(fold.present(fold.test)) for fold in lists)
+
     @cached_property
     def rows(self) -> dict[Point, schema.Row]:
         """The rows of all runs."""

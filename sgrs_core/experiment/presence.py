@@ -36,6 +36,8 @@ def check_presence(
     place = f"folder = {dataset.folder!r}"
     if dataset.source == "mirror" and dataset.mirror is not None:
         place = f"mirror.digests = {dataset.mirror.digests!r}"
+        if not (root / dataset.mirror.digests).is_file():
+            raise ValueError(f"{place}: no such file below {root}")
     elif not Path(dataset.folder or "").is_dir():
         raise ValueError(f"{place}: no such folder. {dataset.access}".strip())
     missing = missing_scans(dataset, lists.scans(), root)

@@ -1,5 +1,7 @@
 """What defines a training run."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from itertools import chain
 from typing import Any, Self
@@ -60,6 +62,12 @@ class Run:
         if any(self.selection_scans.values()):
             description["selection_stride"] = inference["selection_stride"]
         return description
+
+    @property
+    def digest(self) -> str:
+        """Of the identity; the same wherever it was read from."""
+        text = json.dumps(self.identity(), sort_keys=True, default=list)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @classmethod
     def from_description(cls, values: Mapping[str, Any]) -> Self:

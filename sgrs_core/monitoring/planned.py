@@ -11,7 +11,7 @@ from sgrs_core.experiment.plan import Plan, Point
 from sgrs_core.files import write_text
 
 NAME = "runs.json"
-NOTED = (*Point._fields, "title", "label", "iterations", "folder")  # of each run
+NOTED = (*Point._fields, "title", "label", "iterations", "digest", "folder")  # of each run
 Asked = Mapping[Point, Collection[str | None]]
 
 

@@ -19,6 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
+from sgrs_core.experiment.run import Run
 from sgrs_core.files import read_json
 
 State = Literal["waiting", "training", "stopped", "failed", "trained", "evaluated"]
@@ -49,9 +50,13 @@ def read_trace(run: Mapping[str, Any], results: Path) -> Trace:
     """What the files of one of the runs of `runs.json` say now."""
     folder = results / run["folder"]
     unfinished, record, log = folder / "unfinished", folder / "record.json", folder / "train.log"
-    if record.is_file() and not unfinished.is_dir():
+    if record.is_file():
         try:
-            return _finished(run, folder, read_json(record, "run", "training"))
+            recorded = read_json(record, "run", "training")
+            if _is_of(run, recorded):
+                return _finished(run, folder, recorded)
+            if not unfinished.is_dir():
+                return Trace("waiting")  # for it is trained anew
         except ValueError as error:  # that of one run, the others have theirs
             return Trace("failed", reason=f"{error}: remove it, and the run is trained anew")
     messages, saved = read_messages(log), checkpointed(unfinished)
@@ -68,11 +73,16 @@ def read_trace(run: Mapping[str, Any], results: Path) -> Trace:
     return Trace("training", max(saved, seen, last_row(unfinished / "log.csv")), seconds)
 
 
+def _is_of(run: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
+    """Whether a record is of a planned run; notes from before digests know its length alone."""
+    if "digest" in run:
+        return Run.from_description(record["run"]).digest == str(run["digest"])
+    return bool(record["run"]["training"]["iterations"] == run["iterations"])
+
+
 def _finished(run: Mapping[str, Any], folder: Path, record: Mapping[str, Any]) -> Trace:
     """Trained; evaluated if there are scores of all its selections."""
-    total = record["run"]["training"]["iterations"]
-    if total != run["iterations"]:
-        return Trace("waiting")  # for it is trained anew
+    total = run["iterations"]
     seconds = record["training"]["seconds"] / total
     scored = [(folder / name / "scores.csv").is_file() for name in run["selections"]]
     for name, there in zip(run["selections"], scored, strict=True):

@@ -45,6 +45,12 @@ def compare_runs(one: Path, other: Path, selection: str, scoring: str) -> Compar
     first, second = (gather(read_seeds(files), scoring) for files in (ours, others))
     with prefix_errors(f"{one}, {other}: "):
         check_same_scans(first.scans, second.scans)
+        for scan, a, b in zip(first.scans, first.diagonals, second.diagonals, strict=True):
+            if abs(a - b) > 0.01:
+                raise ValueError(
+                    f"scan {scan} has a diagonal of {a:.0f} voxels in one and {b:.0f} in the "
+                    "other: not the same scan, or not of the same size (downsample)"
+                )
     judged = set(first.judged).intersection(second.judged)
     have_seeds = min(len(ours), len(others)) > 1
     rows: list[dict[str, Any]] = []

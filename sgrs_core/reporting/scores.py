@@ -22,7 +22,8 @@ class Scores(NamedTuple):
 
     values: (metric, seed, scan) in a table's units; NaN where nothing can be counted. empty: the
     number of empty predictions over all seeds. judged: the metrics that hold no empty prediction's
-    distance of 0. folds: in which fold each scan was tested.
+    distance of 0. folds: in which fold each scan was tested. diagonals: of each scan's image in
+    voxels, NaN where files of once do not say it.
     """
 
     scans: tuple[str, ...]
@@ -30,6 +31,7 @@ class Scores(NamedTuple):
     empty: int
     judged: Sequence[str]
     folds: NDArray[np.int64]
+    diagonals: NDArray[np.float64]
 
     def of(self, metric: str) -> NDArray[np.float64]:
         """One metric: (seed, scan)."""
@@ -56,7 +58,10 @@ def gather(seeds: Sequence[DataFrame], scoring: str) -> Scores:
     empty = sum(int(one["empty"].sum()) for one in seeds)
     judged = PERCENT if scoring == "published" and empty else METRICS
     folds = ordered[0].get("fold", pandas.Series(0, ordered[0].index))
-    return Scores(scans[0], values, empty, judged, np.asarray(folds, dtype=np.int64))
+    diagonals = ordered[0].get("diagonal", pandas.Series(np.nan, ordered[0].index))
+    return Scores(
+        scans[0], values, empty, judged, np.asarray(folds, dtype=np.int64), np.asarray(diagonals)
+    )
 
 
 def read_seeds(files: Sequence[str | Path], folds: int = 1) -> list[DataFrame]:

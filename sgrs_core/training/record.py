@@ -55,6 +55,13 @@ def is_record_of(run: Run, scans_sha256: str, path: Path) -> bool:
     return (recorded.identity(), scans) == (run.identity(), scans_sha256)
 
 
+def is_of_another(run: Run, path: Path) -> bool:
+    """Whether there is a record at `path`, and of a run of another identity."""
+    with suppress(FileNotFoundError, ValueError):  # a damaged one is named by who needs it
+        return Run.from_description(read_json(path, "run")["run"]).identity() != run.identity()
+    return False
+
+
 def versions() -> dict[str, str]:
     """The versions of those PACKAGES that are installed."""
     found = {}

@@ -486,7 +486,9 @@ def test_of_a_runs_masks_it_says_which_scans_they_lie_on_and_where_their_scores_
 
 def test_what_cannot_be_scored_together_is_said(pairs, capsys):
     Path("none").mkdir()
+    Path("folder.csv").mkdir()
     for arguments, message in (
+        (("masks", "labels", "-o", "folder.csv"), "folder.csv: a folder; give the name of a file"),
         (("masks", "labels/one.nrrd"), "give two files, or two folders"),
         (("masks", "none"), "none: no file there whose name ends in .nii"),
         (("masks", "labels", "-o", "labels/one.nrrd"), "allowed are names that end in .csv"),

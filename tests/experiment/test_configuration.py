@@ -11,7 +11,7 @@ import pandas
 import pytest
 import yaml
 
-from sgrs_core.experiment.configuration import ConfigError
+from sgrs_core.experiment.configuration import ConfigError, read
 from sgrs_core.experiment.layout import Layout
 from sgrs_core.experiment.plan import Point
 from sgrs_core.experiment.planning import MOST_CURVES, check_scans, load_plan
@@ -441,6 +441,14 @@ def test_a_setting_that_the_method_does_not_have_is_found_in_the_row_that_sets_i
     with pytest.raises(ConfigError, match=message) as raised:
         check_methods(loaded)
     assert str(raised.value).startswith(str(table))
+
+
+@pytest.mark.parametrize("section", ["datasets", "methods", "tables", "figures"])
+def test_a_name_that_yaml_takes_for_a_number_is_to_be_quoted(section, tmp_path):
+    file = tmp_path / "numbers.yaml"
+    file.write_text(f"{section}: {{7: {{}}}}\n")
+    with pytest.raises(ConfigError, match=rf"numbers.yaml: {section}: 7 is no name; write it in"):
+        read(file)
 
 
 def test_several_mistakes_are_reported_together():

@@ -104,6 +104,12 @@ def test_a_mirror_has_what_its_list_has(tmp_path):
         check_presence(one, LISTS, tmp_path)
 
 
+def test_a_mirrors_list_that_is_not_there_is_named_with_its_key(tmp_path):
+    one = dataset(source="mirror", mirror={"url": "http://server", "digests": "../digests"})
+    with pytest.raises(ValueError, match=r"mirror.digests = '../digests': no such file below"):
+        check_presence(one, LISTS, tmp_path)
+
+
 def test_a_folder_that_does_not_exist_says_how_to_get_the_files(tmp_path):
     one = dataset(source="raw", folder=str(tmp_path / "none"))
     with pytest.raises(ValueError, match=r"none': no such folder\. Ask the owner\."):

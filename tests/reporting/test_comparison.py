@@ -146,6 +146,14 @@ def test_runs_of_different_scans_are_refused_by_name(better, tmp_path, capsys):
     assert said.count("\n") == 1
 
 
+def test_scans_of_one_name_and_different_sizes_are_refused(better, tmp_path, capsys):
+    halved = [scores(85, seed=seed).assign(diagonal=50.0) for seed in range(3)]
+    assert main(["compare", str(better), str(method(tmp_path, "halved", halved))]) == 1
+    said = capsys.readouterr().err
+    assert "has a diagonal of " in said
+    assert " voxels in one and 50 in the other: not the same scan, or not of the same size" in said
+
+
 @pytest.mark.parametrize("path", ["better", "better/../better"])
 def test_a_run_is_not_compared_with_itself(path, better, tmp_path, capsys):
     assert main(["compare", str(better), f"{tmp_path}/{path}"]) == 1

@@ -106,7 +106,7 @@ def test_folds_of_a_folder_in_nnu_nets_layout_lead_to_one_table(tmp_path, snakem
     assert run.returncode == 0, run.stderr[-3000:]
     found = table_of(tmp_path)
     assert (set(found["scans"]), set(found["folds"]), set(found["seeds"])) == ({5}, {3}, {1})
-    assert (found["dice_ours"] > 20).all()
+    assert (found["dice_ours"] > 10).all()
     assert (found["dice_spread"] > 0).all()
     text = (tmp_path / "results/own/tables/own.md").read_text(encoding="utf-8")
     assert "Means over 5 test scans in 3 folds, one seed ± deviation of folds." in text

@@ -51,6 +51,17 @@ def test_the_status_knows_a_finished_experiment(shown):
     assert text.endswith("Nothing is left to train or to evaluate.")
 
 
+def test_a_finished_run_is_known_beside_what_an_attempt_with_other_settings_left(shown):
+    folder, _ = shown
+    left = folder / RUN / "unfinished"
+    left.mkdir()
+    try:
+        text = status(folder / "results/quick")
+    finally:
+        left.rmdir()
+    assert text.endswith("Nothing is left to train or to evaluate.")
+
+
 def test_a_failure_is_named_with_its_reason_and_its_log_and_said_again_at_the_end(
     shown, snakemake, tmp_path
 ):

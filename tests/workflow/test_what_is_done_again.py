@@ -102,6 +102,36 @@ def test_a_result_that_was_removed_is_made_again_and_no_other_run_is_touched(
     assert not any(name.startswith(RUNS[1]) for name in written_again(before, folder))
 
 
+def test_files_that_snakemake_has_no_notes_of_are_kept_unless_they_are_another_runs(
+    folder, snakemake
+):
+    shutil.rmtree(folder / ".snakemake")  # so it is where results are moved, copied or renamed
+    run = snakemake("headline", folder=folder, changes=CHANGES, options=["--dry-run"])
+    assert "Nothing to be done" in run.stdout + run.stderr
+    before = times(folder)
+    changes = changed(training={"learning_rate": 0.02})
+    run = snakemake("headline", folder=folder, changes=changes)
+    assert run.returncode == 0, run.stderr[-3000:]
+    made = {f"{run}/{name}" for run in RUNS for name in ("model.pt", "last/scores.csv")}
+    assert made | {f"{RESULTS}/tables/table2.csv"} <= written_again(before, folder)
+
+
+def test_weights_of_another_run_are_not_evaluated(folder, snakemake):
+    shutil.copy(folder / RUNS[1] / "model.pt", folder / RUNS[0] / "model.pt")
+    run = snakemake("headline", folder=folder, changes=CHANGES)
+    assert run.returncode != 0
+    assert "the weights are of another run (seed 1, 4 iterations" in run.stderr
+
+
+def test_score_files_that_were_all_cut_alike_make_no_table(folder, snakemake):
+    for run in RUNS:
+        scores = folder / run / "last/scores.csv"
+        scores.write_text("".join(scores.read_text().splitlines(keepends=True)[:-1]))
+    run = snakemake("headline", folder=folder, changes=CHANGES)
+    assert run.returncode != 0
+    assert "scores of 1 scans, where 2 are tested: a score file was cut" in run.stderr
+
+
 def test_equal_runs_have_equal_bytes(experiment, finished):
     other = finished("again", "headline", changes=CHANGES)
     says_who_and_when = ("record.json", "runs.json")

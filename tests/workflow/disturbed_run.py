@@ -33,7 +33,7 @@ def has_checkpoint(folder: Path) -> bool:
     return any((folder / RUN / "unfinished").glob("checkpoint-*.pt"))
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 240) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "it did not happen in time"

@@ -111,6 +111,8 @@ def read_header(file: Path) -> Dataset | None:
         try:
             header = dcmread(file, stop_before_pixels=True, force=True)
             cause = fault_of(header)
+            for name in IDENTITY:  # pydicom reads a value when it is asked for
+                header.get(name)
         except Exception as error:  # whatever its parser stumbles over
             raise ValueError(f"{file}: {DAMAGED} ({error})") from error
     if cause:

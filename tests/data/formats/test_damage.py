@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sgrs_core.data.formats.image_files import read_scan
@@ -26,6 +26,7 @@ HEADER = 900  # bytes; those of DICOM's slices are the longest
 @pytest.mark.parametrize("name", WRITERS)
 @settings(max_examples=60, deadline=None)
 @given(changes=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=4))
+@example(changes=[(0.880859375, 0)])  # a kind of value that pydicom does not know
 def test_a_scan_with_any_damage_to_its_header_is_read_or_refused_by_name(name, changes):
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as printed:
         file = WRITERS[name](Path(folder) / name, ARRAY, AFFINE)

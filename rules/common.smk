@@ -118,6 +118,18 @@ def trainings_at_once():
     return max(1, min(places, gpus or places))
 
 
+def prepared_for_run(wildcards):
+    """What a run waits for.
+
+    A run whose record is of another one is trained anew, also where Snakemake does not know with
+    which params: its files were copied or moved here, or Snakemake's notes are gone.
+    """
+    run, folder = LAYOUT.run_of(wildcards), RUN.format(**wildcards)
+    if workflow.is_main_process and is_of_another(run, Path(folder, "record.json")):
+        workflow.dag.forcefiles.add(f"{folder}/record.json")
+    return LAYOUT.prepared_for_run(wildcards)
+
+
 def asked_runs():
     """The runs that this call's targets need, each with the selections that they need."""
     asked = {}

@@ -7,18 +7,6 @@
 # wildcards: these hold settings that change no weight.
 
 
-def prepared_for_run(wildcards):
-    """What a run waits for.
-
-    A run whose record is of another one is trained anew, also where Snakemake does not know with
-    which params: its files were copied or moved here, or Snakemake's notes are gone.
-    """
-    run, folder = LAYOUT.run_of(wildcards), RUN.format(**wildcards)
-    if workflow.is_main_process and is_of_another(run, Path(folder, "record.json")):
-        workflow.dag.forcefiles.add(f"{folder}/record.json")
-    return LAYOUT.prepared_for_run(wildcards)
-
-
 rule train:
     input:
         prepared=prepared_for_run,

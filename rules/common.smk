@@ -124,9 +124,11 @@ def prepared_for_run(wildcards):
     A run whose record is of another one is trained anew, also where Snakemake does not know with
     which params: its files were copied or moved here, or Snakemake's notes are gone.
     """
-    run, folder = LAYOUT.run_of(wildcards), RUN.format(**wildcards)
-    if workflow.is_main_process and is_of_another(run, Path(folder, "record.json")):
-        workflow.dag.forcefiles.add(f"{folder}/record.json")
+    record = LAYOUT.record.format(**wildcards)
+    if workflow.is_main_process and is_of_another(
+        LAYOUT.run_of(wildcards), Path(record)
+    ):
+        workflow.dag.forcefiles.add(record)
     return LAYOUT.prepared_for_run(wildcards)
 
 
@@ -149,7 +151,8 @@ onstart:
     # Nothing was changed before.
     work_alone()
     bring_back([Path(RESULTS), Path(PLAN.experiment.data_folder)])
-    write_planned(Path(RESULTS), RUNS, asked_runs(), trainings_at_once())
+    digests = {point: PLAN.run(point).digest for point in PLAN.rows}
+    write_planned(Path(RESULTS), RUNS, digests, asked_runs(), trainings_at_once())
     write_folds(Path(RESULTS), PLAN)
 
 

@@ -18,9 +18,9 @@ logger = logging.getLogger(__name__)
 def bring_back(folders: Iterable[Path]) -> int:
     """Move the times of files from the future into the past, keeping the order of all times.
 
-    folders: with all below them; missing ones are none. Times later than now are pressed
-    together between the latest time that has passed and now. Files that other processes remove
-    meanwhile are passed over. Returns how many files were changed.
+    folders: with all below them; missing ones are none. Times later than now are pressed together
+    between the latest time that has passed and now. Files that other processes remove meanwhile,
+    or whose times may not be changed, are passed over. Returns how many files were changed.
     """
     times: dict[Path, float] = {}
     for path in chain.from_iterable(map(_files_below, folders)):
@@ -32,14 +32,17 @@ def bring_back(folders: Iterable[Path]) -> int:
         return 0
     passed = max((t for t in times.values() if t <= now), default=now - 1)
     scale = (now - passed) / (max(future.values()) - passed)
+    changed = 0
     for path, t in future.items():
         at = passed + (t - passed) * scale
         with suppress(OSError):  # gone meanwhile, or somebody else's, who may be a second ahead
             os.utime(path, (at, at), follow_symlinks=False)
-    logger.warning(
-        "the clock was set back: %d files were from the future and have new times", len(future)
-    )
-    return len(future)
+            changed += 1
+    if changed:
+        logger.warning(
+            "the clock was set back: %d files were from the future and have new times", changed
+        )
+    return changed
 
 
 def _files_below(folder: Path) -> Iterable[Path]:

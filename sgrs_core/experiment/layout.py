@@ -303,7 +303,6 @@ class Layout:
                 "dataset_title": self.plan.dataset_title(point.dataset),
                 "iterations": self.plan.layered("training", point.dataset, row)["iterations"],
                 "selections": list(self.plan.selections(point.dataset)),
-                "digest": self.plan.run(point).digest,
                 "folder": self._of(self.run, point).removeprefix(f"{self.results}/"),
                 "record": self._of(self.record, point),
                 "log": self._of(self.training_log, point),

@@ -11,24 +11,25 @@ from sgrs_core.experiment.plan import Plan, Point
 from sgrs_core.files import write_text
 
 NAME = "runs.json"
-NOTED = (*Point._fields, "title", "label", "iterations", "digest", "folder")  # of each run
+NOTED = (*Point._fields, "title", "label", "iterations", "folder")  # of each run
+Digests = Mapping[Point, str]
 Asked = Mapping[Point, Collection[str | None]]
 
 
 def write_planned(
-    results: Path, runs: Iterable[Mapping[str, Any]], asked: Asked, at_once: int
+    results: Path, runs: Iterable[Mapping[str, Any]], digests: Digests, asked: Asked, at_once: int
 ) -> None:
     """Write the runs of `Layout.runs` to the results folder, whole or not at all.
 
-    asked: the runs and their selections that this start of the workflow was asked for; of a run
-    that it was not, all selections are noted. at_once: how many trainings it may run together.
-    The process that calls this is noted as the workflow's.
+    digests: of each run's identity. asked: the runs and their selections that this start of the
+    workflow was asked for; of a run that it was not, all selections are noted. at_once: how many
+    trainings it may run together. The process that calls this is noted as the workflow's.
     """
     noted = []
     for run in runs:
         point = Point(*(run[key] for key in Point._fields))
         wanted = [name for name in run["selections"] if name in asked.get(point, ())]
-        of_run = {key: run[key] for key in NOTED}
+        of_run = {**{key: run[key] for key in NOTED}, "digest": digests[point]}
         noted.append({**of_run, "asked": point in asked, "selections": wanted or run["selections"]})
     at_work = {"process": os.getpid(), "host": platform.node()}
     described = {"experiment": results.name, "at_once": at_once, **at_work, "runs": noted}

@@ -3,7 +3,13 @@
 import pytest
 
 from tests.cluster import one_node
-from tests.workflow.conftest import command, finished, prepared, snakemake  # noqa: F401  (fixtures)
+from tests.workflow.conftest import (  # noqa: F401  (fixtures)
+    command,
+    finished,
+    prepared,
+    snakemake,
+    succeed,
+)
 
 
 @pytest.fixture(scope="module")

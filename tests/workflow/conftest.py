@@ -127,7 +127,18 @@ def snakemake(command) -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 @pytest.fixture(scope="session")
-def finished(snakemake, prepared, tmp_path_factory) -> Callable[..., Path]:
+def succeed(snakemake) -> Callable[..., None]:
+    """Run such a call to its end, which must be a success."""
+
+    def run(*targets: str, **how) -> None:
+        done = snakemake(*targets, **how)
+        assert done.returncode == 0, done.stderr[-3000:]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def finished(succeed, prepared, tmp_path_factory) -> Callable[..., Path]:
     """Run such a call in a new folder of that name, where it must succeed; returns the folder.
 
     LA's scans lie there, prepared.
@@ -135,22 +146,20 @@ def finished(snakemake, prepared, tmp_path_factory) -> Callable[..., Path]:
 
     def run_in(name: str, *targets: str, **how) -> Path:
         folder = shutil.copytree(prepared, tmp_path_factory.mktemp(name), dirs_exist_ok=True)
-        run = snakemake(*targets, folder=folder, **how)
-        assert run.returncode == 0, run.stderr[-3000:]
+        succeed(*targets, folder=folder, **how)
         return folder
 
     return run_in
 
 
 @pytest.fixture(scope="session")
-def prepared(snakemake, tmp_path_factory) -> Path:
+def prepared(succeed, tmp_path_factory) -> Path:
     """A folder in which LA's scans of the quick experiment are prepared, and nothing else is."""
 
     def prepare(folder: Path) -> None:
         folder.mkdir()
         lists = [f"results/quick/volumes/la.{part}.sha256" for part in ("train", "test")]
-        run = snakemake(*lists, folder=folder, changes=one_run(4, 2))
-        assert run.returncode == 0, run.stderr[-3000:]
+        succeed(*lists, folder=folder, changes=one_run(4, 2))
 
     return made_once(tmp_path_factory, "prepared", prepare)
 
@@ -177,13 +186,12 @@ SMALL = {
 
 
 @pytest.fixture(scope="session")
-def small(snakemake, prepared, tmp_path_factory) -> Path:
+def small(succeed, prepared, tmp_path_factory) -> Path:
     """A folder in which SMALL has run whole, with its report; who changes it takes a copy."""
 
     def run_whole(folder: Path) -> None:
         shutil.copytree(prepared, folder)
-        run = snakemake("all", "report", folder=folder, changes=SMALL)
-        assert run.returncode == 0, run.stderr[-3000:]
+        succeed("all", "report", folder=folder, changes=SMALL)
 
     return made_once(tmp_path_factory, "small ä", run_whole)
 
@@ -193,13 +201,12 @@ DISTURBED_MODEL = "results/quick/la/labelled-4/sgrs/seed-0/model.pt"
 
 
 @pytest.fixture(scope="session")
-def undisturbed(snakemake, prepared, tmp_path_factory) -> Path:
+def undisturbed(succeed, prepared, tmp_path_factory) -> Path:
     """A folder in which the run of `disturbed_run.py` was left alone."""
 
     def leave_alone(folder: Path) -> None:
         shutil.copytree(prepared, folder)
-        run = snakemake(DISTURBED_MODEL, folder=folder, changes=DISTURBED)
-        assert run.returncode == 0, run.stderr[-3000:]
+        succeed(DISTURBED_MODEL, folder=folder, changes=DISTURBED)
 
     return made_once(tmp_path_factory, "undisturbed", leave_alone)
 

@@ -7,6 +7,8 @@ python -m sgrs_core.command_line does the same. Every failure is one line on sta
 
 import argparse
 import logging
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -63,17 +65,21 @@ and scans; else two networks, by a paired t test over scans. More: docs/tables.m
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what a command line says. Returns 0, 1 after a failure, 130 after Ctrl-C."""
+    """Do what a command line says. Returns 0, 1 after a failure, as a shell does after a signal."""
     options = parser().parse_args(arguments)
     logging.basicConfig(format="sgrs: %(levelname)s: %(message)s", level=logging.WARNING)
     try:
         code: int = options.command(options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # nobody reads on, as after `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where the rest may go
+        return 128 + signal.SIGPIPE
     except ImportError as error:
         return fail(f"{error}; pip install 'sgrs-core[workflow]' brings it")
     except Exception as error:
         return fail(error)
     except KeyboardInterrupt:
-        return 130
+        return 128 + signal.SIGINT
     return code
 
 
@@ -242,13 +248,13 @@ def evaluate(options: argparse.Namespace) -> int:
             lines[name], spacing = score_files(*pair, options.foreground)
         except Exception as error:  # whatever one pair raises, the others are scored
             faults.append(in_one_line(error, *pair))
+    if lines and options.output:
+        write_scores(options.output, lines)
     if lines and options.mask.is_dir():
         print(*table(lines), sep="\n")
     elif lines:
         (line,) = lines.values()
         print_metrics(options.mask, line, spacing)
-    if lines and options.output:
-        write_scores(options.output, lines)
     for fault in faults:
         fail(fault)
     return 1 if faults else 0

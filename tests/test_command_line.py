@@ -1,6 +1,7 @@
 """`sgrs` as users call it: a process, files in, files and one-line errors out."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from sgrs_core.data.formats.image_files import read_scan
 from sgrs_core.data.formats.images import to_itk
 from sgrs_core.phantoms.dicom import Series, write_series
 from tests.places import PROJECT
+from tests.recompute import read
 from tests.small_run import NEW, train_on_phantoms
 
 pytestmark = pytest.mark.slow
@@ -22,11 +24,14 @@ pytestmark = pytest.mark.slow
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)}
 
 
-def sgrs(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
+def sgrs(
+    *arguments: object, folder: Path, to: int = subprocess.PIPE
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "sgrs_core.command_line", *map(str, arguments)],
         cwd=folder,
-        capture_output=True,
+        stdout=to,
+        stderr=subprocess.PIPE,
         encoding="utf-8",
         env=ENVIRONMENT,
         check=False,
@@ -169,3 +174,15 @@ def test_masks_that_cannot_be_scored_are_refused_by_name(tmp_path):
     assert run.returncode == 0
     assert "empty.nrrd: empty, so distances are not defined" in run.stderr
     assert "hd95         nan" in run.stdout
+
+
+def test_a_reader_that_reads_no_further_costs_no_file_and_no_message(tmp_path):
+    cube = np.zeros((9, 9, 9), np.uint8)
+    cube[2:5] = 1
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(cube), str(tmp_path / "cube.nrrd"))
+    reader, writer = os.pipe()
+    os.close(reader)
+    run = sgrs("evaluate", "cube.nrrd", "cube.nrrd", "-o", "t.csv", folder=tmp_path, to=writer)
+    os.close(writer)
+    assert (run.returncode, run.stderr) == (128 + signal.SIGPIPE, "")
+    assert len(read(tmp_path / "t.csv")) == 1

@@ -13,6 +13,7 @@ import yaml
 from filelock import FileLock
 
 from tests.places import PROJECT
+from tests.workflow import warm_start
 
 QUICK = Path(__file__).parent / "quick.yaml"
 SHEETS = yaml.safe_load(QUICK.read_text(encoding="utf-8"))
@@ -115,13 +116,8 @@ def snakemake(command) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run such a call to its end."""
 
     def run(*targets: str, **how) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command(*targets, **how),
-            capture_output=True,
-            encoding="utf-8",
-            env=ENVIRONMENT,
-            check=False,
-        )
+        _, _, _, *arguments = command(*targets, **how)
+        return warm_start.snakemake(arguments, ENVIRONMENT)
 
     return run
 

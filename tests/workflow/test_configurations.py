@@ -12,6 +12,7 @@ import yaml
 from sgrs_core.experiment.configuration import Files, load_sheet
 from sgrs_core.experiment.schema import Table
 from tests.places import CONFIG
+from tests.workflow import warm_start
 from tests.workflow.conftest import ENVIRONMENT, PROJECT
 
 pytestmark = pytest.mark.slow
@@ -28,12 +29,9 @@ def brats2019_folder(folder: Path) -> Path:
 
 
 def dry_run(folder: Path, *files: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "host",
-         "--directory", str(folder), "--snakefile", str(PROJECT / "Snakefile"),
-         "--configfile", *map(str, files)],
-        capture_output=True, text=True, env=ENVIRONMENT, check=False,
-    )  # fmt: skip
+    where = ("--directory", str(folder), "--snakefile", str(PROJECT / "Snakefile"))
+    options = ("--dry-run", "--quiet", "host", *where, "--configfile", *map(str, files))
+    return warm_start.snakemake([*options], ENVIRONMENT)
 
 
 @pytest.mark.parametrize(

@@ -214,6 +214,16 @@ def disturbed(undisturbed, tmp_path) -> Path:
 
 
 @pytest.fixture
+def complete(snakemake, disturbed) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run Snakemake on it to its end."""
+
+    def run(*options: str) -> subprocess.CompletedProcess[str]:
+        return snakemake(DISTURBED_MODEL, folder=disturbed, changes=DISTURBED, options=options)
+
+    return run
+
+
+@pytest.fixture
 def start(command, disturbed) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Starts Snakemake on it in a process group of its own; none outlives the test."""
     with ExitStack() as started:

@@ -24,7 +24,7 @@ KILLS = 20
 
 
 def test_twenty_kills_with_9_of_snakemake_or_a_job_or_all_lose_nothing(
-    undisturbed, disturbed, start
+    undisturbed, disturbed, start, complete
 ):
     generator = random.Random(2025)
     killed = {"all": 0, "snakemake": 0, "job": 0}
@@ -45,14 +45,13 @@ def test_twenty_kills_with_9_of_snakemake_or_a_job_or_all_lose_nothing(
             assert process.returncode == 0, errors[-3000:]
             assert_same_run(undisturbed, disturbed)
             shutil.rmtree(disturbed / RUN)
-    final = start()
-    _, errors = final.communicate()
-    assert final.returncode == 0, errors[-3000:]
+    final = complete()
+    assert final.returncode == 0, final.stderr[-3000:]
     assert_same_run(undisturbed, disturbed)
 
 
 def test_a_run_that_ended_after_its_snakemake_was_killed_is_not_trained_again(
-    undisturbed, disturbed, start
+    undisturbed, disturbed, start, complete
 ):
     process = start()
     wait_for(lambda: has_checkpoint(disturbed))
@@ -60,20 +59,18 @@ def test_a_run_that_ended_after_its_snakemake_was_killed_is_not_trained_again(
     process.wait()
     wait_for(lambda: not members(process.pid))
     assert (disturbed / MODEL).exists()
-    final = start()
-    _, errors = final.communicate()
-    assert final.returncode == 0, errors[-3000:]
+    final = complete()
+    assert final.returncode == 0, final.stderr[-3000:]
     assert "this run is finished" in (disturbed / RUN / "train.log").read_text()
     assert_same_run(undisturbed, disturbed)
 
 
 def test_a_finished_run_is_not_trained_again_even_where_snakemake_is_told_to(
-    undisturbed, disturbed, start
+    undisturbed, disturbed, complete
 ):
     shutil.copytree(undisturbed, disturbed, dirs_exist_ok=True)
-    process = start("--forcerun", "train")
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors[-3000:]
+    forced = complete("--forcerun", "train")
+    assert forced.returncode == 0, forced.stderr[-3000:]
     assert_same_run(undisturbed, disturbed)
     log = (disturbed / RUN / "train.log").read_text()
     assert "delete its folder" in log
@@ -93,7 +90,7 @@ def test_a_signal_to_stop_is_answered_with_a_checkpoint(number, disturbed, start
 
 
 def test_a_clock_that_was_set_back_makes_nothing_anew_and_stops_nothing(
-    undisturbed, disturbed, start
+    undisturbed, disturbed, start, complete
 ):
     process = start()
     wait_for(lambda: has_checkpoint(disturbed))
@@ -103,19 +100,17 @@ def test_a_clock_that_was_set_back_makes_nothing_anew_and_stops_nothing(
     for path in (disturbed / "results").rglob("*"):
         at = path.stat().st_mtime + 3600
         os.utime(path, (at, at))
-    final = start()
-    _, errors = final.communicate()
-    assert final.returncode == 0, errors[-3000:]
-    assert "the clock was set back" in errors
-    assert "rule prepare" not in errors
+    final = complete()
+    assert final.returncode == 0, final.stderr[-3000:]
+    assert "the clock was set back" in final.stderr
+    assert "rule prepare" not in final.stderr
     assert "going on after iteration" in (disturbed / RUN / "train.log").read_text()
     assert_same_run(undisturbed, disturbed)
-    again = start()
-    _, errors = again.communicate()
-    assert "Nothing to be done" in errors
+    again = complete()
+    assert "Nothing to be done" in again.stderr
 
 
-def test_a_checkpoint_made_with_other_scans_is_not_gone_on_from(disturbed, start):
+def test_a_checkpoint_made_with_other_scans_is_not_gone_on_from(disturbed, start, complete):
     process = start()
     wait_for(lambda: has_checkpoint(disturbed))
     os.killpg(process.pid, signal.SIGKILL)
@@ -123,26 +118,23 @@ def test_a_checkpoint_made_with_other_scans_is_not_gone_on_from(disturbed, start
     scan = next((disturbed / "results/quick/volumes/la").glob("*train*.h5"))
     with h5py.File(scan, "r+") as file:
         file["image"][...] = file["image"][...] * 0.5
-    final = start()
-    final.communicate()
-    assert final.returncode == 0
+    final = complete()
+    assert final.returncode == 0, final.stderr[-3000:]
     log = (disturbed / RUN / "train.log").read_text()
     assert "was made with another scans_sha256: starting anew" in log
     assert "going on after iteration" not in log
 
 
 def test_a_prepared_scan_that_was_deleted_is_prepared_again_by_who_needs_it(
-    undisturbed, disturbed, start
+    undisturbed, disturbed, complete
 ):
     scan = next((disturbed / "results/quick/volumes/la").glob("*train*.h5"))
     before = scan.read_bytes()
     scan.unlink()
-    process = start()
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors[-3000:]
+    first = complete()
+    assert first.returncode == 0, first.stderr[-3000:]
     assert scan.read_bytes() == before
     assert_same_run(undisturbed, disturbed)
     scan.unlink()
-    again = start()
-    _, errors = again.communicate()
-    assert "Nothing to be done" in errors
+    again = complete()
+    assert "Nothing to be done" in again.stderr

@@ -16,15 +16,14 @@ from tests.workflow.disturbed_run import MODEL, assert_same_run, has_checkpoint,
 pytestmark = pytest.mark.slow
 
 
-def test_looking_changes_nothing(undisturbed, disturbed, start):
+def test_looking_changes_nothing(undisturbed, disturbed, complete):
     shutil.copytree(undisturbed / "results", disturbed / "results", dirs_exist_ok=True)
     for path in (disturbed / "results").rglob("*"):  # from the future, and one scan is missing
         os.utime(path, (path.stat().st_mtime + 3600,) * 2)
     next((disturbed / "results/quick/volumes/la").glob("*train*.h5")).unlink()
     before = {path: path.stat().st_mtime_ns for path in (disturbed / "results").rglob("*")}
     for verb in ("-n", "--summary"):
-        process = start(verb)
-        process.communicate()
+        assert complete(verb).returncode == 0
     assert {path: path.stat().st_mtime_ns for path in (disturbed / "results").rglob("*")} == before
 
 
@@ -42,20 +41,19 @@ def everything(folder: Path) -> dict[Path, tuple[int, bytes]]:
 
 
 def test_while_one_works_no_other_verb_changes_a_byte_or_a_time_and_those_that_would_are_refused(
-    undisturbed, disturbed, start
+    undisturbed, disturbed, start, complete
 ):
     first = start()
     wait_for(lambda: has_checkpoint(disturbed))
     os.killpg(first.pid, signal.SIGSTOP)  # so that what changes now is not its doing
     before = everything(disturbed)
     for verb in (*LOOKING, *CHANGING):
-        process = start(*verb.split())
-        _, errors = process.communicate()
+        done = complete(*verb.split())
         assert everything(disturbed) == before, verb
-        assert (process.returncode == 0) is (verb in LOOKING), (verb, errors[-2000:])
+        assert (done.returncode == 0) is (verb in LOOKING), (verb, done.stderr[-2000:])
         if verb in CHANGING:
-            assert "results/quick: another process works here" in errors, verb
-            assert "File " not in errors, verb
+            assert "results/quick: another process works here" in done.stderr, verb
+            assert "File " not in done.stderr, verb
     os.killpg(first.pid, signal.SIGCONT)
     _, errors = first.communicate()
     assert first.returncode == 0, errors[-3000:]

@@ -2,8 +2,9 @@
 
     python docs/tools/findings.py
 
-docs/findings.md is the template docs/tools/findings.md.j2 with its numbers filled in; README.md and
-the results' own page hold the table between two marks. All values are means over test scans.
+docs/findings.md is the template docs/tools/findings.md.j2 with its numbers filled in; README.md,
+the results' own page and SGRS-Net's hold a table between two marks. All values are means over test
+scans.
 """
 
 import re
@@ -19,6 +20,8 @@ import pandas
 import yaml
 from jinja2 import Environment, StrictUndefined
 
+from sgrs_core.evaluation.units import FACTORS
+from sgrs_core.experiment.planning import load_files
 from sgrs_core.experiment.run import Run
 from sgrs_core.files import read_json, write_text
 from sgrs_core.methods import new_method
@@ -30,9 +33,11 @@ ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results/reference/la_half_ten_methods"
 TRAINING_SCANS = ROOT / "results/reference/la_half_training_scans"
 OTHER_HARDWARE = ROOT / "results/reference/la_half_other_hardware"
+EQUATIONS = ROOT / "results/reference/equations"
 FINDINGS, FIGURE = ROOT / "docs/findings.md", RESULTS / "figures/dice.png"
 TEMPLATE = Path(__file__).with_suffix(".md.j2")
 README = ROOT / "README.md"
+FORMS = ROOT / "docs/methods/sgrs.md"
 BEGIN, END = "<!-- made by docs/tools/findings.py -->", "<!-- end -->"
 BETWEEN = re.compile(f"{BEGIN}.*?{END}", re.DOTALL)
 REFERENCE = "sgrs"
@@ -146,6 +151,48 @@ def on_training_scans() -> str:
     return "\n".join(lines)
 
 
+@cache
+def one_at_a_time() -> dict[str, list[Path]]:
+    """The runs of each line of the table of equations, by its title: of seed 0, of seed 1.
+
+    All on a CPU. Those of the whole forms with seed 0 stand among the ten methods' runs.
+    """
+    plan = load_files([ROOT / "config/equations.yaml"], ROOT / "config")
+    found = {}
+    for entry in plan.entries("table_equations"):
+        runs = f"la/labelled-4/{entry.points[0].variant}"
+        folders = [folder / runs / "seed-0" for folder in (EQUATIONS, OTHER_HARDWARE, RESULTS)]
+        first = [folder for folder in folders if folder.is_dir()][:1]
+        again = [EQUATIONS / runs / "seed-1"] if (EQUATIONS / runs / "seed-1").is_dir() else []
+        found[str(entry.row.title)] = [*first, *again]
+    return found
+
+
+def dice_of(line: str, seed: int = 0) -> float:
+    """Dice of a line of the table of equations at its last checkpoint."""
+    return mean_dice(one_at_a_time()[line][seed] / "last/scores.csv")
+
+
+def of_pseudo_labels(run: Path) -> float:
+    """Dice of a run's pseudo labels with the truth, which it did not see, in its last 200 steps."""
+    log = pandas.read_csv(run / "log.csv")
+    late = log["iteration"] > log["iteration"].max() - 200
+    return float(log.loc[late, "pseudo_label_dice"].mean()) * FACTORS["dice"]
+
+
+def equations() -> str:
+    """The table of equations, as far as it was run."""
+    lines = [
+        "| one difference turned over | Dice | of seed 1 | Dice of the pseudo labels at the end |",
+        "| --- | --- | --- | --- |",
+    ]
+    for line, runs in one_at_a_time().items():
+        cells = [f"{dice_of(line, seed):.1f}" for seed in range(len(runs))] or ["not run yet"]
+        cells += [""] * (2 - len(cells)) + [f"{of_pseudo_labels(run):.1f}" for run in runs[:1]]
+        lines.append(f"| {' | '.join([line, *cells])} |")
+    return "\n".join(lines)
+
+
 def at_full_rate(method: str, iterations: int) -> int:
     """How many iterations, of a training that long, have the rate that it starts with."""
     record = RESULTS / f"la/labelled-4/{method}/seed-0/record.json"
@@ -221,15 +268,21 @@ def pages() -> dict[Path, str]:
         table,
         dice_on,
         at_full_rate,
+        dice_of,
         on_training_scans,
         on_other_hardware,
     )
     values: dict[str, Any] = {one.__name__: one for one in shown}
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     found = {FINDINGS: template.render(values)}
-    for path, columns in {README: FEW, RESULTS / "README.md": COLUMNS}.items():
+    tables = {
+        README: table(FEW),
+        RESULTS / "README.md": table(COLUMNS),
+        FORMS: equations(),
+    }
+    for path, text in tables.items():
         before, after = BETWEEN.split(path.read_text(encoding="utf-8"))
-        found[path] = f"{before}{BEGIN}\n\n{table(columns)}\n\n{END}{after}"
+        found[path] = f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
     return found
 
 

@@ -8,12 +8,16 @@ import pytest
 
 from docs.tools.findings import (
     COLUMNS,
+    EQUATIONS,
     FEW,
     FIGURE,
+    FORMS,
     README,
     RESULTS,
     ROOT,
     comparisons,
+    dice_of,
+    equations,
     pages,
     row,
     rows,
@@ -28,7 +32,8 @@ def test_a_page_is_what_the_scores_make_of_it(page):
     assert page.read_text(encoding="utf-8") == pages()[page], (
         "run: .venv/bin/python docs/tools/findings.py"
     )
-    assert table(FEW if page == README else COLUMNS) in pages()[page]
+    shown = {README: table(FEW), FORMS: equations()}
+    assert shown.get(page, table(COLUMNS)) in pages()[page]
 
 
 def test_every_committed_run_stands_in_the_table():
@@ -54,6 +59,16 @@ def test_the_table_says_what_the_score_files_say_reckoned_in_another_way():
             assert float(cells[5].split()[0]) == pytest.approx(expected, abs=0.051)
 
 
+def test_the_table_of_equations_says_what_its_score_files_say():
+    printed = re.findall(r"[\d.]+(?= \|)", equations())
+    committed = sorted(EQUATIONS.glob("la/*/*/seed-*/last/scores.csv"))
+    for file in committed:
+        assert f"{mean(read(file), 'dice', 'strict'):.1f}" in printed
+    assert equations().count("not run yet") == 18 - 3 - sum(
+        "seed-0" in str(one) for one in committed
+    )
+
+
 def test_the_words_hold():
     """What the template says without a number; when one of these fails, its sentence is to go."""
     assert rows()[0].method == "sgrs"
@@ -62,6 +77,8 @@ def test_the_words_hold():
     assert any(one.difference.low > 0 and not one.is_shown for one in comparisons())
     assert abs(row("sgrs").dice.mean() - row("vnet", 80).dice.mean()) < 5
     assert row("sgrs_paper").dice.mean() < row("vnet").dice.mean()
+    assert dice_of("+ loss weights") > row("vnet").dice.mean() + 10
+    assert dice_of("Printed equations") < 1
     gains = {method: row(method).gain for method in ("sgrs", "caml", "vnet", "mcnet_plus")}
     spreads = {method: float(np.ptp(row(method).dice)) for method in gains}
     assert max(gains, key=gains.__getitem__) == max(spreads, key=spreads.__getitem__)

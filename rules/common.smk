@@ -8,7 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import get_args
 
+import yaml
 from snakemake.settings.enums import Quietness
+from snakemake.utils import update_config
 
 from sgrs_core.clock import bring_back
 from sgrs_core.experiment.configuration import ConfigError
@@ -47,6 +49,12 @@ if workflow.is_main_process and not os.access(NOTES, os.W_OK):
         f"{NOTES.absolute()}: no permission to write here, where Snakemake keeps its notes; name a "
         "folder of yours with --directory, or copy this one"
     )
+
+# Of what --config says, Snakemake makes texts of the numbers in lists and mappings.
+for argument in workflow.config_settings.config_args or ():
+    key, _, value = argument.partition("=")
+    if isinstance(workflow.config_settings.config[key], (list, dict)):
+        update_config(config, {key: yaml.safe_load(value)})
 
 CONFIGFILES = [Path(file) for file in workflow.configfiles]
 

@@ -28,9 +28,10 @@ def brats2019_folder(folder: Path) -> Path:
     return folder
 
 
-def dry_run(folder: Path, *files: Path) -> subprocess.CompletedProcess[str]:
+def dry_run(folder: Path, *files: Path, config: str = "") -> subprocess.CompletedProcess[str]:
     where = ("--directory", str(folder), "--snakefile", str(PROJECT / "Snakefile"))
-    options = ("--dry-run", "--quiet", "host", *where, "--configfile", *map(str, files))
+    values = ("--config", config) if config else ()
+    options = ("--dry-run", "--quiet", "host", *where, *values, "--configfile", *map(str, files))
     return warm_start.snakemake([*options], ENVIRONMENT)
 
 
@@ -43,6 +44,15 @@ def test_a_shipped_experiment_plans_all_its_jobs(names, tmp_path):
     run = dry_run(tmp_path, *(PROJECT / f"config/{name}.yaml" for name in names))
     assert run.returncode == 0, run.stderr[-2000:]
     assert re.search(r"^train +\d+$", run.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("config", "trainings"),
+    [("seeds=[4, 5]", "8"), ("datasets={la: {training: {iterations: 9}}}", "4")],
+)
+def test_numbers_in_lists_and_mappings_on_the_command_line_are_numbers(config, trainings, tmp_path):
+    run = dry_run(tmp_path, PROJECT / "config/demo.yaml", config=config)
+    assert re.search(rf"^train +{trainings}$", run.stdout, re.MULTILINE), run.stderr
 
 
 def test_the_papers_experiment_needs_nothing_but_the_folder_of_brats2019(tmp_path):

@@ -35,6 +35,7 @@ TRAINING_SCANS = ROOT / "results/reference/la_half_training_scans"
 OTHER_HARDWARE = ROOT / "results/reference/la_half_other_hardware"
 EQUATIONS = ROOT / "results/reference/equations"
 FINDINGS, FIGURE = ROOT / "docs/findings.md", RESULTS / "figures/dice.png"
+PSEUDO_LABELS = EQUATIONS / "figures/pseudo_labels.png"
 TEMPLATE = Path(__file__).with_suffix(".md.j2")
 README = ROOT / "README.md"
 FORMS = ROOT / "docs/methods/sgrs.md"
@@ -303,7 +304,29 @@ def draw(path: Path) -> None:
     figure.savefig(path, dpi=150)
 
 
+def draw_pseudo_labels(path: Path) -> None:
+    """Dice of the pseudo labels over the iterations, for each line of the table of equations."""
+    figure, axes = plt.subplots(figsize=(8, 3.6), layout="constrained")
+    runs = {line: runs[0] for line, runs in one_at_a_time().items() if runs}
+    by_dice = sorted(runs, key=dice_of, reverse=True)
+    colours = plt.colormaps["viridis"](np.linspace(0, 0.95, len(by_dice)))
+    whole = {"Printed equations": "C3", "Code of 2025": "black"}  # the two ends
+    for line, colour in zip(by_dice, colours, strict=True):
+        log = pandas.read_csv(runs[line] / "log.csv").set_index("iteration")
+        smooth = log["pseudo_label_dice"].rolling(20, min_periods=1).mean() * FACTORS["dice"]
+        style = {"color": whole.get(line, colour), "linewidth": 2.4 if line in whole else 1.4}
+        axes.plot(smooth, label=f"{line}: {dice_of(line):.1f}", **style)
+    axes.set_xlabel("iteration")
+    axes.set_ylabel("pseudo labels' Dice (%), over 200 iterations")
+    axes.legend(title="Dice at the end", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+
+
 if __name__ == "__main__":
     for page, text in pages().items():
         write_text(page, text)
     draw(FIGURE)
+    draw_pseudo_labels(PSEUDO_LABELS)

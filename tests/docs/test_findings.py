@@ -12,6 +12,7 @@ from docs.tools.findings import (
     FEW,
     FIGURE,
     FORMS,
+    PSEUDO_LABELS,
     README,
     RESULTS,
     ROOT,

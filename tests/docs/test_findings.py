@@ -82,7 +82,8 @@ def test_the_words_hold():
     one = {line: runs for line, runs in one_at_a_time().items() if line.startswith("+")}
     enough = [line for line, runs in one.items() if runs and dice_of(line) > 60]
     assert enough == ["+ labelled Dice", "+ loss weights"]
-    assert dice_of("Printed equations") < 1
+    assert dice_of("+ loss weights", seed=1) > 60
+    assert max(dice_of("Printed equations", seed) for seed in (0, 1)) < 1
     gains = {method: row(method).gain for method in ("sgrs", "caml", "vnet", "mcnet_plus")}
     spreads = {method: float(np.ptp(row(method).dice)) for method in gains}
     assert max(gains, key=gains.__getitem__) == max(spreads, key=spreads.__getitem__)

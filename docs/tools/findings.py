@@ -153,8 +153,8 @@ def on_training_scans() -> str:
 
 
 @cache
-def one_at_a_time() -> dict[str, list[Path]]:
-    """The runs of each line of the table of equations, by its title: of seed 0, of seed 1.
+def one_at_a_time() -> dict[str, dict[int, Path]]:
+    """The runs of each line of the table of equations, by its title, by seed (0 and 1).
 
     All on a CPU. Those of the whole forms with seed 0 stand among the ten methods' runs.
     """
@@ -163,9 +163,12 @@ def one_at_a_time() -> dict[str, list[Path]]:
     for entry in plan.entries("table_equations"):
         runs = f"la/labelled-4/{entry.points[0].variant}"
         folders = [folder / runs / "seed-0" for folder in (EQUATIONS, OTHER_HARDWARE, RESULTS)]
-        first = [folder for folder in folders if folder.is_dir()][:1]
-        again = [EQUATIONS / runs / "seed-1"] if (EQUATIONS / runs / "seed-1").is_dir() else []
-        found[str(entry.row.title)] = [*first, *again]
+        candidates = [*((0, folder) for folder in folders), (1, EQUATIONS / runs / "seed-1")]
+        of_line: dict[int, Path] = {}
+        for seed, folder in candidates:
+            if folder.is_dir():
+                of_line.setdefault(seed, folder)
+        found[str(entry.row.title)] = of_line
     return found
 
 
@@ -188,8 +191,10 @@ def equations() -> str:
         "| --- | --- | --- | --- |",
     ]
     for line, runs in one_at_a_time().items():
-        cells = [f"{dice_of(line, seed):.1f}" for seed in range(len(runs))] or ["not run yet"]
-        cells += [""] * (2 - len(cells)) + [f"{of_pseudo_labels(run):.1f}" for run in runs[:1]]
+        first = f"{dice_of(line):.1f}" if 0 in runs else "not run yet"
+        again = f"{dice_of(line, 1):.1f}" if 1 in runs else ""
+        late = f"{of_pseudo_labels(runs[0]):.1f}" if 0 in runs else ""
+        cells = (first, again, late)
         lines.append(f"| {' | '.join([line, *cells])} |")
     return "\n".join(lines)
 
@@ -307,7 +312,7 @@ def draw(path: Path) -> None:
 def draw_pseudo_labels(path: Path) -> None:
     """Dice of the pseudo labels over the iterations, for each line of the table of equations."""
     figure, axes = plt.subplots(figsize=(8, 3.6), layout="constrained")
-    runs = {line: runs[0] for line, runs in one_at_a_time().items() if runs}
+    runs = {line: runs[0] for line, runs in one_at_a_time().items() if 0 in runs}
     by_dice = sorted(runs, key=dice_of, reverse=True)
     colours = plt.colormaps["viridis"](np.linspace(0, 0.95, len(by_dice)))
     whole = {"Printed equations": "C3", "Code of 2025": "black"}  # the two ends

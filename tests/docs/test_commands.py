@@ -36,7 +36,7 @@ class StandIn(NamedTuple):
 
 
 STAND_INS = [
-    StandIn(r"git clone ADDRESS (\S+)", r"test -d \1", "the copy is there; CI makes a clone"),
+    StandIn(r"git clone ADDRESS (\S+)", r"test -d \1", "the copy is there; CI begins with a clean checkout"),
     StandIn(
         r"make demo",
         r"make --old-file=.venv/complete demo",
@@ -76,7 +76,7 @@ STAND_INS = [
     StandIn(
         r"\.venv/bin/snakemake( --cores 2 (?:report|results/demo_full/tables/table\{5,6,7\}.*))",
         DRY,
-        "dozens of trainings: CI makes all tables and the report with tests/workflow/quick.yaml",
+        "dozens of trainings: CI makes such tables and the report with tests/workflow/quick.yaml",
     ),
     StandIn(
         r"\.venv/bin/tensorboard (--logdir \S+)",

@@ -36,7 +36,7 @@ class StandIn(NamedTuple):
 
 
 STAND_INS = [
-    StandIn(r"git clone ADDRESS (\S+)", r"test -d \1", "the copy is there; CI begins with a clean checkout"),
+    StandIn(r"git clone ADDRESS (\S+)", r"test -d \1", "the copy is there; CI has a checkout"),
     StandIn(
         r"make demo",
         r"make --old-file=.venv/complete demo",

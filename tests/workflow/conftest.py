@@ -13,7 +13,7 @@ import yaml
 from filelock import FileLock
 
 from tests.places import PROJECT
-from tests.workflow import warm_start
+from tests.workflow.warm_start import Working
 
 QUICK = Path(__file__).parent / "quick.yaml"
 SHEETS = yaml.safe_load(QUICK.read_text(encoding="utf-8"))
@@ -112,12 +112,25 @@ def command() -> Callable[..., list[str]]:
 
 
 @pytest.fixture(scope="session")
-def snakemake(command) -> Callable[..., subprocess.CompletedProcess[str]]:
+def begin(command) -> Iterator[Callable[..., Working]]:
+    """Start such a call in a process group of its own; none outlives the tests."""
+    with ExitStack() as begun:
+
+        def begin(*targets: str, **how) -> Working:
+            _, _, _, *arguments = command(*targets, **how)
+            working = Working(arguments, ENVIRONMENT)
+            begun.callback(working.kill)
+            return working
+
+        yield begin
+
+
+@pytest.fixture(scope="session")
+def snakemake(begin) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run such a call to its end."""
 
     def run(*targets: str, **how) -> subprocess.CompletedProcess[str]:
-        _, _, _, *arguments = command(*targets, **how)
-        return warm_start.snakemake(arguments, ENVIRONMENT)
+        return begin(*targets, **how).end()
 
     return run
 
@@ -192,7 +205,7 @@ def small(succeed, prepared, tmp_path_factory) -> Path:
     return made_once(tmp_path_factory, "small ä", run_whole)
 
 
-DISTURBED = one_run(iterations=200, checkpoint_every=5)
+DISTURBED = one_run(iterations=100, checkpoint_every=5)
 DISTURBED_MODEL = "results/quick/la/labelled-4/sgrs/seed-0/model.pt"
 
 
@@ -214,28 +227,20 @@ def disturbed(undisturbed, tmp_path) -> Path:
 
 
 @pytest.fixture
-def complete(snakemake, disturbed) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run Snakemake on it to its end."""
+def start(begin, disturbed) -> Callable[..., Working]:
+    """Starts Snakemake on it."""
 
-    def run(*options: str) -> subprocess.CompletedProcess[str]:
-        return snakemake(DISTURBED_MODEL, folder=disturbed, changes=DISTURBED, options=options)
+    def start(*options: str) -> Working:
+        return begin(DISTURBED_MODEL, folder=disturbed, changes=DISTURBED, options=options)
 
-    return run
+    return start
 
 
 @pytest.fixture
-def start(command, disturbed) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts Snakemake on it in a process group of its own; none outlives the test."""
-    with ExitStack() as started:
+def complete(start) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run Snakemake on it to its end."""
 
-        def start(*options: str) -> subprocess.Popen[str]:
-            call = command(DISTURBED_MODEL, folder=disturbed, changes=DISTURBED, options=options)
-            process = subprocess.Popen(
-                call, env=ENVIRONMENT, start_new_session=True, text=True,
-                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            )  # fmt: skip
-            started.enter_context(process)
-            started.callback(process.kill)
-            return process
+    def run(*options: str) -> subprocess.CompletedProcess[str]:
+        return start(*options).end()
 
-        yield start
+    return run

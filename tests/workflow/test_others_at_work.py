@@ -55,8 +55,8 @@ def test_while_one_works_no_other_verb_changes_a_byte_or_a_time_and_those_that_w
             assert "results/quick: another process works here" in done.stderr, verb
             assert "File " not in done.stderr, verb
     os.killpg(first.pid, signal.SIGCONT)
-    _, errors = first.communicate()
-    assert first.returncode == 0, errors[-3000:]
+    ended = first.end()
+    assert ended.returncode == 0, ended.stderr[-3000:]
     assert_same_run(undisturbed, disturbed)
 
 

@@ -2,13 +2,12 @@
 
 import os
 import signal
-import subprocess
 import time
 
 import pytest
 
 from sgrs_core.monitoring.status import status
-from tests.workflow.conftest import ENVIRONMENT, one_run, with_volumes_of
+from tests.workflow.conftest import one_run, with_volumes_of
 
 pytestmark = pytest.mark.slow
 
@@ -79,14 +78,11 @@ def test_a_failure_is_named_with_its_reason_and_its_log_and_said_again_at_the_en
 
 
 def test_the_status_follows_a_workflow_that_works_that_is_killed_and_that_goes_on(
-    shown, command, snakemake, tmp_path
+    shown, begin, snakemake, tmp_path
 ):
     folder = with_volumes_of(shown[0], tmp_path)
     changes = one_run(200, 10)
-    process = subprocess.Popen(
-        command(TABLE, folder=folder, changes=changes), env=ENVIRONMENT, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    process = begin(TABLE, folder=folder, changes=changes)
     end = time.monotonic() + 200
     while not any((folder / RUN / "unfinished").glob("checkpoint-*.pt")):
         assert time.monotonic() < end
@@ -95,7 +91,7 @@ def test_the_status_follows_a_workflow_that_works_that_is_killed_and_that_goes_o
     assert "1 training" in shown_at_work
     assert "Snakemake is at work, as process " in shown_at_work
     os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.end()
     while "1 stopped" not in status(folder / "results/quick"):  # the training dies a little later
         assert time.monotonic() < end
         time.sleep(0.2)

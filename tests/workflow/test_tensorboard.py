@@ -44,20 +44,17 @@ def plain(finished) -> Path:
 
 
 @pytest.fixture(scope="module")
-def watched(plain, tmp_path_factory, command, snakemake) -> Path:
+def watched(plain, tmp_path_factory, begin, snakemake) -> Path:
     """A run with TensorBoard that is killed on its way, and started again."""
     folder = with_volumes_of(plain, tmp_path_factory.mktemp("watched ä"))
-    first = subprocess.Popen(
-        command(MODEL, folder=folder, changes=WATCHED), env=ENVIRONMENT, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    first = begin(MODEL, folder=folder, changes=WATCHED)
     until = time.monotonic() + 120
     while not is_half_way(folder):
-        assert first.poll() is None, "it ended before it was seen to write events"
+        assert first.process.is_alive(), "it ended before it was seen to write events"
         assert time.monotonic() < until, "no events while it trains"
         time.sleep(0.02)
     os.killpg(first.pid, signal.SIGKILL)
-    first.wait()
+    first.end()
     run = snakemake(MODEL, folder=folder, changes=WATCHED)
     assert run.returncode == 0, run.stderr[-3000:]
     return folder

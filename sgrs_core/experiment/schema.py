@@ -505,14 +505,15 @@ class Sheet(Strict):
     labelled: Annotated[list[int], Once] | None = None
     """with how many labelled scans rows are run that do not say it"""
     rows_of: str | None = None
-    """a table, of the experiment's files or of config/tables, whose rows come first, in a figure
-    without the runs on all labelled scans; their numbers of labelled scans are `labelled`. Of the
-    same data set, a figure shows those of them that the experiment runs in the table"""
+    """a table that writes its rows, in the experiment's files or in config/tables; they come first,
+    in a figure without the runs on all labelled scans; their numbers of labelled scans are
+    `labelled`. Of the same data set, a figure shows those of them that the experiment runs in the
+    table"""
     only: Annotated[list[str], Once] | None = None
     """of those rows the ones with these variants; null is all of them"""
     rows: list[Row] = Field(min_length=1)
-    """its lines; a method's name stands for a row of that method; of each, a figure shows the first
-    selection and seed"""
+    """its lines, besides those of `rows_of`; a method's name stands for a row of that method; of
+    each, a figure shows the first selection and seed"""
 
     @property
     def variants(self) -> list[str]:

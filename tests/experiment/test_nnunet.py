@@ -174,15 +174,13 @@ def test_without_labelled_test_scans_folds_are_asked_for(tmp_path):
 
 
 def test_the_file_on_the_page_is_all_that_such_a_folder_needs(tmp_path):
-    (text,) = [
-        block.text for block in blocks_of("docs/own-data.md") if block.file == "hippocampus.yaml"
-    ]
+    (text,) = [block.text for block in blocks_of("docs/own-data.md") if block.file == "heart.yaml"]
     folder = Path(fill(tmp_path / "in"))
     for number in range(12):
         (folder / f"imagesTr/more_{number}_0000.nii.gz").touch()
         (folder / f"labelsTr/more_{number}.nii.gz").touch()
-    file = tmp_path / "hippocampus.yaml"
-    file.write_text(text.replace("/data/Dataset004_Hippocampus", str(folder)))
+    file = tmp_path / "heart.yaml"
+    file.write_text(text.replace("/data/Dataset002_Heart", str(folder)))
     plan = load_plan(yaml.safe_load(file.read_text()), [file], CONFIG)
     check_scans(plan, [file])
     assert len(text.splitlines()) <= 10

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import yaml
@@ -118,7 +119,8 @@ def begin(command) -> Iterator[Callable[..., Working]]:
 
         def begin(*targets: str, **how) -> Working:
             _, _, _, *arguments = command(*targets, **how)
-            working = Working(arguments, ENVIRONMENT)
+            printed = begun.enter_context(TemporaryDirectory())
+            working = Working(arguments, ENVIRONMENT, Path(printed))
             begun.callback(working.kill)
             return working
 

@@ -90,7 +90,8 @@ def own_data(folder: Path, scans: list[str]) -> dict:
         "datasets": {
             "mine": {
                 "title": "Mine",
-                "format": "la",
+                "format": "nifti",
+                "nifti": {},
                 "source": "local",
                 "folder": str(folder),
                 "prepared_file": "{scan}.h5",

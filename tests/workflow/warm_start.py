@@ -10,7 +10,6 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from subprocess import CompletedProcess, TimeoutExpired
-from tempfile import TemporaryDirectory
 
 FORKED = multiprocessing.get_context("forkserver")
 FORKED.set_forkserver_preload(["torch", "snakemake.cli", "scipy.ndimage", "pydantic", "sqlmodel"])
@@ -19,10 +18,10 @@ FORKED.set_forkserver_preload(["torch", "snakemake.cli", "scipy.ndimage", "pydan
 class Working:
     """A Snakemake that has been started, the head of a process group and session of its own."""
 
-    def __init__(self, arguments: list[str], environment: Mapping[str, str]) -> None:
+    def __init__(self, arguments: list[str], environment: Mapping[str, str], folder: Path) -> None:
+        """folder: for what it prints."""
         self.arguments = arguments
-        self.folder = TemporaryDirectory()
-        self.printed = [Path(self.folder.name, name) for name in ("out", "error")]
+        self.printed = [folder / name for name in ("out", "error")]
         for file in self.printed:
             file.touch()
         self.process = FORKED.Process(

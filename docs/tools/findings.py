@@ -43,6 +43,7 @@ BEGIN, END = "<!-- made by docs/tools/findings.py -->", "<!-- end -->"
 BETWEEN = re.compile(f"{BEGIN}.*?{END}", re.DOTALL)
 REFERENCE = "sgrs"
 PARTS = ("labelled", "unlabelled")
+LOST = 1  # a Dice, in per cent, below which pseudo labels are background, as good as everywhere
 COLUMNS = (
     "method", "labelled scans", "seeds", "Dice, last checkpoint", "of each seed",
     "SGRS-Net is better by", "Dice, chosen on test scans", "95HD (voxels), last",
@@ -177,24 +178,36 @@ def dice_of(line: str, seed: int = 0) -> float:
     return mean_dice(one_at_a_time()[line][seed] / "last/scores.csv")
 
 
-def of_pseudo_labels(run: Path) -> float:
-    """Dice of a run's pseudo labels with the truth, which it did not see, in its last 200 steps."""
-    log = pandas.read_csv(run / "log.csv")
-    late = log["iteration"] > log["iteration"].max() - 200
-    return float(log.loc[late, "pseudo_label_dice"].mean()) * FACTORS["dice"]
+def of_pseudo_labels(run: Path) -> pandas.Series:
+    """Dice of a run's pseudo labels with the truth, which it did not see, by its iteration.
+
+    In per cent, the mean over the 200 iterations before.
+    """
+    log = pandas.read_csv(run / "log.csv").set_index("iteration")
+    rows = 200 // int(log.index[1] - log.index[0])
+    smooth: pandas.Series = log["pseudo_label_dice"].rolling(rows, min_periods=1).mean()
+    return smooth * FACTORS["dice"]
+
+
+def lowest(run: Path) -> float:
+    """Their lowest Dice after iteration 500, from when on they gain weight."""
+    curve = of_pseudo_labels(run)
+    return float(curve[curve.index > 500].min())
 
 
 def equations() -> str:
     """The table of equations, as far as it was run."""
     lines = [
-        "| one difference turned over | Dice | of seed 1 | Dice of the pseudo labels at the end |",
-        "| --- | --- | --- | --- |",
+        "| one difference turned over | Dice | of seed 1 "
+        "| Dice of the pseudo labels after iteration 500, at the lowest | … at the end |",
+        "| --- | --- | --- | --- | --- |",
     ]
     for line, runs in one_at_a_time().items():
         first = f"{dice_of(line):.1f}" if 0 in runs else "not run yet"
         again = f"{dice_of(line, 1):.1f}" if 1 in runs else ""
-        late = f"{of_pseudo_labels(runs[0]):.1f}" if 0 in runs else ""
-        cells = (first, again, late)
+        low = f"{lowest(runs[0]):.1f}" if 0 in runs else ""
+        late = f"{of_pseudo_labels(runs[0]).iloc[-1]:.1f}" if 0 in runs else ""
+        cells = (first, again, low, late)
         lines.append(f"| {' | '.join([line, *cells])} |")
     return "\n".join(lines)
 
@@ -310,17 +323,20 @@ def draw(path: Path) -> None:
 
 
 def draw_pseudo_labels(path: Path) -> None:
-    """Dice of the pseudo labels over the iterations, for each line of the table of equations."""
-    figure, axes = plt.subplots(figsize=(8, 3.6), layout="constrained")
+    """Dice of the pseudo labels over the iterations, for each line of the table of equations.
+
+    Forms that lose them are grey, but for the printed one.
+    """
+    figure, axes = plt.subplots(figsize=(9, 4.4), layout="constrained")
     runs = {line: runs[0] for line, runs in one_at_a_time().items() if 0 in runs}
-    by_dice = sorted(runs, key=dice_of, reverse=True)
-    colours = plt.colormaps["viridis"](np.linspace(0, 0.95, len(by_dice)))
-    whole = {"Printed equations": "C3", "Code of 2025": "black"}  # the two ends
-    for line, colour in zip(by_dice, colours, strict=True):
-        log = pandas.read_csv(runs[line] / "log.csv").set_index("iteration")
-        smooth = log["pseudo_label_dice"].rolling(20, min_periods=1).mean() * FACTORS["dice"]
-        style = {"color": whole.get(line, colour), "linewidth": 2.4 if line in whole else 1.4}
-        axes.plot(smooth, label=f"{line}: {dice_of(line):.1f}", **style)
+    ends = {"Printed equations": "C3", "Code of 2025": "black"}
+    colours = iter(["#56b4e9", "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#999933"])
+    for line in sorted(runs, key=dice_of, reverse=True):
+        colour = ends.get(line) or ("0.75" if lowest(runs[line]) < LOST else next(colours))
+        style: dict[str, Any] = {"color": colour, "linewidth": 2.4 if line in ends else 1.4}
+        style["zorder"] = 1 if colour == "0.75" else 2
+        axes.plot(of_pseudo_labels(runs[line]), label=f"{line}: {dice_of(line):.1f}", **style)
+    axes.set_xlim(0, 2400)
     axes.set_xlabel("iteration")
     axes.set_ylabel("pseudo labels' Dice (%), over 200 iterations")
     axes.legend(title="Dice at the end", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)

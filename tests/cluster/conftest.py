@@ -4,6 +4,7 @@ import pytest
 
 from tests.cluster import one_node
 from tests.workflow.conftest import (  # noqa: F401  (fixtures)
+    begin,
     command,
     finished,
     prepared,

@@ -96,6 +96,10 @@ def test_the_words_hold():
         assert curve.loc[500:1300].min() < LOST
         assert curve.loc[1300:1700].max() < 15
     assert dice_of("+ loss weights", seed=1) > 60
+    codes = [line for line in one_at_a_time() if line.startswith("Code of")]
+    assert len(codes) == 4
+    assert all(lowest(one_at_a_time()[line][0]) > LOST for line in codes)
+    assert np.ptp([dice_of(line) for line in codes]) < 2.4 + 0.05
     assert max(dice_of("Printed equations", seed) for seed in (0, 1)) < 1
     gains = {method: row(method).gain for method in ("sgrs", "caml", "vnet", "mcnet_plus")}
     spreads = {method: float(np.ptp(row(method).dice)) for method in gains}

@@ -178,6 +178,7 @@ def dice_of(line: str, seed: int = 0) -> float:
     return mean_dice(one_at_a_time()[line][seed] / "last/scores.csv")
 
 
+@cache
 def of_pseudo_labels(run: Path) -> pandas.Series:
     """Dice of a run's pseudo labels with the truth, which it did not see, by its iteration.
 
@@ -203,11 +204,12 @@ def equations() -> str:
         "| --- | --- | --- | --- | --- |",
     ]
     for line, runs in one_at_a_time().items():
-        first = f"{dice_of(line):.1f}" if 0 in runs else "not run yet"
-        again = f"{dice_of(line, 1):.1f}" if 1 in runs else ""
-        low = f"{lowest(runs[0]):.1f}" if 0 in runs else ""
-        late = f"{of_pseudo_labels(runs[0]).iloc[-1]:.1f}" if 0 in runs else ""
-        cells = (first, again, low, late)
+        cells = ["not run yet", "", "", ""]
+        if 0 in runs:
+            late = of_pseudo_labels(runs[0]).iloc[-1]
+            cells = [f"{dice_of(line):.1f}", "", f"{lowest(runs[0]):.1f}", f"{late:.1f}"]
+        if 1 in runs:
+            cells[1] = f"{dice_of(line, 1):.1f}"
         lines.append(f"| {' | '.join([line, *cells])} |")
     return "\n".join(lines)
 
@@ -332,11 +334,15 @@ def draw_pseudo_labels(path: Path) -> None:
     ends = {"Printed equations": "C3", "Code of 2025": "black"}
     colours = iter(["#56b4e9", "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#999933"])
     for line in sorted(runs, key=dice_of, reverse=True):
-        colour = ends.get(line) or ("0.75" if lowest(runs[line]) < LOST else next(colours))
-        style: dict[str, Any] = {"color": colour, "linewidth": 2.4 if line in ends else 1.4}
-        style["zorder"] = 1 if colour == "0.75" else 2
+        style: dict[str, Any]
+        if line in ends:
+            style = {"color": ends[line], "linewidth": 2.4}
+        elif lowest(runs[line]) < LOST:
+            style = {"color": "0.75", "zorder": 1}
+        else:
+            style = {"color": next(colours)}
         axes.plot(of_pseudo_labels(runs[line]), label=f"{line}: {dice_of(line):.1f}", **style)
-    axes.set_xlim(0, 2400)
+    axes.margins(x=0)
     axes.set_xlabel("iteration")
     axes.set_ylabel("pseudo labels' Dice (%), over 200 iterations")
     axes.legend(title="Dice at the end", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)

@@ -5,16 +5,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 import yaml
 from filelock import FileLock
 
 from tests.places import PROJECT
-from tests.workflow.warm_start import Working
+from tests.workflow.warm_start import Working, working
 
 QUICK = Path(__file__).parent / "quick.yaml"
 SHEETS = yaml.safe_load(QUICK.read_text(encoding="utf-8"))
@@ -113,18 +112,14 @@ def command() -> Callable[..., list[str]]:
 
 
 @pytest.fixture(scope="session")
-def begin(command) -> Iterator[Callable[..., Working]]:
-    """Start such a call in a process group of its own; none outlives the tests."""
-    with ExitStack() as begun:
+def begin(command) -> Callable[..., AbstractContextManager[Working]]:
+    """Start such a call in a process group of its own, which ends with the block at the latest."""
 
-        def begin(*targets: str, **how) -> Working:
-            _, _, _, *arguments = command(*targets, **how)
-            printed = begun.enter_context(TemporaryDirectory())
-            working = Working(arguments, ENVIRONMENT, Path(printed))
-            begun.callback(working.kill)
-            return working
+    def begin(*targets: str, **how) -> AbstractContextManager[Working]:
+        _, _, _, *arguments = command(*targets, **how)
+        return working(arguments, ENVIRONMENT)
 
-        yield begin
+    return begin
 
 
 @pytest.fixture(scope="session")
@@ -132,7 +127,8 @@ def snakemake(begin) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run such a call to its end."""
 
     def run(*targets: str, **how) -> subprocess.CompletedProcess[str]:
-        return begin(*targets, **how).end()
+        with begin(*targets, **how) as started:
+            return started.end()
 
     return run
 
@@ -229,13 +225,15 @@ def disturbed(undisturbed, tmp_path) -> Path:
 
 
 @pytest.fixture
-def start(begin, disturbed) -> Callable[..., Working]:
-    """Starts Snakemake on it."""
+def start(begin, disturbed) -> Iterator[Callable[..., Working]]:
+    """Starts Snakemake on it; none outlives the test."""
+    with ExitStack() as started:
 
-    def start(*options: str) -> Working:
-        return begin(DISTURBED_MODEL, folder=disturbed, changes=DISTURBED, options=options)
+        def start(*options: str) -> Working:
+            how = {"folder": disturbed, "changes": DISTURBED, "options": options}
+            return started.enter_context(begin(DISTURBED_MODEL, **how))
 
-    return start
+        yield start
 
 
 @pytest.fixture

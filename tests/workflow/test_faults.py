@@ -55,7 +55,7 @@ def test_a_run_that_ended_after_its_snakemake_was_killed_is_not_trained_again(
 ):
     process = start()
     wait_for(lambda: has_checkpoint(disturbed))
-    process.kill()
+    os.kill(process.pid, signal.SIGKILL)
     process.end()
     wait_for(lambda: not members(process.pid))
     assert (disturbed / MODEL).exists()

@@ -82,16 +82,16 @@ def test_the_status_follows_a_workflow_that_works_that_is_killed_and_that_goes_o
 ):
     folder = with_volumes_of(shown[0], tmp_path)
     changes = one_run(200, 10)
-    process = begin(TABLE, folder=folder, changes=changes)
-    end = time.monotonic() + 200
-    while not any((folder / RUN / "unfinished").glob("checkpoint-*.pt")):
-        assert time.monotonic() < end
-        time.sleep(0.2)
-    shown_at_work = status(folder / "results/quick")
-    assert "1 training" in shown_at_work
-    assert "Snakemake is at work, as process " in shown_at_work
-    os.killpg(process.pid, signal.SIGKILL)
-    process.end()
+    with begin(TABLE, folder=folder, changes=changes) as process:
+        end = time.monotonic() + 200
+        while not any((folder / RUN / "unfinished").glob("checkpoint-*.pt")):
+            assert time.monotonic() < end
+            time.sleep(0.2)
+        shown_at_work = status(folder / "results/quick")
+        assert "1 training" in shown_at_work
+        assert "Snakemake is at work, as process " in shown_at_work
+        os.killpg(process.pid, signal.SIGKILL)
+        process.end()
     while "1 stopped" not in status(folder / "results/quick"):  # the training dies a little later
         assert time.monotonic() < end
         time.sleep(0.2)

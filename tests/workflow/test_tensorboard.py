@@ -47,14 +47,14 @@ def plain(finished) -> Path:
 def watched(plain, tmp_path_factory, begin, snakemake) -> Path:
     """A run with TensorBoard that is killed on its way, and started again."""
     folder = with_volumes_of(plain, tmp_path_factory.mktemp("watched ä"))
-    first = begin(MODEL, folder=folder, changes=WATCHED)
-    until = time.monotonic() + 120
-    while not is_half_way(folder):
-        assert first.process.is_alive(), "it ended before it was seen to write events"
-        assert time.monotonic() < until, "no events while it trains"
-        time.sleep(0.02)
-    os.killpg(first.pid, signal.SIGKILL)
-    first.end()
+    with begin(MODEL, folder=folder, changes=WATCHED) as first:
+        until = time.monotonic() + 120
+        while not is_half_way(folder):
+            assert first.process.is_alive(), "it ended before it was seen to write events"
+            assert time.monotonic() < until, "no events while it trains"
+            time.sleep(0.02)
+        os.killpg(first.pid, signal.SIGKILL)
+        first.end()
     run = snakemake(MODEL, folder=folder, changes=WATCHED)
     assert run.returncode == 0, run.stderr[-3000:]
     return folder

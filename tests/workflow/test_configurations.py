@@ -12,8 +12,8 @@ import yaml
 from sgrs_core.experiment.configuration import Files, load_sheet
 from sgrs_core.experiment.schema import Table
 from tests.places import CONFIG
-from tests.workflow import warm_start
 from tests.workflow.conftest import ENVIRONMENT, PROJECT
+from tests.workflow.warm_start import working
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +32,8 @@ def dry_run(folder: Path, *files: Path, config: str = "") -> subprocess.Complete
     where = ("--directory", str(folder), "--snakefile", str(PROJECT / "Snakefile"))
     values = ("--config", config) if config else ()
     options = ("--dry-run", "--quiet", "host", *where, *values, "--configfile", *map(str, files))
-    return warm_start.snakemake([*options], ENVIRONMENT)
+    with working([*options], ENVIRONMENT) as planning:
+        return planning.end()
 
 
 @pytest.mark.parametrize(

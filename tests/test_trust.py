@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from snakemake.io import regex_from_filepattern
 from snakemake.target_jobs import parse_target_jobs_cli_args
@@ -274,6 +274,7 @@ PLACES = [
 @pytest.mark.parametrize("place", PLACES)
 @settings(max_examples=40, deadline=None)
 @given(text=EVIL)
+@example(text="list[str]")  # as pydantic names a type
 def test_any_text_anywhere_is_refused_in_one_line_or_every_path_stays_below_the_results(
     tmp_path_factory, place, text
 ):

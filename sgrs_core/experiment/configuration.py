@@ -363,13 +363,15 @@ def _place(item: Values) -> Key:
 
 def _line(kind: type, item: Values, file: Path, place: Key) -> str:
     """One mistake as: file: key = value: what is allowed."""
+    is_unknown = item["type"] in ("extra_forbidden", "unexpected_keyword_argument")
+    own = place[-1:] if is_unknown else ()  # the writer's, whatever it is called
+    steps = [step for step in place[: len(place) - len(own)] if step != "list[str]"]  # pydantic's
     # A key with an end of line in it must not tear the line apart.
-    steps = (str(step) for step in place if step != "list[str]")  # pydantic's word for a type
-    key = ".".join(text if is_plain(text) else repr(text) for text in steps)
+    key = ".".join(text if is_plain(text) else repr(text) for text in map(str, [*steps, *own]))
     if item["type"] == "value_error":
         return f"{file}: {key + '.' if key else ''}{item['ctx']['error']}"
     value = repr(item["input"]) if item["type"] != "missing" else "(missing)"
-    if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+    if is_unknown:
         said = f"unknown key; allowed are {', '.join(keys_at(kind, item['loc'][:-1]))}"
     elif item["type"] == "refused":
         said = item["msg"]

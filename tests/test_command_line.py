@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from pydicom import dcmread
 from sgrs_core.data.formats.image_files import read_scan
 from sgrs_core.data.formats.images import to_itk
 from sgrs_core.phantoms.dicom import Series, write_series
+from tests import warm_python
 from tests.places import PROJECT
 from tests.recompute import read
 from tests.small_run import NEW, train_on_phantoms
@@ -28,7 +28,7 @@ def sgrs(
     *arguments: object, folder: Path, to: int = subprocess.PIPE
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "sgrs_core.command_line", *map(str, arguments)],
+        [warm_python.python(), "-m", "sgrs_core.command_line", *map(str, arguments)],
         cwd=folder,
         stdout=to,
         stderr=subprocess.PIPE,

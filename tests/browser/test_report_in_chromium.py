@@ -38,7 +38,7 @@ def browser() -> Iterator:
         browser.close()
 
 
-@pytest.fixture(params=[(1280, "light"), (360, "light"), (1280, "dark")], ids=str)
+@pytest.fixture(params=[(360, "light"), (1280, "dark")], ids=str)
 def page(request, browser, report) -> Iterator:
     """The open page, in each window and colour scheme; at its end nothing may have gone wrong."""
     width, scheme = request.param

@@ -38,7 +38,7 @@ def dry_run(folder: Path, *files: Path, config: str = "") -> subprocess.Complete
 
 @pytest.mark.parametrize(
     "names",
-    [["config"], ["la_half"], ["la"], ["equations"], ["paper", "without_brats2019"]],
+    [["config"], ["la_half"], ["la"], ["equations"], ["ablations"], ["paper", "without_brats2019"]],
     ids=str,
 )
 def test_a_shipped_experiment_plans_all_its_jobs(names, tmp_path):

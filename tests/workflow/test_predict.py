@@ -1,7 +1,6 @@
 """A model of the workflow knows by itself how to predict a scan of no data set."""
 
 import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from sgrs_core.data.formats.image_files import read_scan
 from sgrs_core.data.preprocessing.input_spec import InputSpec
 from sgrs_core.evaluation.model import load_model
+from tests import warm_python
 from tests.workflow.conftest import ENVIRONMENT, PROJECT
 
 RUN = "results/quick/pancreas/labelled-3/vnet/seed-0"
@@ -29,7 +29,7 @@ def test_a_model_that_the_workflow_trained_predicts_a_dicom_series(snakemake, tm
     scan = next((tmp_path / "results/quick/phantoms/pancreas").glob("PANCREAS_*"))
     command = ["predict", str(scan), "--model", RUN, "-o", "mask.nii.gz"]
     run = subprocess.run(
-        [sys.executable, "-m", "sgrs_core.command_line", *command],
+        [warm_python.python(), "-m", "sgrs_core.command_line", *command],
         cwd=tmp_path,
         env={**ENVIRONMENT, "PYTHONPATH": str(PROJECT)},
         capture_output=True,

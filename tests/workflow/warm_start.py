@@ -1,12 +1,6 @@
-"""Snakemake in a new process that need not read its libraries first, which is half of a start.
+"""Snakemake in a new process that need not read its libraries first, and whose jobs need not."""
 
-It is forked from a process that has imported them, and nothing of ours. What it starts itself
-starts as ever.
-"""
-
-import multiprocessing
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.context import ForkServerProcess
@@ -16,12 +10,11 @@ from subprocess import CompletedProcess, TimeoutExpired
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-FORKED = multiprocessing.get_context("forkserver")
-FORKED.set_forkserver_preload(["torch", "snakemake.cli", "scipy.ndimage", "pydantic", "sqlmodel"])
+from tests.warm_python import FORKED, python, run, search_path
 
 
 class Working(NamedTuple):
-    """A Snakemake that was started, the head of a process group and session of its own."""
+    """A Snakemake that was started, the head of a process group of its own."""
 
     arguments: list[str]
     process: ForkServerProcess
@@ -47,7 +40,8 @@ def working(arguments: list[str], environment: Mapping[str, str]) -> Iterator[Wo
     with TemporaryDirectory() as folder:
         printed = [Path(folder, name) for name in ("out", "error")]
         begun = FORKED.Event()
-        process = FORKED.Process(target=work, args=(arguments, dict(environment), *printed, begun))
+        how = (dict(environment), python(), search_path())
+        process = FORKED.Process(target=work, args=(arguments, how, printed, begun))
         process.start()
         try:
             assert begun.wait(60)
@@ -59,19 +53,16 @@ def working(arguments: list[str], environment: Mapping[str, str]) -> Iterator[Wo
 
 
 def work(
-    arguments: list[str], environment: Mapping[str, str], out: Path, error: Path, begun: Event
+    arguments: list[str],
+    how: tuple[dict[str, str], str, list[str]],
+    printed: list[Path],
+    begun: Event,
 ) -> None:
     """What `python -m snakemake` does, in the forked process."""
-    os.setsid()
-    os.environ.clear()
-    os.environ.update(environment)
-    for number, file in ((1, out), (2, error)):
+    os.setpgid(0, 0)
+    for number, file in enumerate(printed, start=1):
         opened = os.open(file, os.O_WRONLY | os.O_CREAT)
         os.dup2(opened, number)
         os.close(opened)
     begun.set()
-    sys.argv = ["snakemake", *arguments]
-
-    from snakemake.cli import main
-
-    main()
+    run(["-m", "snakemake", *arguments], *how)

@@ -34,7 +34,8 @@ def main(address: str, *arguments: str) -> int:
             signal.signal(number, lambda received, _: os.kill(process, received))
         status = int(replies.readline())
     if status < 0:
-        signal.signal(-status, signal.SIG_DFL)
+        if -status in HANDED_ON:
+            signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
     return status
 

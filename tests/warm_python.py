@@ -15,12 +15,14 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from tempfile import mkdtemp
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 
 FORKED = multiprocessing.get_context("forkserver")
@@ -31,6 +33,8 @@ FORKED.set_forkserver_preload(
         "skimage.measure", "jinja2", "filelock", "tqdm",
     ]
 )  # fmt: skip
+# A status can be read once; starting a process reads those of all others that have ended.
+STATUS = Lock()
 OURS = {"tests", "benchmarks", "docs", "sgrs_core"}
 
 
@@ -83,18 +87,37 @@ def answer(client: socket.socket) -> None:
             asked = json.loads(asking.readline()) | {"python": python(), "path": search_path()}
         handed = [Connection(stream) for stream in streams]  # for it can be sent to a process
         process = FORKED.Process(target=be_python, args=(asked, handed))
-        process.start()
+        start(process)
         for stream in handed:
             stream.close()
-        with suppress(OSError):
+        with suppress(OSError):  # nobody is there to read it
             client.sendall(f"{process.pid}\n".encode())
-            wait([client, process.sentinel])
-        process.join(0)
-        if process.exitcode is None:
-            process.kill()
-        process.join()
+        status = status_of(process, or_when=[client])
+        if status is None:
+            status = end(process)
         with suppress(OSError):
-            client.sendall(f"{process.exitcode}\n".encode())
+            client.sendall(f"{status}\n".encode())
+
+
+def start(process: ForkServerProcess) -> None:
+    with STATUS:
+        process.start()
+
+
+def status_of(
+    process: ForkServerProcess, timeout: float | None = None, or_when: Sequence[socket.socket] = ()
+) -> int | None:
+    """Wait until it has ended, or something else is the case; how it ended, if it has."""
+    wait([process.sentinel, *or_when], timeout)
+    with STATUS:
+        return process.exitcode
+
+
+def end(process: ForkServerProcess) -> int | None:
+    """Kill it, if it has not ended; how it ended."""
+    with STATUS:
+        process.kill()
+    return status_of(process)
 
 
 def be_python(asked: dict[str, Any], streams: list[Connection]) -> None:

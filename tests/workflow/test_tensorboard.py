@@ -50,7 +50,7 @@ def watched(plain, tmp_path_factory, begin, snakemake) -> Path:
     with begin(MODEL, folder=folder, changes=WATCHED) as first:
         until = time.monotonic() + 120
         while not is_half_way(folder):
-            assert first.process.is_alive(), "it ended before it was seen to write events"
+            assert first.is_alive, "it ended before it was seen to write events"
             assert time.monotonic() < until, "no events while it trains"
             time.sleep(0.02)
         os.killpg(first.pid, signal.SIGKILL)

@@ -10,7 +10,7 @@ from subprocess import CompletedProcess, TimeoutExpired
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from tests.warm_python import FORKED, python, run, search_path
+from tests.warm_python import FORKED, end, python, run, search_path, start, status_of
 
 
 class Working(NamedTuple):
@@ -25,13 +25,17 @@ class Working(NamedTuple):
         assert self.process.pid is not None
         return self.process.pid
 
+    @property
+    def is_alive(self) -> bool:
+        return status_of(self.process, 0) is None
+
     def end(self, timeout: float | None = None) -> CompletedProcess[str]:
         """Wait for its end, and no longer than that: TimeoutExpired; what it has printed."""
-        self.process.join(timeout)
-        if self.process.exitcode is None:
+        status = status_of(self.process, timeout)
+        if status is None:
             raise TimeoutExpired(self.arguments, timeout or 0)
         texts = [file.read_text("utf-8") for file in self.printed]
-        return CompletedProcess(self.arguments, self.process.exitcode, *texts)
+        return CompletedProcess(self.arguments, status, *texts)
 
 
 @contextmanager
@@ -42,14 +46,12 @@ def working(arguments: list[str], environment: Mapping[str, str]) -> Iterator[Wo
         begun = FORKED.Event()
         how = (dict(environment), python(), search_path())
         process = FORKED.Process(target=work, args=(arguments, how, printed, begun))
-        process.start()
+        start(process)
         try:
             assert begun.wait(60)
             yield Working(arguments, process, printed)
         finally:
-            process.kill()
-            process.join()
-            process.close()
+            end(process)
 
 
 def work(

@@ -1,5 +1,7 @@
 """Pythons that need not read their libraries first, which is most of what a short job costs.
 
+    python -m tests.warm_python SCRIPT ARGUMENTS...
+
 Each is forked from a process that has imported those libraries, and nothing of ours; all else is as
 if `python` had been started.
 """
@@ -157,3 +159,7 @@ def run(
         sys.exit(1)
     finally:
         atexit._run_exitfuncs()
+
+
+if __name__ == "__main__":
+    sys.exit(subprocess.run([python(), *sys.argv[1:]], check=False).returncode)

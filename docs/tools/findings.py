@@ -20,8 +20,19 @@ import pandas
 import yaml
 from jinja2 import Environment, StrictUndefined
 
-from sgrs_core.evaluation.units import FACTORS
-from sgrs_core.experiment.planning import load_files
+from docs.tools.forms import (
+    ABLATIONS,
+    OTHER_HARDWARE,
+    PSEUDO_LABELS,
+    REFERENCE_RUNS,
+    ROOT,
+    TEN_METHODS,
+    ablations,
+    dice_of,
+    draw_pseudo_labels,
+    equations,
+    mean_dice,
+)
 from sgrs_core.experiment.run import Run
 from sgrs_core.files import read_json, write_text
 from sgrs_core.methods import new_method
@@ -29,13 +40,9 @@ from sgrs_core.reporting.scores import Scores, gather, read_scores
 from sgrs_core.reporting.statistics import CONFIDENCE, Difference, compare, holm
 from sgrs_core.reporting.typeset import with_interval
 
-ROOT = Path(__file__).parents[2]
-RESULTS = ROOT / "results/reference/la_half_ten_methods"
-TRAINING_SCANS = ROOT / "results/reference/la_half_training_scans"
-OTHER_HARDWARE = ROOT / "results/reference/la_half_other_hardware"
-EQUATIONS = ROOT / "results/reference/equations"
+RESULTS = TEN_METHODS
+TRAINING_SCANS = REFERENCE_RUNS / "la_half_training_scans"
 FINDINGS, FIGURE = ROOT / "docs/findings.md", RESULTS / "figures/dice.png"
-PSEUDO_LABELS = EQUATIONS / "figures/pseudo_labels.png"
 TEMPLATE = Path(__file__).with_suffix(".md.j2")
 README = ROOT / "README.md"
 FORMS = ROOT / "docs/methods/sgrs.md"
@@ -43,7 +50,6 @@ BEGIN, END = "<!-- made by docs/tools/findings.py -->", "<!-- end -->"
 BETWEEN = re.compile(f"{BEGIN}.*?{END}", re.DOTALL)
 REFERENCE = "sgrs"
 PARTS = ("labelled", "unlabelled")
-LOST = 1  # a Dice, in per cent, below which pseudo labels are background, as good as everywhere
 COLUMNS = (
     "method", "labelled scans", "seeds", "Dice, last checkpoint", "of each seed",
     "SGRS-Net is better by", "Dice, chosen on test scans", "95HD (voxels), last",
@@ -110,11 +116,6 @@ def difference(method: str, other: str = REFERENCE) -> Difference:
     return compare(row(other).last.of("dice"), row(method).last.of("dice"))
 
 
-def mean_dice(file: Path) -> float:
-    """The mean Dice of a score file, in per cent."""
-    return float(gather([read_scores(file)], "strict").of("dice").mean())
-
-
 def on_other_hardware() -> str:
     """Last checkpoints of the runs that were made twice, as made on CPU, beside those on a GPU."""
     found = []
@@ -150,67 +151,6 @@ def on_training_scans() -> str:
         name, *changed = method.split("+")
         words = ", ".join([title(name), *(f"`{one}`" for one in changed), f"seed {seed}"])
         lines.append(f"| {words} | {labelled:.1f} | {unlabelled:.1f} | {test} |")
-    return "\n".join(lines)
-
-
-@cache
-def one_at_a_time() -> dict[str, dict[int, Path]]:
-    """The runs of each line of the table of equations, by its title, by seed (0 and 1).
-
-    All on a CPU. Those of the whole forms with seed 0 stand among the ten methods' runs.
-    """
-    plan = load_files([ROOT / "config/equations.yaml"], ROOT / "config")
-    found = {}
-    for entry in plan.entries("table_equations"):
-        runs = f"la/labelled-4/{entry.points[0].variant}"
-        folders = [folder / runs / "seed-0" for folder in (EQUATIONS, OTHER_HARDWARE, RESULTS)]
-        candidates = [*((0, folder) for folder in folders), (1, EQUATIONS / runs / "seed-1")]
-        of_line: dict[int, Path] = {}
-        for seed, folder in candidates:
-            if folder.is_dir():
-                of_line.setdefault(seed, folder)
-        found[str(entry.row.title)] = of_line
-    return found
-
-
-def dice_of(line: str, seed: int = 0) -> float:
-    """Dice of a line of the table of equations at its last checkpoint."""
-    return mean_dice(one_at_a_time()[line][seed] / "last/scores.csv")
-
-
-@cache
-def of_pseudo_labels(run: Path) -> pandas.Series:
-    """Dice of a run's pseudo labels with the truth, which it did not see, by its iteration.
-
-    In per cent, the mean over the 200 iterations before.
-    """
-    log = pandas.read_csv(run / "log.csv").set_index("iteration")
-    rows = 200 // int(log.index[1] - log.index[0])
-    smooth: pandas.Series = log["pseudo_label_dice"].rolling(rows, min_periods=1).mean()
-    return smooth * FACTORS["dice"]
-
-
-def lowest(run: Path) -> float:
-    """Their lowest Dice after iteration 500, from when on they gain weight."""
-    curve = of_pseudo_labels(run)
-    return float(curve[curve.index > 500].min())
-
-
-def equations() -> str:
-    """The table of equations, as far as it was run."""
-    lines = [
-        "| one difference turned over | Dice | of seed 1 "
-        "| Dice of the pseudo labels after iteration 500, at the lowest | … at the end |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    for line, runs in one_at_a_time().items():
-        cells = ["not run yet", "", "", ""]
-        if 0 in runs:
-            late = of_pseudo_labels(runs[0]).iloc[-1]
-            cells = [f"{dice_of(line):.1f}", "", f"{lowest(runs[0]):.1f}", f"{late:.1f}"]
-        if 1 in runs:
-            cells[1] = f"{dice_of(line, 1):.1f}"
-        lines.append(f"| {' | '.join([line, *cells])} |")
     return "\n".join(lines)
 
 
@@ -300,6 +240,7 @@ def pages() -> dict[Path, str]:
         README: table(FEW),
         RESULTS / "README.md": table(COLUMNS),
         FORMS: equations(),
+        ABLATIONS / "README.md": ablations(),
     }
     for path, text in tables.items():
         before, after = BETWEEN.split(path.read_text(encoding="utf-8"))
@@ -319,34 +260,6 @@ def draw(path: Path) -> None:
     axes.set_yticks(range(len(shown)), names)
     axes.set_xlabel("Dice (%) at the last checkpoint; points: seeds, strokes: their means")
     axes.grid(axis="x", alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
-
-
-def draw_pseudo_labels(path: Path) -> None:
-    """Dice of the pseudo labels over the iterations, for each line of the table of equations.
-
-    Forms that lose them are grey, but for the printed one.
-    """
-    figure, axes = plt.subplots(figsize=(9, 4.4), layout="constrained")
-    runs = {line: runs[0] for line, runs in one_at_a_time().items() if 0 in runs}
-    ends = {"Printed equations": "C3", "Code of 2025": "black"}
-    colours = iter(["#56b4e9", "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#999933"])
-    for line in sorted(runs, key=dice_of, reverse=True):
-        style: dict[str, Any]
-        if line in ends:
-            style = {"color": ends[line], "linewidth": 2.4}
-        elif lowest(runs[line]) < LOST:
-            style = {"color": "0.75", "zorder": 1}
-        else:
-            style = {"color": next(colours)}
-        axes.plot(of_pseudo_labels(runs[line]), label=f"{line}: {dice_of(line):.1f}", **style)
-    axes.margins(x=0)
-    axes.set_xlabel("iteration")
-    axes.set_ylabel("pseudo labels' Dice (%), over 200 iterations")
-    axes.legend(title="Dice at the end", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-    axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)

@@ -17,15 +17,8 @@ logger = logging.getLogger(__name__)
 
 # What may change a run's numbers, or how it was started. An environment need not have them all.
 PACKAGES = (
-    "torch",
-    "numpy",
-    "scipy",
-    "h5py",
-    "simpleitk",
-    "scikit-image",
-    "filelock",
-    "snakemake",
-)
+    "torch", "numpy", "scipy", "h5py", "simpleitk", "scikit-image", "filelock", "snakemake",
+)  # fmt: skip
 
 
 def write_record(path: Path, run: Run, facts: dict[str, Any]) -> None:

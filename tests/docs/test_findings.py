@@ -8,26 +8,32 @@ import pytest
 
 from docs.tools.findings import (
     COLUMNS,
-    EQUATIONS,
     FEW,
     FIGURE,
     FORMS,
-    LOST,
-    PSEUDO_LABELS,
     README,
     RESULTS,
-    ROOT,
     comparisons,
-    dice_of,
-    equations,
-    lowest,
-    of_pseudo_labels,
-    one_at_a_time,
     pages,
     row,
     rows,
     table,
     title,
+)
+from docs.tools.forms import (
+    ABLATIONS,
+    EQUATIONS,
+    LOST,
+    NOT_RUN,
+    OTHER_HARDWARE,
+    PSEUDO_LABELS,
+    ROOT,
+    ablations,
+    dice_of,
+    equations,
+    lowest,
+    of_pseudo_labels,
+    one_at_a_time,
 )
 from tests.recompute import mean, read
 
@@ -37,7 +43,9 @@ def test_a_page_is_what_the_scores_make_of_it(page):
     assert page.read_text(encoding="utf-8") == pages()[page], (
         "run: .venv/bin/python docs/tools/findings.py"
     )
-    shown = {README: table(FEW), FORMS: equations()}
+    shown = {
+        README: table(FEW), FORMS: equations(), ABLATIONS / "README.md": ablations(),
+    }  # fmt: skip
     assert shown.get(page, table(COLUMNS)) in pages()[page]
 
 
@@ -70,8 +78,19 @@ def test_the_table_of_equations_says_what_its_score_files_say():
     for file in committed:
         assert f"{mean(read(file), 'dice', 'strict'):.1f}" in printed
     of_seed_0 = [file for file in committed if file.parts[-3] == "seed-0"]
-    assert equations().count("not run yet") == 15 - len(of_seed_0)
+    assert equations().count(NOT_RUN) == 15 - len(of_seed_0)
     assert PSEUDO_LABELS.is_file()
+
+
+def test_the_ablations_say_what_their_score_files_say():
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in ablations().splitlines()]
+    ours = {cell[3] for cell in cells[2:]} - {NOT_RUN}
+    committed = list(ABLATIONS.glob("la/labelled-4/*/seed-0/last/scores.csv"))
+    whole = OTHER_HARDWARE / "la/labelled-4/sgrs/seed-0/last/scores.csv"
+    assert committed
+    expected = {f"{mean(read(file), 'dice', 'strict'):.1f}" for file in (*committed, whole)}
+    assert ours == expected
+    assert ["Table 5", "Baseline", "75.18"] in [cell[:3] for cell in cells]
 
 
 def test_the_words_hold():

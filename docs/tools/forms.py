@@ -1,0 +1,172 @@
+"""Forms of SGRS-Net on real scans: the table of equations, and the paper's ablations.
+
+All were run on a CPU with 4 labelled scans, most with one seed.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib.pyplot as plt
+import pandas
+
+from sgrs_core.evaluation.units import FACTORS
+from sgrs_core.experiment.planning import load_files
+from sgrs_core.reporting.scores import gather, read_scores
+
+ROOT = Path(__file__).parents[2]
+REFERENCE_RUNS = ROOT / "results/reference"
+TEN_METHODS = REFERENCE_RUNS / "la_half_ten_methods"
+OTHER_HARDWARE = REFERENCE_RUNS / "la_half_other_hardware"
+EQUATIONS, ABLATIONS = REFERENCE_RUNS / "equations", REFERENCE_RUNS / "ablations"
+ABLATED = {
+    "table5": "Table 5",
+    "table6": "Table 6",
+    "table6_isolated": "Table 6, cross-entropy in its region",
+    "table7": "Table 7",
+    "figure4": "Figure 4",
+    "figure4_isolated": "Figure 4, cross-entropy in its region",
+}
+PSEUDO_LABELS = EQUATIONS / "figures/pseudo_labels.png"
+LOST = 1  # a Dice, in per cent, below which pseudo labels are background, as good as everywhere
+SCORES = "last/scores.csv"
+SEEDS = (0, 1)
+NOT_RUN = "not run yet"
+
+
+def mean_dice(file: Path) -> float:
+    """The mean Dice of a score file, in per cent."""
+    return float(gather([read_scores(file)], "strict").of("dice").mean())
+
+
+class Line(NamedTuple):
+    """A row of a table or figure, and its runs by seed."""
+
+    variant: str
+    title: str
+    runs: dict[int, Path]
+
+    def cell(self, seed: int = 0) -> str:
+        """Dice at the last checkpoint, for a table."""
+        return f"{mean_dice(self.runs[seed] / SCORES):.1f}" if seed in self.runs else ""
+
+
+@cache
+def lines_of(experiment: str, sheet: str) -> list[Line]:
+    """The rows of a table or figure, as far as they were run on a CPU.
+
+    Whole forms with seed 0 were not run again where they stand among the ten methods' runs.
+    """
+    plan = load_files([ROOT / f"config/{experiment}.yaml"], ROOT / "config")
+    found = []
+    for entry in plan.entries(sheet):
+        run = f"la/labelled-4/{entry.points[0].variant}"
+        candidates = [
+            *((seed, REFERENCE_RUNS / experiment / run / f"seed-{seed}") for seed in SEEDS),
+            *((0, whole / run / "seed-0") for whole in (OTHER_HARDWARE, TEN_METHODS)),
+        ]
+        runs: dict[int, Path] = {}
+        for seed, folder in candidates:
+            if folder.is_dir():
+                runs.setdefault(seed, folder)
+        found.append(Line(entry.row.variant, entry.row.title or entry.row.variant, runs))
+    return found
+
+
+def one_at_a_time() -> dict[str, dict[int, Path]]:
+    """The runs of each line of the table of equations, by its title, by seed."""
+    return {line.title: line.runs for line in lines_of("equations", "table_equations")}
+
+
+def dice_of(line: str, seed: int = 0) -> float:
+    """Dice of a line of the table of equations at its last checkpoint."""
+    return mean_dice(one_at_a_time()[line][seed] / SCORES)
+
+
+@cache
+def of_pseudo_labels(run: Path) -> pandas.Series:
+    """Dice of a run's pseudo labels with the truth, which it did not see, by its iteration.
+
+    In per cent, the mean over the 200 iterations before.
+    """
+    log = pandas.read_csv(run / "log.csv").set_index("iteration")
+    rows = 200 // int(log.index[1] - log.index[0])
+    smooth: pandas.Series = log["pseudo_label_dice"].rolling(rows, min_periods=1).mean()
+    return smooth * FACTORS["dice"]
+
+
+def lowest(run: Path) -> float:
+    """Their lowest Dice after iteration 500, from when on they gain weight."""
+    curve = of_pseudo_labels(run)
+    return float(curve[curve.index > 500].min())
+
+
+def equations() -> str:
+    """The table of equations, as far as it was run."""
+    lines = [
+        "| one difference turned over | Dice | of seed 1 "
+        "| Dice of the pseudo labels after iteration 500, at the lowest | … at the end |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for line in lines_of("equations", "table_equations"):
+        cells = [NOT_RUN, "", "", ""]
+        if 0 in line.runs:
+            late = of_pseudo_labels(line.runs[0]).iloc[-1]
+            cells = [line.cell(), "", f"{lowest(line.runs[0]):.1f}", f"{late:.1f}"]
+        cells[1] = line.cell(1)
+        lines.append(f"| {' | '.join([line.title, *cells])} |")
+    return "\n".join(lines)
+
+
+@cache
+def published(table: str, variant: str) -> str:
+    """The paper's Dice of a row, with 4 labelled scans."""
+    printed = pandas.read_csv(ROOT / "config/published.csv", dtype=str)
+    is_this = (printed["table"] == table) & (printed["variant"] == variant)
+    found = printed.loc[is_this & (printed["labelled"] == "4"), "dice"]
+    return str(found.iloc[0]) if len(found) else "–"
+
+
+def ablations() -> str:
+    """The paper's ablations beside ours, as far as they were run."""
+    lines = [
+        "| | row | Dice, published at full size | ours | Dice of our pseudo labels at the end |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for sheet, where in ABLATED.items():
+        number = where.removeprefix("Table ").split(",")[0]
+        for line in lines_of("ablations", sheet):
+            cells = [NOT_RUN, ""]
+            if 0 in line.runs:
+                cells = [line.cell(), f"{of_pseudo_labels(line.runs[0]).iloc[-1]:.1f}"]
+            row = [where, line.title, published(number, line.variant), *cells]
+            lines.append(f"| {' | '.join(row)} |")
+    return "\n".join(lines)
+
+
+def draw_pseudo_labels(path: Path) -> None:
+    """Dice of the pseudo labels over the iterations, for each line of the table of equations.
+
+    Forms that lose them are grey, but for the printed one.
+    """
+    figure, axes = plt.subplots(figsize=(9, 4.4), layout="constrained")
+    runs = {line: runs[0] for line, runs in one_at_a_time().items() if 0 in runs}
+    ends = {"Printed equations": "C3", "Code of 2025": "black"}
+    colours = iter(["#56b4e9", "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#999933"])
+    for line in sorted(runs, key=dice_of, reverse=True):
+        style: dict[str, Any]
+        if line in ends:
+            style = {"color": ends[line], "linewidth": 2.4}
+        elif lowest(runs[line]) < LOST:
+            style = {"color": "0.75", "zorder": 1}
+        else:
+            style = {"color": next(colours)}
+        axes.plot(of_pseudo_labels(runs[line]), label=f"{line}: {dice_of(line):.1f}", **style)
+    axes.margins(x=0)
+    axes.set_xlabel("iteration")
+    axes.set_ylabel("pseudo labels' Dice (%), over 200 iterations")
+    axes.legend(title="Dice at the end", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)

@@ -59,7 +59,7 @@ for argument in workflow.config_settings.config_args or ():
 CONFIGFILES = [Path(file) for file in workflow.configfiles]
 
 try:
-    PLAN = load_plan(config, CONFIGFILES, CONFIG)
+    PLAN = load_plan(config, CONFIGFILES, CONFIG, workflow.config_settings.config)
     # Jobs need not import torch and look for files to check again.
     if workflow.is_main_process:
         from sgrs_core.methods.check import check_methods

@@ -63,15 +63,15 @@ def check_known(
 class Files:
     """An experiment's own files, of which the last one wins, and those in `root` that they name.
 
-    root: the config folder. methods: those that no file there holds, by name, each with the place
-    where it is written.
+    root: the config folder. command_line: what --config put over all files. methods: those that no
+    file there holds, by name, each with the place where it is written.
     """
 
-    def __init__(self, own: Sequence[Path], root: Path) -> None:
+    def __init__(self, own: Sequence[Path], root: Path, command_line: Values | None = None) -> None:
         self.root, self.last = root, own[-1]
         self.folders = [*(file.parent for file in reversed(own)), Path()]  # of methods of one's own
         self.methods: dict[str, tuple[MethodFile, Place]] = {}
-        self._own = [(file, read(file)) for file in own]
+        self._own = [*((file, read(file)) for file in own), (Path("--config"), command_line or {})]
         self._defaults: list[tuple[Path, Values]] = []  # of data sets; any other file wins
 
     def writer(self, place: Key) -> Path:

@@ -12,6 +12,7 @@ from sgrs_core.experiment.configuration import (
     ConfigError,
     Files,
     Place,
+    Values,
     check_known,
     checked,
     load_experiment,
@@ -41,13 +42,16 @@ from sgrs_core.log import prefix_errors
 MOST_CURVES = 5  # in one panel of a figure: as many as colours that all readers tell apart
 
 
-def load_plan(values: Mapping[str, Any], own: Sequence[Path], root: Path) -> Plan:
+def load_plan(
+    values: Values, own: Sequence[Path], root: Path, command_line: Values | None = None
+) -> Plan:
     """Load and check an experiment and all files it refers to, all but the methods' own settings.
 
-    values: as merged from its own files, of which the last one wins. root: the config folder.
+    values: as merged from its own files, of which the last one wins, and what --config put over
+    them on the command line. root: the config folder.
     Raises ConfigError with one line per mistake.
     """
-    files = Files(own, root)
+    files = Files(own, root, command_line)
     experiment = load_experiment(values, files)
     splits = {name: _splits(name, one, files) for name, one in experiment.datasets.items()}
     datasets = {

@@ -56,6 +56,23 @@ def test_numbers_in_lists_and_mappings_on_the_command_line_are_numbers(config, t
     assert re.search(rf"^train +{trainings}$", run.stdout, re.MULTILINE), run.stderr
 
 
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("seeds=[a]", "--config: seeds.0 = 'a': allowed are"),
+        ("seed=4", "--config: seed = 4: unknown key; allowed are"),
+        (
+            "datasets={la: {training: {iterations: -9}}}",
+            "--config: datasets.la.training.iterations",
+        ),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_said_of_that(config, said, tmp_path):
+    run = dry_run(tmp_path, PROJECT / "config/demo.yaml", config=config)
+    assert run.returncode == 1
+    assert run.stderr.splitlines()[-1].startswith(said)
+
+
 def test_the_papers_experiment_needs_nothing_but_the_folder_of_brats2019(tmp_path):
     mine = tmp_path / "mine.yaml"
     folder = str(brats2019_folder(tmp_path / "brats 2019"))

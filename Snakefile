@@ -11,7 +11,7 @@ from snakemake.utils import min_version
 
 min_version("9.0")
 
-if "experiment" not in config:
+if not workflow.configfiles:
 
     configfile: "config/config.yaml"
 

@@ -50,22 +50,27 @@ if workflow.is_main_process and not os.access(NOTES, os.W_OK):
         "folder of yours with --directory, or copy this one"
     )
 
-# Of what --config says, Snakemake makes texts of the numbers in lists and mappings.
+# What --config says is YAML, as in a file. Snakemake makes texts of the numbers in its lists and
+# mappings, and numbers of texts in quotes.
+COMMAND_LINE = {}
 for argument in workflow.config_settings.config_args or ():
     key, _, value = argument.partition("=")
-    if isinstance(workflow.config_settings.config[key], (list, dict)):
-        update_config(config, {key: yaml.safe_load(value)})
+    try:
+        update_config(COMMAND_LINE, {key: yaml.safe_load(value)})
+    except yaml.YAMLError as error:
+        refuse(f"--config: {key} = {value}: no YAML: {str(error).splitlines()[0]}")
+update_config(config, COMMAND_LINE)
 
 CONFIGFILES = [Path(file) for file in workflow.configfiles]
 
 try:
-    PLAN = load_plan(config, CONFIGFILES, CONFIG, workflow.config_settings.config)
+    PLAN = load_plan(config, CONFIGFILES, CONFIG, COMMAND_LINE)
     # Jobs need not import torch and look for files to check again.
     if workflow.is_main_process:
         from sgrs_core.methods.check import check_methods
 
         check_methods(PLAN)
-        check_scans(PLAN, CONFIGFILES)
+        check_scans(PLAN)
         for line in PLAN.warnings():
             logger.warning(line)
         if "runs_per_card" in config:

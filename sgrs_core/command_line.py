@@ -277,7 +277,7 @@ def check(options: argparse.Namespace) -> int:
 
     plan = load_files(options.files, Path(__file__).parents[1] / "config")
     check_methods(plan)
-    check_scans(plan, options.files)
+    check_scans(plan)
     for line in plan.warnings():
         logger.warning("%s", line)
     sheets = ", ".join(plan.sheets) or "no table or figure"

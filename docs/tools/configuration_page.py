@@ -59,8 +59,8 @@ everything before the first job, in a line that names file, key, value and what 
 with a YAML language server show keys, meanings and mistakes while one types: the first line of each
 file here names its schema in `config/schemas`.
 
-`--config 'seeds=[0, 1]'` says a key on the command line, over all files; what is wrong with it is
-said of the last file.
+`--config 'seeds=[0, 1]'` says a key on the command line, over all files, in YAML as in
+a file.
 
 What is no YAML at all (tabs, no closing bracket, another encoding than UTF-8, an empty file)
 Snakemake refuses itself, in its own words and without the file's name, before anything here is

@@ -68,7 +68,7 @@ class Files:
     """
 
     def __init__(self, own: Sequence[Path], root: Path, command_line: Values | None = None) -> None:
-        self.root, self.last = root, own[-1]
+        self.root = root
         self.folders = [*(file.parent for file in reversed(own)), Path()]  # of methods of one's own
         self.methods: dict[str, tuple[MethodFile, Place]] = {}
         self._own = [*((file, read(file)) for file in own), (Path("--config"), command_line or {})]
@@ -179,10 +179,10 @@ def _only(wanted: list[Any], groups: dict[str, Values], files: Files) -> dict[st
     }  # fmt: skip
     kept: dict[str, list[Any]] = {group: [] for group in GROUPS}
     for name in wanted:
-        check_known(f"{files.last}: only", name, sheets)
+        check_known(files.at("only"), name, sheets)
         given = groups[sheets[name]][name]
         if not is_written_out(given):
-            _, given = files.named(sheets[name], name, f"{files.last}: {sheets[name]}")
+            _, given = files.named(sheets[name], name, files.at(sheets[name]))
         kept[sheets[name]].append(name)
         kept["datasets"].append(given.get("dataset"))
     return {
@@ -205,10 +205,10 @@ def load_sheet(
     root/<group>/<name>.yaml is read.
     """
     if is_written_out(given):
-        place = Place(files.last, (group, name))
+        place = files.at(group, name)
         whole = _with_rows(kind, given, files, place)
         return validated(kind, whole, files.writer, place.keys), place
-    file, values = files.named(group, name, Place(files.last, (group,)))
+    file, values = files.named(group, name, files.at(group, name)._replace(keys=(group,)))
     place = Place(file)
     return checked(kind, _with_rows(kind, values, files, place), place), place
 

@@ -279,9 +279,14 @@ class Plan:
     def warnings(self) -> list[str]:
         """What a user should know before the first job.
 
-        Scans that no longer exist, selections that choose nothing, and official recipes without the
-        checkpoint that is theirs.
+        Folders that are not read, scans that no longer exist, selections that choose nothing, and
+        official recipes without the checkpoint that is theirs.
         """
+        unread = [
+            f"{name}: folder = {one.folder} is not read, because source = {one.source}"
+            for name, one in self.experiment.datasets.items()
+            if one.folder and one.source not in ("raw", "local")
+        ]
         absent = [
             f"{name}: {len(lists.absent)} of {sum(map(len, lists[:3]))} scans are left out, "
             f"{', '.join(lists.absent)}: {withdrawn.why}"
@@ -294,7 +299,8 @@ class Plan:
             if recipe and recipe.selection not in self.selections(point.dataset):
                 lacking.setdefault((point.dataset, recipe.selection), {})[row.method] = None
         return (
-            absent
+            unread
+            + absent
             + self._selections_of_last()
             + [
                 f"{dataset}: the official recipes of {', '.join(methods)} choose the checkpoint "

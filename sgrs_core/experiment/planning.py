@@ -63,7 +63,7 @@ def load_plan(
         for name, dataset in datasets.items()
         for number, lists in enumerate(_folds(name, dataset, splits[name], files))
     }
-    places: dict[str, Place] = {}
+    places = {f"datasets.{name}": files.at("datasets", name) for name in experiment.datasets}
     for name, one in experiment.methods.items():
         files.add_method(name, one, files.at("methods", name))
 
@@ -77,8 +77,8 @@ def load_plan(
     tables = load(Table, "tables", experiment.tables)
     figures = load(Figure, "figures", experiment.figures)
     for name in experiment.headline:
-        check_known(Place(files.last, ("headline",)), name, [*tables, *figures])
-    _check_sheet_names(tables, figures, files.last)
+        check_known(files.at("headline"), name, [*tables, *figures])
+    _check_sheet_names(tables, figures, files)
     asking: dict[str, Place | str] = {
         row.method: places[name].below("rows", "method")
         for name, sheet in {**tables, **figures}.items()
@@ -114,9 +114,9 @@ def load_plan(
         written={name: over or {} for name, over in values["datasets"].items()},
     )
     for name in plan.sheets:
-        _check_sheet(plan, name, files.last)
+        _check_sheet(plan, name, files)
     for name in figures:
-        _check_curves(plan, name, files.last)
+        _check_curves(plan, name, files)
         _check_choice(plan, name, files)
     _check_recipes(plan)
     return plan
@@ -136,10 +136,10 @@ def load_files(own: Sequence[Path], root: Path) -> Plan:
     return load_plan(reduce(merged, map(read, own)), own, root)
 
 
-def check_scans(plan: Plan, files: Sequence[Path]) -> None:
-    """Check that every scan is where its data set says; `files`: as for `load_plan`."""
+def check_scans(plan: Plan) -> None:
+    """Check that every scan is where its data set says. Raises ConfigError."""
     for name, dataset in plan.experiment.datasets.items():
-        with prefix_errors(f"{files[-1]}: datasets.{name}.", ConfigError):
+        with prefix_errors(f"{plan.places[f'datasets.{name}']}.", ConfigError):
             check_presence(dataset, plan.splits[name], plan.root, plan.used_labels(name))
 
 
@@ -218,31 +218,31 @@ def _check_layers(plan: Plan, dataset: str, row: Row, place: Place) -> None:
 
 
 def _check_sheet_names(
-    tables: Mapping[str, Table], figures: Mapping[str, Figure], file: Path
+    tables: Mapping[str, Table], figures: Mapping[str, Figure], files: Files
 ) -> None:
     """No two tables or figures share a name: rules, logs and targets know them by it."""
     for group, names in (("tables", tables), ("figures", figures)):
         for name in (COST, SELECTION_GAIN):
             if name in names:
                 raise ConfigError(
-                    f"{file}: {group} = {name!r}: the workflow has a table of this name; "
-                    "give yours another one"
+                    f"{files.writer((group, name))}: {group} = {name!r}: the workflow has a table "
+                    "of this name; give yours another one"
                 )
     for name in sorted(tables.keys() & figures.keys()):
-        raise ConfigError(
-            f"{file}: figures = {name!r}: a table has this name; give one of them another"
-        )
+        place = files.at("figures", name)
+        raise ConfigError(f"{place}: a table has this name; give one of them another")
 
 
-def _check_sheet(plan: Plan, name: str, file: Path) -> None:
+def _check_sheet(plan: Plan, name: str, files: Files) -> None:
     """The data set exists, no row stands there twice, and the filter asks for what there is."""
     sheet, wanted = plan.sheets[name], plan.wanted(name)
+    group = "tables" if isinstance(sheet, Table) else "figures"
     if sheet.dataset not in plan.experiment.datasets:
         allowed = ", ".join(plan.experiment.datasets)
         raise ConfigError(
-            f"{file}: {name} needs datasets.{sheet.dataset}; given are {allowed or 'none'}"
+            f"{files.writer((group, name))}: {name} needs datasets.{sheet.dataset}; given are "
+            f"{allowed or 'none'}"
         )
-    place = Place(file, ("tables" if isinstance(sheet, Table) else "figures", name))
     lines = [(row.variant, count) for row in sheet.rows for count in row.labelled]
     methods = sorted({row.method for row in sheet.rows})
     offered: dict[str, list[Any]] = {
@@ -252,22 +252,22 @@ def _check_sheet(plan: Plan, name: str, file: Path) -> None:
     for key, known in offered.items():
         asked = getattr(wanted, key, None)  # figures are not judged
         for value in [asked] if isinstance(asked, str) else asked or ():
-            check_known(place.below(key), value, known)
+            check_known(files.at(group, name, key), value, known)
     if not plan.entries(name):
-        shown = [f"{row.method} with {row.labelled}" for row in sheet.rows]
+        shown = dict.fromkeys(f"{row.method} with {row.labelled}" for row in sheet.rows)
         raise ConfigError(
-            f"{place} = methods {wanted.methods}, labelled {wanted.labelled}: nothing to show"
-            f"{f' of what {sheet.rows_of} runs' if sheet.rows_of else ''}; allowed are "
-            f"{', '.join(shown)}"
+            f"{files.at(group, name)} = methods {wanted.methods}, labelled {wanted.labelled}: "
+            f"nothing to show{f' of what {sheet.rows_of} runs' if sheet.rows_of else ''}; "
+            f"allowed are {', '.join(shown)}"
         )
     for variant, count in lines:
         if lines.count((variant, count)) > 1:
             raise ConfigError(
-                f"{place}: rows = {variant!r} with {count} labelled scans stands "
+                f"{plan.places[name]}: rows = {variant!r} with {count} labelled scans stands "
                 "there twice; allowed is each once"
             )
     if isinstance(sheet, Table) and sheet.published_table is not None:
-        _check_published(sheet, place, plan.root)
+        _check_published(sheet, plan.places[name], plan.root)
     for fold in plan.folds(sheet.dataset):
         for entry in plan.entries(name):
             _check_labelled(plan, entry, fold, plan.places[name])
@@ -307,10 +307,10 @@ def _check_labelled(plan: Plan, entry: Entry, dataset: str, place: Place) -> Non
         )
 
 
-def _check_curves(plan: Plan, name: str, file: Path) -> None:
+def _check_curves(plan: Plan, name: str, files: Files) -> None:
     """No more curves than there are colours to tell them apart, and no two points at one place."""
     figure, entries = plan.figures[name], plan.entries(name)
-    place = Place(file, ("figures", name))
+    place = files.at("figures", name)
     curves: dict[str, list[Any]] = {
         "training_curves": [f"{entry.row.variant} {entry.labelled}" for entry in entries],
         "threshold": sorted({entry.labelled for entry in entries}),

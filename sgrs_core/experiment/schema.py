@@ -459,7 +459,7 @@ class Experiment(Strict):
     a new one, and null leaves it out"""
     figures: dict[Name, FigureFilter] = {}
     """likewise, of config/figures/<name>.yaml"""
-    only: Annotated[list[str], Once] | None = None
+    only: Annotated[list[str], Once] | None = Field(default=None, min_length=1)
     """the tables and figures to make of all that the files name, with the data sets that they show;
     null is all of them"""
     headline: Annotated[list[str], Once] = []

@@ -690,6 +690,13 @@ def test_withdrawn_scans_are_left_out_recorded_warned_of_and_noted_beneath_table
     assert "image0025" not in loaded.note_of("table2")
 
 
+def test_a_folder_that_is_not_read_is_said():
+    values = shipped("la_half")
+    assert plan(values).warnings() == []
+    values["datasets"]["la"]["folder"] = "/scans"
+    assert plan(values).warnings() == ["la: folder = /scans is not read, because source = mirror"]
+
+
 def test_a_number_of_labelled_scans_counts_the_published_list():
     """What is withdrawn changes no row whose labelled scans are all there."""
     withdrawn, whole = from_tcia(), plan(shipped("paper"))
@@ -704,9 +711,9 @@ def test_a_missing_scan_is_named_before_any_job(tmp_path):
     values["datasets"]["brats2019"]["folder"] = str(tmp_path)
     loaded = plan(values)
     with pytest.raises(
-        ConfigError, match=r"paper\.yaml: datasets\.brats2019\.folder = .*335 of 335"
+        ConfigError, match=r"config\.yaml: datasets\.brats2019\.folder = .*335 of 335"
     ):
-        check_scans(loaded, [CONFIG / "paper.yaml"])
+        check_scans(loaded)
 
 
 OWN = {

@@ -49,7 +49,7 @@ def planned(folder: str, tmp_path: Path, **keys):
         },
     }  # fmt: skip
     plan = load_plan(values, [file], CONFIG)
-    check_scans(plan, [file])
+    check_scans(plan)
     return plan
 
 
@@ -182,6 +182,6 @@ def test_the_file_on_the_page_is_all_that_such_a_folder_needs(tmp_path):
     file = tmp_path / "heart.yaml"
     file.write_text(text.replace("/data/Dataset002_Heart", str(folder)))
     plan = load_plan(yaml.safe_load(file.read_text()), [file], CONFIG)
-    check_scans(plan, [file])
+    check_scans(plan)
     assert len(text.splitlines()) <= 10
     assert len(plan.rows) == 5 * 2 * 2

@@ -53,7 +53,7 @@ def planned(tmp_path):
         file.write_text(yaml.safe_dump(values, allow_unicode=True))
         plan = load_plan(values, [file], CONFIG)
         check_methods(plan)
-        check_scans(plan, [file])
+        check_scans(plan)
         return plan
 
     return build

@@ -49,9 +49,14 @@ def test_a_shipped_experiment_plans_all_its_jobs(names, tmp_path):
 
 @pytest.mark.parametrize(
     ("config", "trainings"),
-    [("seeds=[4, 5]", "8"), ("datasets={la: {training: {iterations: 9}}}", "4")],
+    [
+        ("seeds=[4, 5]", "8"),
+        ("datasets={la: {training: {iterations: 9}}}", "4"),
+        ("report_3d=false", "4"),
+        ('experiment="2024"', "4"),
+    ],
 )
-def test_numbers_in_lists_and_mappings_on_the_command_line_are_numbers(config, trainings, tmp_path):
+def test_what_the_command_line_says_is_read_as_in_a_file(config, trainings, tmp_path):
     run = dry_run(tmp_path, PROJECT / "config/demo.yaml", config=config)
     assert re.search(rf"^train +{trainings}$", run.stdout, re.MULTILINE), run.stderr
 
@@ -61,6 +66,10 @@ def test_numbers_in_lists_and_mappings_on_the_command_line_are_numbers(config, t
     [
         ("seeds=[a]", "--config: seeds.0 = 'a': allowed are"),
         ("seed=4", "--config: seed = 4: unknown key; allowed are"),
+        ("tables={table5: {labelled: [5]}}", "--config: tables.table5.labelled = 5: allowed are 4"),
+        ("headline=[table2]", "--config: headline = 'table2': allowed are table5"),
+        ("datasets={la: {source: local, folder: /no}}", "--config: datasets.la.folder = '/no': no"),
+        ("note=a: b: c", "--config: note = a: b: c: no YAML"),
         (
             "datasets={la: {training: {iterations: -9}}}",
             "--config: datasets.la.training.iterations",
@@ -68,7 +77,7 @@ def test_numbers_in_lists_and_mappings_on_the_command_line_are_numbers(config, t
     ],
 )
 def test_a_mistake_on_the_command_line_is_said_of_that(config, said, tmp_path):
-    run = dry_run(tmp_path, PROJECT / "config/demo.yaml", config=config)
+    run = dry_run(tmp_path, PROJECT / "config/ablations.yaml", config=config)
     assert run.returncode == 1
     assert run.stderr.splitlines()[-1].startswith(said)
 

@@ -27,11 +27,14 @@ from docs.tools.forms import (
     REFERENCE_RUNS,
     ROOT,
     TEN_METHODS,
+    ablated,
     ablations,
     dice_of,
     draw_pseudo_labels,
     equations,
+    gain_of_the_mean_teacher,
     mean_dice,
+    published_in,
 )
 from sgrs_core.experiment.run import Run
 from sgrs_core.files import read_json, write_text
@@ -232,6 +235,9 @@ def pages() -> dict[Path, str]:
         dice_of,
         on_training_scans,
         on_other_hardware,
+        ablated,
+        published_in,
+        gain_of_the_mean_teacher,
     )
     values: dict[str, Any] = {one.__name__: one for one in shown}
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))

@@ -119,12 +119,23 @@ def equations() -> str:
 
 
 @cache
-def published(table: str, variant: str) -> str:
+def published_in(table: str, variant: str) -> str:
     """The paper's Dice of a row, with 4 labelled scans."""
     printed = pandas.read_csv(ROOT / "config/published.csv", dtype=str)
     is_this = (printed["table"] == table) & (printed["variant"] == variant)
     found = printed.loc[is_this & (printed["labelled"] == "4"), "dice"]
     return str(found.iloc[0]) if len(found) else "–"
+
+
+def ablated(variant: str, sheet: str = "table5") -> str:
+    """Dice of a row of an ablation at its last checkpoint."""
+    (line,) = [line for line in lines_of("ablations", sheet) if line.variant == variant]
+    return line.cell()
+
+
+def gain_of_the_mean_teacher() -> float:
+    """By how much Dice the baseline gains by it."""
+    return float(ablated("baseline+mt")) - float(ablated("baseline"))
 
 
 def ablations() -> str:
@@ -139,7 +150,7 @@ def ablations() -> str:
             cells = [NOT_RUN, ""]
             if 0 in line.runs:
                 cells = [line.cell(), f"{of_pseudo_labels(line.runs[0]).iloc[-1]:.1f}"]
-            row = [where, line.title, published(number, line.variant), *cells]
+            row = [where, line.title, published_in(number, line.variant), *cells]
             lines.append(f"| {' | '.join(row)} |")
     return "\n".join(lines)
 

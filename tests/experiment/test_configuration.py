@@ -243,7 +243,7 @@ SHEET = {"title": "Mine", "dataset": "la", "rows": ROWS}
             {**SHEET, "kind": "threshold"},
             "figures = 'cost': the workflow has a table",
         ),
-        ("figures.table2", {**SHEET, "kind": "threshold"}, "figures = 'table2': a table has this"),
+        ("figures.table2", {**SHEET, "kind": "threshold"}, "figures.table2: a table has this"),
     ],
 )
 def test_a_name_that_is_taken_already_is_refused(place, value, message):

@@ -1,6 +1,6 @@
 """What was found on real scans: README's table, docs/findings.md and its figure, from the scores.
 
-    python docs/tools/findings.py
+    python -m docs.tools.findings
 
 docs/findings.md is the template docs/tools/findings.md.j2 with its numbers filled in; README.md,
 the results' own page and SGRS-Net's hold a table between two marks. All values are means over test
@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas
 import yaml
 from jinja2 import Environment, StrictUndefined
 
@@ -26,15 +25,15 @@ from docs.tools.forms import (
     PSEUDO_LABELS,
     REFERENCE_RUNS,
     ROOT,
+    SCORES,
     TEN_METHODS,
     ablated,
     ablations,
     dice_of,
     draw_pseudo_labels,
     equations,
-    gain_of_the_mean_teacher,
     mean_dice,
-    published_in,
+    published,
 )
 from sgrs_core.experiment.run import Run
 from sgrs_core.files import read_json, write_text
@@ -43,9 +42,8 @@ from sgrs_core.reporting.scores import Scores, gather, read_scores
 from sgrs_core.reporting.statistics import CONFIDENCE, Difference, compare, holm
 from sgrs_core.reporting.typeset import with_interval
 
-RESULTS = TEN_METHODS
 TRAINING_SCANS = REFERENCE_RUNS / "la_half_training_scans"
-FINDINGS, FIGURE = ROOT / "docs/findings.md", RESULTS / "figures/dice.png"
+FINDINGS, FIGURE = ROOT / "docs/findings.md", TEN_METHODS / "figures/dice.png"
 TEMPLATE = Path(__file__).with_suffix(".md.j2")
 README = ROOT / "README.md"
 FORMS = ROOT / "docs/methods/sgrs.md"
@@ -83,7 +81,7 @@ class Row(NamedTuple):
 @cache
 def row(method: str, labelled: int = 4) -> Row:
     """A method's committed runs."""
-    seeds = sorted((RESULTS / f"la/labelled-{labelled}/{method}").glob("seed-*"))
+    seeds = sorted((TEN_METHODS / f"la/labelled-{labelled}/{method}").glob("seed-*"))
 
     def scores(selection: str) -> Scores:
         return gather([read_scores(seed / selection / "scores.csv") for seed in seeds], "strict")
@@ -94,7 +92,7 @@ def row(method: str, labelled: int = 4) -> Row:
 @cache
 def rows() -> list[Row]:
     """All of them, the best mean Dice first, and fully labelled training at the end."""
-    folders = (path for path in (RESULTS / "la").glob("labelled-*/*") if path.is_dir())
+    folders = (path for path in (TEN_METHODS / "la").glob("labelled-*/*") if path.is_dir())
     found = [row(path.name, int(path.parent.name.split("-")[1])) for path in folders]
     return sorted(found, key=lambda one: (one.labelled, -one.dice.mean()))
 
@@ -103,15 +101,6 @@ def title(method: str) -> str:
     """What tables call a method."""
     text = (ROOT / f"config/methods/{method}.yaml").read_text(encoding="utf-8")
     return str(yaml.safe_load(text)["title"])
-
-
-@cache
-def published(method: str, labelled: int) -> str:
-    """The paper's Dice."""
-    printed = pandas.read_csv(ROOT / "config/published.csv", dtype=str)
-    is_this = (printed["table"] == "2") & (printed["variant"] == method)
-    found = printed.loc[is_this & (printed["labelled"] == str(labelled)), "dice"]
-    return str(found.iloc[0]) if len(found) else "–"
 
 
 def difference(method: str, other: str = REFERENCE) -> Difference:
@@ -124,7 +113,7 @@ def on_other_hardware() -> str:
     found = []
     for file in sorted(OTHER_HARDWARE.glob("la/labelled-4/*/seed-*/last/scores.csv")):
         method, seed = file.parts[-4], file.parts[-3]
-        gpu = RESULTS / "la/labelled-4" / method / seed / "last/scores.csv"
+        gpu = TEN_METHODS / "la/labelled-4" / method / seed / SCORES
         ours, others = map(mean_dice, (file, gpu))
         found.append(f"{title(method)} {ours:.1f} in place of {others:.1f}")
     return ", ".join(found)
@@ -142,7 +131,7 @@ def on_training_scans() -> str:
     for run in TRAINING_SCANS.glob("labelled-4/*/seed-*"):
         method, seed = run.parent.name, int(run.name.removeprefix("seed-"))
         test = "not looked at"
-        if (tested := RESULTS / "la/labelled-4" / method / run.name / "last/scores.csv").exists():
+        if (tested := TEN_METHODS / "la/labelled-4" / method / run.name / SCORES).exists():
             test = f"{mean_dice(tested):.1f}"
         labelled, unlabelled = (dice_on(part, method, seed) for part in PARTS)
         found.append((method, seed, labelled, unlabelled, test))
@@ -159,7 +148,7 @@ def on_training_scans() -> str:
 
 def at_full_rate(method: str, iterations: int) -> int:
     """How many iterations, of a training that long, have the rate that it starts with."""
-    record = RESULTS / f"la/labelled-4/{method}/seed-0/record.json"
+    record = TEN_METHODS / f"la/labelled-4/{method}/seed-0/record.json"
     run = Run.from_description(read_json(record, "run")["run"])
     longer = replace(run, training=replace(run.training, iterations=iterations))
     rates = map(new_method(longer).learning_rate, range(1, iterations + 1))
@@ -213,7 +202,7 @@ def table(columns: Sequence[str] = COLUMNS) -> str:
             with_interval(difference(one.method)) if compared else "",
             spread(one.best_on_test.of("dice").mean(axis=1)),
             "–" if np.isnan(distance := one.last.of("hd95").mean()) else f"{distance:.1f}",
-            published(one.method, one.labelled),
+            published("2", one.method, one.labelled),
         )  # fmt: skip
         shown = dict(zip(COLUMNS, map(str, cells), strict=True))
         lines.append(f"| {' | '.join(shown[column] for column in columns)} |")
@@ -236,15 +225,14 @@ def pages() -> dict[Path, str]:
         on_training_scans,
         on_other_hardware,
         ablated,
-        published_in,
-        gain_of_the_mean_teacher,
+        published,
     )
     values: dict[str, Any] = {one.__name__: one for one in shown}
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     found = {FINDINGS: template.render(values)}
     tables = {
         README: table(FEW),
-        RESULTS / "README.md": table(COLUMNS),
+        TEN_METHODS / "README.md": table(COLUMNS),
         FORMS: equations(),
         ABLATIONS / "README.md": ablations(),
     }

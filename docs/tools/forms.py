@@ -19,14 +19,14 @@ REFERENCE_RUNS = ROOT / "results/reference"
 TEN_METHODS = REFERENCE_RUNS / "la_half_ten_methods"
 OTHER_HARDWARE = REFERENCE_RUNS / "la_half_other_hardware"
 EQUATIONS, ABLATIONS = REFERENCE_RUNS / "equations", REFERENCE_RUNS / "ablations"
-ABLATED = {
-    "table5": "Table 5",
-    "table6": "Table 6",
-    "table6_isolated": "Table 6, cross-entropy in its region",
-    "table7": "Table 7",
-    "figure4": "Figure 4",
-    "figure4_isolated": "Figure 4, cross-entropy in its region",
-}
+ABLATED = (  # table or figure, its published table, what it is called
+    ("table5", "5", "Table 5"),
+    ("table6", "6", "Table 6"),
+    ("table6_isolated", "6", "Table 6, cross-entropy in its region"),
+    ("table7", "7", "Table 7"),
+    ("figure4", None, "Figure 4"),
+    ("figure4_isolated", None, "Figure 4, cross-entropy in its region"),
+)
 PSEUDO_LABELS = EQUATIONS / "figures/pseudo_labels.png"
 LOST = 1  # a Dice, in per cent, below which pseudo labels are background, as good as everywhere
 SCORES = "last/scores.csv"
@@ -46,9 +46,13 @@ class Line(NamedTuple):
     title: str
     runs: dict[int, Path]
 
+    def dice(self, seed: int = 0) -> float:
+        """Dice at the last checkpoint, in per cent."""
+        return mean_dice(self.runs[seed] / SCORES)
+
     def cell(self, seed: int = 0) -> str:
-        """Dice at the last checkpoint, for a table."""
-        return f"{mean_dice(self.runs[seed] / SCORES):.1f}" if seed in self.runs else ""
+        """The same for a table; nothing where it was not run."""
+        return f"{self.dice(seed):.1f}" if seed in self.runs else ""
 
 
 @cache
@@ -119,23 +123,18 @@ def equations() -> str:
 
 
 @cache
-def published_in(table: str, variant: str) -> str:
-    """The paper's Dice of a row, with 4 labelled scans."""
+def published(table: str | None, variant: str, labelled: int = 4) -> str:
+    """The paper's Dice of a row."""
     printed = pandas.read_csv(ROOT / "config/published.csv", dtype=str)
     is_this = (printed["table"] == table) & (printed["variant"] == variant)
-    found = printed.loc[is_this & (printed["labelled"] == "4"), "dice"]
+    found = printed.loc[is_this & (printed["labelled"] == str(labelled)), "dice"]
     return str(found.iloc[0]) if len(found) else "–"
 
 
-def ablated(variant: str, sheet: str = "table5") -> str:
+def ablated(variant: str, sheet: str = "table5") -> float:
     """Dice of a row of an ablation at its last checkpoint."""
     (line,) = [line for line in lines_of("ablations", sheet) if line.variant == variant]
-    return line.cell()
-
-
-def gain_of_the_mean_teacher() -> float:
-    """By how much Dice the baseline gains by it."""
-    return float(ablated("baseline+mt")) - float(ablated("baseline"))
+    return line.dice()
 
 
 def ablations() -> str:
@@ -144,13 +143,12 @@ def ablations() -> str:
         "| | row | Dice, published at full size | ours | Dice of our pseudo labels at the end |",
         "| --- | --- | --- | --- | --- |",
     ]
-    for sheet, where in ABLATED.items():
-        number = where.removeprefix("Table ").split(",")[0]
+    for sheet, number, where in ABLATED:
         for line in lines_of("ablations", sheet):
             cells = [NOT_RUN, ""]
             if 0 in line.runs:
                 cells = [line.cell(), f"{of_pseudo_labels(line.runs[0]).iloc[-1]:.1f}"]
-            row = [where, line.title, published_in(number, line.variant), *cells]
+            row = [where, line.title, published(number, line.variant), *cells]
             lines.append(f"| {' | '.join(row)} |")
     return "\n".join(lines)
 

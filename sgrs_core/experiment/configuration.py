@@ -208,7 +208,7 @@ def load_sheet(
         place = files.at(group, name)
         whole = _with_rows(kind, given, files, place)
         return validated(kind, whole, files.writer, place.keys), place
-    file, values = files.named(group, name, files.at(group, name)._replace(keys=(group,)))
+    file, values = files.named(group, name, Place(files.writer((group, name)), (group,)))
     place = Place(file)
     return checked(kind, _with_rows(kind, values, files, place), place), place
 

@@ -12,7 +12,6 @@ from docs.tools.findings import (
     FIGURE,
     FORMS,
     README,
-    RESULTS,
     comparisons,
     pages,
     row,
@@ -28,6 +27,7 @@ from docs.tools.forms import (
     OTHER_HARDWARE,
     PSEUDO_LABELS,
     ROOT,
+    TEN_METHODS,
     ablated,
     ablations,
     dice_of,
@@ -42,7 +42,7 @@ from tests.recompute import mean, read
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_is_what_the_scores_make_of_it(page):
     assert page.read_text(encoding="utf-8") == pages()[page], (
-        "run: .venv/bin/python docs/tools/findings.py"
+        "run: .venv/bin/python -m docs.tools.findings"
     )
     shown = {
         README: table(FEW), FORMS: equations(), ABLATIONS / "README.md": ablations(),
@@ -51,7 +51,7 @@ def test_a_page_is_what_the_scores_make_of_it(page):
 
 
 def test_every_committed_run_stands_in_the_table():
-    seeds = {path.parent for path in RESULTS.glob("la/*/*/*/record.json")}
+    seeds = {path.parent for path in TEN_METHODS.glob("la/*/*/*/record.json")}
     assert sum(len(one.dice) for one in rows()) == len(seeds) > 20
     assert FIGURE.is_file()
 
@@ -59,7 +59,7 @@ def test_every_committed_run_stands_in_the_table():
 def test_the_table_says_what_the_score_files_say_reckoned_in_another_way():
     for one, line in zip(rows(), table().splitlines()[2:], strict=True):
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        runs = sorted((RESULTS / f"la/labelled-{one.labelled}/{one.method}").glob("seed-*"))
+        runs = sorted((TEN_METHODS / f"la/labelled-{one.labelled}/{one.method}").glob("seed-*"))
         seeds = [mean(read(run / "last/scores.csv"), "dice", "strict") for run in runs]
         assert cells[:3] == [title(one.method), str(one.labelled), str(len(seeds))]
         found = [float(number) for number in re.findall(r"[\d.]+", cells[3])]
@@ -67,8 +67,8 @@ def test_the_table_says_what_the_score_files_say_reckoned_in_another_way():
         assert found == pytest.approx([statistics.fmean(seeds), *spread], abs=0.051)
         assert [float(cell) for cell in cells[4].split(", ")] == pytest.approx(seeds, abs=0.051)
         if cells[5]:
-            ours = [mean(read(run / "last/scores.csv"), "dice", "strict")
-                    for run in sorted((RESULTS / "la/labelled-4/sgrs").glob("seed-*"))]  # fmt: skip
+            of_sgrs = sorted((TEN_METHODS / "la/labelled-4/sgrs").glob("seed-*"))
+            ours = [mean(read(run / "last/scores.csv"), "dice", "strict") for run in of_sgrs]
             expected = statistics.fmean(ours) - statistics.fmean(seeds)
             assert float(cells[5].split()[0]) == pytest.approx(expected, abs=0.051)
 
@@ -122,7 +122,7 @@ def test_the_words_hold():
     assert np.ptp([dice_of(line) for line in codes]) < 2.4 + 0.05
     assert max(dice_of("Printed equations", seed) for seed in (0, 1)) < 1
     parts = {
-        variant: float(ablated(variant))
+        variant: ablated(variant)
         for variant in ("baseline", "baseline+mt", "baseline+ma+mt", "baseline+ma+mt+se_rle")
     }
     assert max(parts, key=parts.__getitem__) == "baseline+mt"

@@ -12,6 +12,7 @@ import pandas
 
 from sgrs_core.evaluation.units import FACTORS
 from sgrs_core.experiment.planning import load_files
+from sgrs_core.files import read_json
 from sgrs_core.reporting.scores import gather, read_scores
 
 ROOT = Path(__file__).parents[2]
@@ -59,22 +60,27 @@ class Line(NamedTuple):
 def lines_of(experiment: str, sheet: str) -> list[Line]:
     """The rows of a table or figure, as far as they were run on a CPU.
 
-    Whole forms with seed 0 were not run again where they stand among the ten methods' runs.
+    Whole forms were not run again where they stand among the ten methods' runs.
     """
     plan = load_files([ROOT / f"config/{experiment}.yaml"], ROOT / "config")
+    places = (REFERENCE_RUNS / experiment, OTHER_HARDWARE, TEN_METHODS)
     found = []
     for entry in plan.entries(sheet):
-        run = f"la/labelled-4/{entry.points[0].variant}"
-        candidates = [
-            *((seed, REFERENCE_RUNS / experiment / run / f"seed-{seed}") for seed in SEEDS),
-            *((0, whole / run / "seed-0") for whole in (OTHER_HARDWARE, TEN_METHODS)),
-        ]
-        runs: dict[int, Path] = {}
-        for seed, folder in candidates:
-            if folder.is_dir():
-                runs.setdefault(seed, folder)
+        forms = [place / f"la/labelled-4/{entry.points[0].variant}" for place in places]
+        runs = {
+            seed: run
+            for seed in SEEDS
+            for run in (form / f"seed-{seed}" for form in forms)
+            if run.is_dir() and on_cpu(run)
+        }
         found.append(Line(entry.row.variant, entry.row.title or entry.row.variant, runs))
     return found
+
+
+def on_cpu(run: Path) -> bool:
+    """Whether a run was made without a GPU, as its record says."""
+    record = read_json(run / "record.json", "training")
+    return bool(record["training"]["device"] == "cpu")
 
 
 def one_at_a_time() -> dict[str, dict[int, Path]]:
@@ -131,23 +137,25 @@ def published(table: str | None, variant: str, labelled: int = 4) -> str:
     return str(found.iloc[0]) if len(found) else "–"
 
 
-def ablated(variant: str, sheet: str = "table5") -> float:
+def ablated(variant: str, sheet: str = "table5", seed: int = 0) -> float:
     """Dice of a row of an ablation at its last checkpoint."""
     (line,) = [line for line in lines_of("ablations", sheet) if line.variant == variant]
-    return line.dice()
+    return line.dice(seed)
 
 
 def ablations() -> str:
     """The paper's ablations beside ours, as far as they were run."""
     lines = [
-        "| | row | Dice, published at full size | ours | Dice of our pseudo labels at the end |",
-        "| --- | --- | --- | --- | --- |",
+        "| | row | Dice, published at full size | ours | of seed 1 "
+        "| Dice of our pseudo labels at the end |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     for sheet, number, where in ABLATED:
         for line in lines_of("ablations", sheet):
-            cells = [NOT_RUN, ""]
+            cells = [NOT_RUN, line.cell(1), ""]
             if 0 in line.runs:
-                cells = [line.cell(), f"{of_pseudo_labels(line.runs[0]).iloc[-1]:.1f}"]
+                late = of_pseudo_labels(line.runs[0]).iloc[-1]
+                cells = [line.cell(), line.cell(1), f"{late:.1f}"]
             row = [where, line.title, published(number, line.variant), *cells]
             lines.append(f"| {' | '.join(row)} |")
     return "\n".join(lines)

@@ -2,8 +2,9 @@
 
 Nothing here has a state, so a resumed run draws exactly what an uninterrupted one would have.
 Two streams, labelled and unlabelled scans. An epoch of a stream is a random permutation of its
-scans, cut into whole steps; scans that fill no step are dropped, as in the published sampler, so a
-step never holds a scan twice, unless the stream has fewer scans than a step has patches.
+scans, cut into whole steps; scans that fill no step are dropped, so a step never holds a scan
+twice, unless the stream has fewer scans than a step has patches. The published sampler does so with
+labelled scans; unlabelled ones it draws from permutations without end.
 """
 
 from collections.abc import Callable, Sequence

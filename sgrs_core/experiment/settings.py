@@ -101,7 +101,7 @@ class TrainingSettings:
     """voxels along x, y, z; the V-Net halves each side four times"""
     labelled_patches: Count = 2
     """per step"""
-    unlabelled_patches: Natural = 2
+    unlabelled_patches: Count = 2
     """per step"""
     base_filters: Few = 16
     """of the V-Net"""

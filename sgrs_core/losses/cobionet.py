@@ -18,10 +18,14 @@ def probability_cross_entropy(p: Tensor, q: Tensor) -> Tensor:
     """-(q log p + (1 - q) log(1 - p)) of every voxel, each logarithm at least -100: (B, X, Y, Z).
 
     In float32, where p = sigmoid(x) is exactly 1 from about x = 16.6: there x gets no gradient,
-    unlike from the usual cross-entropy of logits. Raises RuntimeError outside [0, 1].
+    unlike from the usual cross-entropy of logits. NaN where p or q is. Raises RuntimeError outside
+    [0, 1].
     """
+    lost = p.isnan() | q.isnan()  # which PyTorch refuses, on a GPU by ending the process
+    p, q = (values.float().masked_fill(lost, 0.5) for values in (p, q))
     with torch.autocast(p.device.type, enabled=False):
-        return functional.binary_cross_entropy(p.float(), q.float(), reduction="none")
+        loss = functional.binary_cross_entropy(p, q, reduction="none")
+    return loss.masked_fill(lost, torch.nan)
 
 
 def supervised_loss(p: Tensor, label: Tensor) -> Tensor:

@@ -37,9 +37,9 @@ def sharpened_softmax(logits: Tensor, temperature: float) -> Tensor:
 
 
 def squared_difference(probability: Tensor, target: Tensor) -> Tensor:
-    """L_cons: the mean of (p - t)^2 over patches, classes and voxels, 0 where there is no patch.
+    """L_cons: the mean of (p - t)^2 over patches, classes and voxels.
 
     probability, target: (B, C, X, Y, Z) in [0, 1]. The public code calls it a softmax loss but
     applies no further softmax.
     """
-    return (probability - target).square().sum() / max(probability.numel(), 1)
+    return (probability - target).square().mean()

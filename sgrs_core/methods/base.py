@@ -84,7 +84,15 @@ class Method(nn.Module):
         super().__init__()
         self.training_settings, self.labelled_scans = training_settings, labelled_scans
         self.settings = self.Settings() if settings is None else settings
+        self.check(training_settings, self.settings)
         self.build()
+
+    @classmethod
+    def check(cls, training_settings: TrainingSettings, settings: Any) -> None:
+        """Raises ValueError, naming the keys, where both together are no training; default: never.
+
+        Called before an experiment's first job, and again when the method is made.
+        """
 
     def build(self) -> None:
         """Make the networks; default: one V-Net, which `predict` asks."""
@@ -147,7 +155,8 @@ class Method(nn.Module):
     def compile_parts(self) -> None:
         """Have the networks compiled at their first call, for each shape and mode apart.
 
-        The names in the state stay as they are.
+        Default: the attributes that are networks, which `step` calls. The names in the state stay
+        as they are.
         """
         for network in self.children():
             network.compile(dynamic=False)

@@ -14,7 +14,7 @@ each other.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -24,7 +24,7 @@ from torch.optim import Adam, Optimizer
 from sgrs_core.data.batch import Batch
 from sgrs_core.data.components import largest_components
 from sgrs_core.data.masks import Neighbours
-from sgrs_core.experiment.settings import Count, Factor, Selection, Share
+from sgrs_core.experiment.settings import Count, Factor, Selection, Share, TrainingSettings
 from sgrs_core.losses.bcp import mixed_loss, region_loss
 from sgrs_core.losses.common import foreground
 from sgrs_core.methods.base import Method, MethodSettings, StepOutput
@@ -70,6 +70,19 @@ class BidirectionalCopyPaste(Method):
     Settings = BcpSettings
     settings: BcpSettings
 
+    @classmethod
+    def check(cls, training_settings: TrainingSettings, settings: Any) -> None:
+        """Each labelled patch is pasted into an unlabelled one, and the other way round."""
+        labelled, unlabelled = (
+            training_settings.labelled_patches,
+            training_settings.unlabelled_patches,
+        )
+        if labelled != unlabelled:
+            raise ValueError(
+                f"training: labelled_patches = {labelled}, unlabelled_patches = {unlabelled}: "
+                "allowed for copy-paste are equal numbers"
+            )
+
     def build(self) -> None:
         self.network = self.new_vnet()
         self.teacher = self.new_vnet().requires_grad_(False)
@@ -88,12 +101,6 @@ class BidirectionalCopyPaste(Method):
         return super().new_vnet()
 
     def step(self, batch: Batch, iteration: int) -> StepOutput:
-        if len(batch.images_u) != len(batch.images_l):
-            raise ValueError(
-                f"{len(batch.images_l)} labelled and {len(batch.images_u)} unlabelled patches in a "
-                "step: allowed for copy-paste are equal numbers (labelled_patches, "
-                "unlabelled_patches), and there must be unlabelled scans"
-            )
         outside = random_box(batch.images_l, self.settings.box)  # M
         if iteration <= self.pretraining:
             return self.pretrain(batch, outside)

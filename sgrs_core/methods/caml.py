@@ -78,6 +78,11 @@ class CorrelationAwareMutualLearning(Method):
         self.heads_v, self.heads_a = Heads(filters, width), Heads(filters, width)
         self.memory = ScanMemory(CLASSES, self.settings.memory_number, width)
 
+    def compile_parts(self) -> None:
+        """Of both networks what is called; the heads see another number of voxels in each step."""
+        for network in (self.network, self.auxiliary):
+            network.compile_features()
+
     def step(self, batch: Batch, iteration: int) -> StepOutput:
         views = self.views(torch.cat([batch.images_l, batch.images_u]))
         labelled = len(batch.images_l)

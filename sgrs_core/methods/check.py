@@ -33,6 +33,10 @@ def _check_row(entry: Entry, sheet: Table | Figure, plan: Plan, place: Place) ->
     kind = method_class(method.method)
     settings = plan.settings(sheet.dataset, row, entry.labelled)
     checked(kind.Settings, settings, place.below("rows", row.variant, "settings"))
+    try:
+        kind.check(plan.run(entry.points[0]).training, kind.Settings(**settings))
+    except ValueError as error:
+        raise ConfigError(f"{place.below('rows', row.variant)}: {error}") from None
     chosen = plan.selections(sheet.dataset)
     for selection in kind.trained_on(kind.Settings(**settings)) - set(chosen):
         raise ConfigError(

@@ -99,6 +99,10 @@ class CoBioNet(Method):
         self.critics = nn.ModuleList(Critic() for _ in range(2))
         self.critics.requires_grad_(self.settings.critics == "trained")
 
+    def compile_parts(self) -> None:
+        for network in (*self.networks, *self.critics):
+            network.compile(dynamic=False)
+
     def step(self, batch: Batch, iteration: int) -> StepOutput:
         first, second = self.views(batch)
         weight = self.settings.mutual_weight * self.rampup(iteration)  # w(t)

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sgrs_core.data.batch import Batch
-from sgrs_core.experiment.settings import Decay, Positive
+from sgrs_core.experiment.settings import Decay, Factor, Positive
 from sgrs_core.losses.common import squared_dice_loss
 from sgrs_core.losses.dtc import distance_to_mask, signed_distance
 from sgrs_core.methods.base import Method, MethodSettings, StepOutput, step_decay
@@ -34,9 +34,9 @@ class DtcSettings(MethodSettings):
     transform: Literal["paper", "released"] = "released"
     """the sign of k's exponent; with the paper's, sigmoid(+k d), and distances negative inside, the
     mask that follows from the distances is the background's"""
-    distance_weight: float = 0.3
+    distance_weight: Factor = 0.3
     """of the distance loss"""
-    consistency_weight: float = 1.0
+    consistency_weight: Factor = 1.0
     """w(t)'s last value"""
     rate_factor: Decay = 0.1
     """the learning rate is multiplied by it after 5/12 and 10/12 of the iterations"""

@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from itertools import chain
 
 import torch
 from torch import nn
@@ -79,9 +80,16 @@ def place(method: nn.Module, device: torch.device, settings: TrainingSettings) -
     method.to(device)
     for network in method.children():
         if settings.channels_last and not _has_instance_norm(network):
-            network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+            _to_channels_last(network)
     if settings.precision == "bfloat16" and device.type == "cpu":
         guard_bfloat16_convolutions(method)
+
+
+def _to_channels_last(network: nn.Module) -> None:
+    """The 3D convolutions' weights; others, of 2D ones perhaps, have no such layout."""
+    for value in chain(network.parameters(), network.buffers()):
+        if value.dim() == 5:
+            value.data = value.data.to(memory_format=torch.channels_last_3d)
 
 
 def _has_instance_norm(network: nn.Module) -> bool:

@@ -66,10 +66,11 @@ class SgrsSettings(MethodSettings):
     """of the mixing coefficient's Beta distribution"""
     epsilon: Annotated[float, Field(ge=0, le=1)] = 0.2
     """label smoothing"""
-    eta: Factor = 20.0
+    eta: Positive = 20.0
     """of the noise-robust Dice loss"""
     teacher_mode: Literal["train", "eval"] = "train"
-    """`train` (active dropout, batch statistics) or `eval`"""
+    """`train` (active dropout, batch statistics) or `eval` (running statistics, which follow the
+    student's)"""
 
     labelled_dice: Form = "released"
     """1: the Dice loss of labelled patches, as printed or as released"""
@@ -318,7 +319,12 @@ class SynergyGuidedRegionalSupervision(Method):
             shrink(self.network, 1 - 2e-4)
         if has_teacher:
             decay = min(1 - 1 / (iteration + 1), 0.99)
-            average_into(self.teacher, self.network, decay, buffers=False)
+            average_into(self.teacher, self.network, decay, self.follows_statistics)
+
+    @property
+    def follows_statistics(self) -> bool:
+        """Whether the printed update moves batch statistics: in eval mode no pass does."""
+        return self.settings.teacher_mode == "eval" and self.settings.teacher_update == "paper"
 
 
 def mix(labelled: Tensor, unlabelled: Tensor, lam: Tensor, partner: Tensor) -> Tensor:

@@ -73,6 +73,11 @@ class SmoothnessAndSeparation(Method):
             self.network.selectors[c].requires_grad_(False)
             self.network.memory_selectors[c].requires_grad_(False)
 
+    def compile_parts(self) -> None:
+        """The passes of the whole batch, and those of the smoothness, which need no features."""
+        self.network.compile(dynamic=False)
+        self.network.compile_features()
+
     @property
     def remembered(self) -> range:
         """The classes that have a memory: difference 3."""

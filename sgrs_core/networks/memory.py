@@ -40,7 +40,7 @@ class ScanMemory(nn.Module):
     It grows with the scans: they are numbered from 0, and those never stored have no vectors.
     """
 
-    vectors: Tensor  # (scans * classes, capacity, width): not 4-D, which channels_last_3d refuses
+    vectors: Tensor  # (scans * classes, capacity, width)
     counts: Tensor  # (scans, classes) int64: how many vectors there were, kept or not
 
     def __init__(self, classes: int, capacity: int, width: int) -> None:

@@ -12,23 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sgrs_core.networks.vnet import ConvBlock, VNet, he_normal
+from sgrs_core.networks.vnet import ConvBlock, InstanceNorm, VNet, he_normal
 
 SCALES = 4
 # Of the deepest decoder level's dropout rate, deepest first: 0.5, 0.3, 0.2, 0.1 as published.
 DROPOUT_SHARES = (1.0, 0.6, 0.4, 0.2)
-
-
-class InstanceNorm(nn.InstanceNorm3d):
-    """Each channel of each patch to mean 0 and variance 1; no parameters, train = eval.
-
-    A lone voxel, which is its own mean, becomes 0 (PyTorch's raises ValueError).
-    """
-
-    def forward(self, features: Tensor) -> Tensor:
-        if features.shape[2:].numel() == 1:
-            return features - features  # not a constant, so that gradients exist and are 0
-        return super().forward(features)
 
 
 class PyramidUNet(nn.Module):

@@ -7,6 +7,7 @@ normalisation, element-wise added skip connections.
 
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor, nn
 
 NewUp = Callable[[int, int], nn.Module]  # from input and output channels
@@ -133,19 +134,33 @@ class VNet(nn.Module):
         features = self.decoder.dropout(self.decoder.features(self.encoder(images)))
         return self.decoder.output(features), features
 
+    def compile_features(self) -> None:
+        """Have `with_features` compiled, as `compile` has a call of the network."""
+        self.with_features = torch.compile(self.with_features, dynamic=False)  # type: ignore[method-assign]
+
+
+class InstanceNorm(nn.InstanceNorm3d):
+    """Each channel of each patch to mean 0 and variance 1; no parameters, train = eval.
+
+    A lone voxel, which is its own mean, becomes 0 (PyTorch's raises ValueError).
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        if features.shape[2:].numel() == 1:
+            return features - features  # not a constant, so that gradients exist and are 0
+        return super().forward(features)
+
 
 def instance_norm_vnet(classes: int = 2, base_filters: int = 16) -> VNet:
     """A V-Net without dropout, each batch norm replaced by an instance norm without parameters.
 
-    That of BCP's Pancreas-CT recipe. It computes the same in train and in eval mode. The bottleneck
-    must have more than one voxel: patches of 16 voxels along all three sides are too small for it
-    in training.
+    That of BCP's Pancreas-CT recipe. It computes the same in train and in eval mode.
     """
     network = VNet(classes, base_filters, dropout=0)
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.BatchNorm3d):
-                setattr(parent, name, nn.InstanceNorm3d(child.num_features))
+                setattr(parent, name, InstanceNorm(child.num_features))
     return network
 
 

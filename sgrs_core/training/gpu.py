@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import takewhile
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -59,7 +60,11 @@ def visible_gpus() -> list[str]:
     allowed = os.environ.get(VISIBLE)
     if allowed is None:
         return list(installed.values())
-    names = [name.strip() for name in allowed.split(",") if name.strip()]
+    # As CUDA reads the list: up to the first name that is no GPU's, such as -1.
+    names = takewhile(
+        lambda name: name in installed or name.startswith(("GPU-", "MIG-")),
+        map(str.strip, allowed.split(",")),
+    )
     return [installed.get(name, name) for name in names]
 
 

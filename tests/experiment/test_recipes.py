@@ -193,3 +193,10 @@ def test_models_from_when_the_largest_component_was_a_methods_setting_still_load
     assert run.settings == {}
     assert run.inference.largest_component
     assert run.recipe == "shared"
+
+
+def test_numbers_of_patches_that_a_method_cannot_use_are_refused_before_any_job():
+    datasets = copy.deepcopy(PAPER["datasets"])
+    datasets["la"]["training"] = {"labelled_patches": 3}
+    with pytest.raises(ConfigError, match=r"rows.bcp: training: labelled_patches = 3, unlabelled"):
+        plan("shared", datasets=datasets)

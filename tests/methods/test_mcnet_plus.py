@@ -14,9 +14,9 @@ from sgrs_core.networks.mcnet_plus import NEAREST, TRILINEAR, ThreeDecoderVNet
 TEMPERATURES = st.floats(0.01, 1)
 
 
-def batch(unlabelled: int = 2) -> Batch:
+def batch() -> Batch:
     generator = torch.Generator().manual_seed(3)
-    images = torch.randn(2 + unlabelled, 1, 16, 16, 16, generator=generator)
+    images = torch.randn(4, 1, 16, 16, 16, generator=generator)
     return Batch(images[:2], (images[:2, 0] > 0.5).long(), images[2:])
 
 
@@ -155,12 +155,6 @@ def test_each_decoder_learns_on_unlabelled_patches(tiny_training):
     method.step(batch(), 8).loss.backward()
     for decoder in method.network.decoders:
         assert decoder.output.weight.grad.abs().max() > 0
-
-
-def test_a_step_works_without_unlabelled_patches(tiny_training):
-    output = new_method(tiny_training).step(batch(unlabelled=0), 1)
-    assert torch.isfinite(output.loss)
-    assert len(output.observed["pseudo_labels"]) == 0
 
 
 def test_losses_stay_in_float32_when_the_network_does_not(tiny_training):

@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from torch import nn
 
 from sgrs_core.data.batch import Batch
 from sgrs_core.methods import METHODS
 from sgrs_core.methods.base import Method
-from sgrs_core.training.loop import set_learning_rates
+from sgrs_core.training.loop import check_finite, set_learning_rates
 
 ALL = pytest.mark.parametrize("name", METHODS)
 
@@ -74,6 +75,46 @@ def test_a_step_moves_every_trained_parameter(name, new_method):
         if value.requires_grad and torch.equal(value, before[key])
     ]
     assert still == []
+
+
+@ALL
+def test_compiled_networks_run_no_convolution_on_their_own(name, new_method, monkeypatch):
+    """With a compiler that leaves all as it is, and notes what runs inside."""
+    compiled: list[object] = []
+    outside: list[nn.Module] = []
+
+    def compiling(function, **options):
+        def run(*inputs, **further):
+            compiled.append(function)
+            found = function(*inputs, **further)
+            compiled.pop()
+            return found
+
+        return run
+
+    def note(part, *_):
+        if not compiled:
+            outside.append(part)
+
+    monkeypatch.setattr(torch, "compile", compiling)
+    method = new_method(name)
+    method.compile_parts()
+    for part in method.modules():
+        if isinstance(part, nn.Conv3d | nn.ConvTranspose3d):
+            part.register_forward_hook(note)
+    one_step(method, method.training_settings.iterations, batch())
+    assert outside == []
+
+
+@ALL
+def test_a_loss_that_is_not_finite_is_the_loops_to_tell(name, new_method):
+    method = new_method(name)
+    with torch.no_grad():
+        for parameter in method.parameters():
+            parameter.fill_(torch.nan)
+    output = method.step(batch(), method.training_settings.iterations)
+    with pytest.raises(FloatingPointError, match="the loss term '"):
+        check_finite(method, output, 5)
 
 
 @ALL

@@ -139,6 +139,15 @@ def test_the_memory_layout_is_the_one_that_was_asked_for(channels_last):
     assert weight.is_contiguous(memory_format=torch.channels_last_3d) is channels_last
 
 
+def test_values_of_other_dimensions_than_a_3d_convolutions_keep_their_layout():
+    network = nn.ModuleDict({"slices": nn.Conv2d(1, 4, 3), "volume": nn.Conv3d(4, 4, 3)})
+    method = nn.ModuleDict({"network": network})
+    place(method, CPU, TrainingSettings(channels_last=True))
+    weights = [layer.weight for layer in network.values()]
+    layouts = [weight.is_contiguous() for weight in weights]
+    assert layouts == [True, False]
+
+
 def test_a_network_with_instance_norms_stays_contiguous_as_they_make_it():
     convolution, norm = nn.Conv3d(4, 4, 3), nn.InstanceNorm3d(4)
     method = nn.ModuleDict(

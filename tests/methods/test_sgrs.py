@@ -238,6 +238,19 @@ def test_the_printed_teacher_is_the_plain_moving_average(tiny_training):
         torch.testing.assert_close(teacher, mean)
 
 
+@pytest.mark.parametrize("update", ["paper", "released"])
+@pytest.mark.parametrize("mode", ["train", "eval"])
+def test_the_teachers_batch_statistics_follow_somebody(mode, update, tiny_training):
+    settings = SgrsSettings(teacher_mode=mode, teacher_update=update)
+    method = new_method(tiny_training, settings)
+    before = [value.clone() for value in method.teacher.buffers()]
+    method.step(batch(), 1)
+    method.after_step(1)
+    moved = [not torch.equal(*pair) for pair in zip(before, method.teacher.buffers(), strict=True)]
+    floating = [value.is_floating_point() for value in before]
+    assert [a for a, b in zip(moved, floating, strict=True) if b] == [True] * sum(floating)
+
+
 def test_the_printed_loss_is_the_sum_that_equation_19_says(tiny_training):
     method = new_method(replace(tiny_training, ramp_iterations=1), PAPER)
     output = method.step(batch(), 10)

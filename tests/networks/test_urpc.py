@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from sgrs_core.networks.urpc import InstanceNorm, PyramidUNet, PyramidVNet, upsample
+from sgrs_core.networks.urpc import PyramidUNet, PyramidVNet, upsample
 
 BOTH = pytest.mark.parametrize("kind", [PyramidUNet, PyramidVNet])
 
@@ -54,17 +54,6 @@ def test_patches_of_a_batch_do_not_meet_even_in_train_mode():
     network = PyramidUNet(base_filters=2, dropout=0.0).double()
     images = torch.randn(2, 1, 32, 16, 16, dtype=torch.float64)
     torch.testing.assert_close(network(images)[0][:1], network(images[:1])[0])
-
-
-def test_the_norm_sets_a_lone_voxel_to_0_and_others_to_mean_0_and_variance_1():
-    lone = torch.randn(2, 3, 1, 1, 1, requires_grad=True)
-    result = InstanceNorm(3)(lone)
-    result.sum().backward()
-    assert torch.equal(result, torch.zeros_like(lone))
-    assert torch.equal(lone.grad, torch.zeros_like(lone))
-    features = InstanceNorm(3)(5 + 2 * torch.randn(2, 3, 4, 4, 4)).flatten(2)
-    torch.testing.assert_close(features.mean(2), torch.zeros(2, 3), atol=1e-6, rtol=0)
-    torch.testing.assert_close(features.var(2, correction=0), torch.ones(2, 3), atol=1e-3, rtol=0)
 
 
 def test_upsampling_lies_between_voxel_centres():

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sgrs_core.networks.vnet import VNet
+from sgrs_core.networks.vnet import InstanceNorm, VNet
 
 
 def test_the_papers_network_has_the_published_size():
@@ -36,3 +36,14 @@ def test_two_patches_of_a_batch_do_not_meet_in_eval_mode():
     torch.manual_seed(0)
     network, images = VNet(base_filters=2).eval(), torch.randn(2, 1, 16, 16, 16)
     torch.testing.assert_close(network(images)[:1], network(images[:1]))
+
+
+def test_the_norm_sets_a_lone_voxel_to_0_and_others_to_mean_0_and_variance_1():
+    lone = torch.randn(2, 3, 1, 1, 1, requires_grad=True)
+    result = InstanceNorm(3)(lone)
+    result.sum().backward()
+    assert torch.equal(result, torch.zeros_like(lone))
+    assert torch.equal(lone.grad, torch.zeros_like(lone))
+    features = InstanceNorm(3)(5 + 2 * torch.randn(2, 3, 4, 4, 4)).flatten(2)
+    torch.testing.assert_close(features.mean(2), torch.zeros(2, 3), atol=1e-6, rtol=0)
+    torch.testing.assert_close(features.var(2, correction=0), torch.ones(2, 3), atol=1e-3, rtol=0)

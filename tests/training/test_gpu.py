@@ -92,9 +92,15 @@ def test_a_schedulers_restriction_is_kept_to(machine, allowed, monkeypatch):
     assert os.environ[VISIBLE] == allowed
 
 
-def test_no_gpu_allowed_is_no_gpu(machine, monkeypatch):
-    monkeypatch.setenv(VISIBLE, "")
+@pytest.mark.parametrize("allowed", ["", "-1", "NoDevFiles", "7", "-1,0"])
+def test_no_gpu_allowed_is_no_gpu(machine, allowed, monkeypatch):
+    monkeypatch.setenv(VISIBLE, allowed)
     assert visible_gpus() == []
+
+
+def test_gpus_are_allowed_up_to_the_first_name_that_is_none(machine, monkeypatch):
+    monkeypatch.setenv(VISIBLE, "1, MIG-cc, -1, 0")
+    assert visible_gpus() == ["GPU-bb", "MIG-cc"]
 
 
 def test_without_the_drivers_tool_there_is_no_gpu_and_nothing_changes(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sgrs_core.data.formats.image_files import read_label
 from sgrs_core.data.formats.images import check_grids, oriented_as
@@ -55,17 +56,16 @@ def score_files(
         raise
     values = label.array
     truth = np.isin(values, foreground) if foreground else values != 0
-    # All values of a label are one structure; where some are named, all of the mask are.
-    marked = predicted.array if foreground else values
-    kinds = np.unique(marked[marked != 0])
-    shown = ", ".join(f"{kind:g}" for kind in kinds[:8])
-    if len(kinds) > 1 and not foreground:
-        told = "%s: its values %s count as one structure; --foreground says which do"
-        logger.warning(told, label_file, shown)
-    elif len(kinds) > 1 and not set(kinds) <= set(foreground):
+    # All values of a file are one structure; where some of a label are named, all of the mask are.
+    kinds = {mask_file: kinds_of(predicted.array), label_file: kinds_of(values)}
+    if not foreground:
+        for file in (one for one, found in kinds.items() if len(found) > 1):
+            told = "%s: its values %s count as one structure; --foreground says which of a label do"
+            logger.warning(told, file, listed(kinds[file]))
+    elif len(kinds[mask_file]) > 1 and not set(kinds[mask_file]) <= set(foreground):
         raise ValueError(
-            f"{mask_file}: its values {shown} would all count, but --foreground names "
-            f"{', '.join(map(str, foreground))}, of the label; give a mask of one structure"
+            f"{mask_file}: its values {listed(kinds[mask_file])} would all count, but --foreground "
+            f"names {listed(foreground)}, of the label; give a mask of one structure"
         )
     if not truth.any():
         raise ValueError(
@@ -73,6 +73,16 @@ def score_files(
             f"{np.unique(values)[:8].tolist()}"
         )
     return score_line(predicted.array != 0, truth), label.spacing
+
+
+def kinds_of(values: NDArray[np.generic]) -> list[float]:
+    """The values of a mask or label but 0."""
+    return np.unique(values[values != 0]).tolist()
+
+
+def listed(kinds: Sequence[float]) -> str:
+    """The first of them, in words."""
+    return ", ".join(f"{kind:g}" for kind in kinds[:8])
 
 
 def table(lines: Mapping[str, Line]) -> list[str]:

@@ -82,8 +82,9 @@ class MaskMaker:
             if not scan.is_dir() and note_of(scan).startswith(OURS):
                 raise ValueError(f"{scan}: a mask that was predicted here, not a scan")
             return image, partial(self.predictor.predict, image)
-        # A file that others prepared does not say how large its voxels are.
-        volume = read_volume(scan, self.predictor.prepared_spacing)
+        # A file that others prepared does not say how large its voxels are, nor which way round.
+        axes = self.predictor.input_spec.axes
+        volume = read_volume(scan, self.predictor.prepared_spacing, axes)
         return volume.placed(volume.image), partial(self.predictor.predict_prepared, volume)
 
 

@@ -167,9 +167,15 @@ class Predictor:
     def predict_prepared(self, volume: Volume, watch: Watch = iter) -> PlacedImage:
         """The mask that the workflow gives a prepared scan; arguments as in `predict`.
 
-        Raises ValueError where the scan was not prepared on the grid of the training's.
+        Raises ValueError where the scan was not prepared on the grid of the training's, or in
+        another way.
         """
         spec = self.input_spec
+        done = volume.provenance.get("preprocessing")
+        if done and spec.preprocessing and done != spec.preprocessing:
+            raise ValueError(
+                f"prepared in another way ({done}) than the training's scans ({spec.preprocessing})"
+            )
         if volume.provenance.get("downsample", "1") != str(spec.downsample) or (
             spec.spacing
             and not np.allclose(volume.spacing, self.prepared_spacing, rtol=SAME_SPACING, atol=0)

@@ -170,7 +170,9 @@ class Plan:
         geometry: whether its prepared scans carry their own; see `input_spec_of`.
         """
         dataset = self.dataset(name)
+        axes = dataset.prepared_axes
         return {
+            **({} if axes == "xyz" else {"axes": axes}),
             "format": dataset.format,
             "geometry": dataset.has_original_files,
             "downsample": dataset.downsample,

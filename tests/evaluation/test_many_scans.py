@@ -2,9 +2,11 @@
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 import torch
 
@@ -14,7 +16,9 @@ from sgrs_core.data.preprocessing.to_h5 import prepare_original
 from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation import many_scans
 from sgrs_core.evaluation.many_scans import devices_for
+from sgrs_core.evaluation.mask_maker import MaskMaker
 from sgrs_core.evaluation.model import load_model
+from sgrs_core.evaluation.prediction import ModelFile, Predictor
 from sgrs_core.evaluation.scoring import evaluate, write_scores
 from tests.small_run import LEARNT_FROM, train_on_phantoms
 
@@ -72,6 +76,30 @@ def test_a_scan_prepared_on_another_grid_is_refused(factor, spacing, folder, tmp
         capsys.readouterr().err
     )
     assert not (tmp_path / "mask.nii").exists()
+
+
+def test_a_scan_prepared_in_another_way_is_refused(folder, tmp_path, capsys):
+    file = tmp_path / "x.h5"
+    prepare_original("la", folder / "raw", "one", {}, 1, file)
+    with h5py.File(file, "r+") as content:
+        content.attrs["provenance"] = '{"preprocessing": "BraTS2019: crop"}'
+    assert predict(str(file), "-o", str(tmp_path / "mask.nii")) == 1
+    assert f"{file}: prepared in another way (BraTS2019: crop) than the training's scans (LA: " in (
+        capsys.readouterr().err
+    )
+
+
+def test_others_prepared_scans_are_read_in_the_order_of_axes_that_the_training_read(
+    folder, tmp_path
+):
+    theirs = read_volume(folder / "prepared/one.h5")
+    with h5py.File(tmp_path / "theirs.h5", "w") as content:
+        content["image"] = theirs.image.T
+    maker = MaskMaker(Predictor.from_file(ModelFile(folder / "run/model.pt")), "m")
+    spec = replace(maker.predictor.input_spec, axes="zyx")
+    maker.predictor = replace(maker.predictor, input_spec=spec)
+    image, _ = maker._read(tmp_path / "theirs.h5")
+    np.testing.assert_array_equal(image.array, theirs.image)
 
 
 @pytest.mark.slow

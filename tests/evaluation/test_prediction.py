@@ -360,7 +360,8 @@ def test_an_older_model_says_what_it_lacks(folder, tmp_path):
 
 def test_a_model_file_brings_back_how_its_scans_were_prepared(folder):
     spec = load_model(folder / "run/model.pt").input_spec
-    assert spec == InputSpec("la", "LPS", True, (0.625, 0.625, 0.625))
+    done = "LA: z-score of the whole scan, crop in x and y"
+    assert spec == InputSpec("la", "LPS", True, (0.625, 0.625, 0.625), preprocessing=done)
 
 
 def test_what_a_user_should_know_depends_on_the_preparation(run):

@@ -9,7 +9,14 @@ import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 from pydicom import Dataset, config, dcmread
-from pydicom.uid import UID, CTImageStorage, MediaStorageDirectoryStorage
+from pydicom.dataelem import RawDataElement
+from pydicom.uid import (
+    UID,
+    CTImageStorage,
+    ImplicitVRLittleEndian,
+    MediaStorageDirectoryStorage,
+    UncompressedTransferSyntaxes,
+)
 
 from sgrs_core.data.formats.geometry import UNIT, PlacedImage, placed
 from sgrs_core.data.formats.quiet import check_name, quiet, said_by_itk
@@ -110,7 +117,7 @@ def read_header(file: Path) -> Dataset | None:
         warnings.simplefilter("ignore")  # pydicom's, of values that are not asked for
         try:
             header = dcmread(file, stop_before_pixels=True, force=True)
-            cause = fault_of(header)
+            cause = fault_of(header) or fault_of_length(file, header)
             for name in IDENTITY:  # pydicom reads a value when it is asked for
                 header.get(name)
         except Exception as error:  # whatever its parser stumbles over
@@ -175,6 +182,28 @@ def fault_of(header: Dataset) -> str | None:
     if np.abs(lengths - 1).max() > UNIT:
         return f"ImageOrientationPatient is {header.ImageOrientationPatient}, no unit vectors"
     return None
+
+
+def fault_of_length(file: Path, header: Dataset) -> str | None:
+    """Why a file's voxels are not its rows and columns; GDCM reads on in memory where they end."""
+    coding = header.file_meta.get("TransferSyntaxUID") or ImplicitVRLittleEndian
+    if (
+        coding not in UncompressedTransferSyntaxes
+        or kind_of(header) == MediaStorageDirectoryStorage
+    ):
+        return None
+    voxels = dcmread(file, force=True, specific_tags=["PixelData"], defer_size=1024)
+    found = voxels.get_item("PixelData", keep_deferred=True) if "PixelData" in voxels else None
+    if not isinstance(found, RawDataElement):
+        return f"{DAMAGED} (PixelData missing)"
+    there = found.length
+    needed = header.Rows * header.Columns * header.BitsAllocated // 8
+    if there in (needed, needed + needed % 2):  # an even number of bytes
+        return None
+    return (
+        f"its voxels are {there} bytes, {header.Rows} x {header.Columns} of them need {needed}: "
+        "damaged, fetch the series again"
+    )
 
 
 def check_shared(folder: Path, slices: list[Dataset]) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from sgrs_core.data.formats.images import orientation_of
-from sgrs_core.data.volumes import read_description
+from sgrs_core.data.volumes import Axes, read_description
 from sgrs_core.experiment.originals import Format
 from sgrs_core.experiment.settings import PANCREAS, NiftiSettings
 
@@ -30,7 +30,9 @@ class InputSpec:
     it: LPS is left, back (posterior), head (superior). orientation_known: whether the scans' files
     said so. spacing: mm along those axes, before downsampling; None where the scans differ and were
     left as they are. nifti: the settings of a custom data set. least_intensity: the median
-    of what its scans' intensities begin at; None where their files do not say so.
+    of what its scans' intensities begin at; None where their files do not say so. axes: the order
+    in which files that others prepared store them. preprocessing: what the scans' files say was
+    done to them; None where they do not, or do not agree.
     """
 
     format: Format
@@ -40,6 +42,8 @@ class InputSpec:
     downsample: int = 1
     nifti: Mapping[str, Any] = field(default_factory=dict)
     least_intensity: float | None = None
+    axes: Axes = "xyz"
+    preprocessing: str | None = None
 
     def description(self) -> dict[str, Any]:
         """As plain values, for model files."""
@@ -92,6 +96,7 @@ def input_spec_of(how: Mapping[str, Any], files: Sequence[Path]) -> InputSpec:
     usual = np.median(spacings, axis=0)
     alike = bool((np.abs(spacings / usual - 1) <= SAME_SPACING).all())
     least = [scan["provenance"].get("least_intensity") for scan in scans]
+    done = {scan["provenance"].get("preprocessing") for scan in scans}
     return InputSpec(
         format=how["format"],
         orientation=orientation if how["geometry"] else USUAL_ORIENTATION.get(how["format"], "LPS"),
@@ -100,4 +105,6 @@ def input_spec_of(how: Mapping[str, Any], files: Sequence[Path]) -> InputSpec:
         downsample=factor,
         nifti=dict(how["nifti"]),
         least_intensity=None if None in least else float(np.median(np.array(least, float))),
+        axes=how.get("axes", "xyz"),
+        preprocessing=done.pop() if len(done) == 1 else None,
     )

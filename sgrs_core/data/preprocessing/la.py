@@ -10,7 +10,7 @@ from sgrs_core.data.formats.image_files import read_label, read_scan
 from sgrs_core.data.formats.images import check_grids
 from sgrs_core.data.preprocessing.common import la_margins, prepare_la
 from sgrs_core.data.preprocessing.modality import check_modality
-from sgrs_core.data.preprocessing.reading import binary_mask, provenance, to_volume, with_name
+from sgrs_core.data.preprocessing.reading import foreground_of, provenance, to_volume, with_name
 from sgrs_core.data.volumes import Volume
 from sgrs_core.experiment.originals import la_files
 
@@ -27,7 +27,7 @@ def prepare(root: Path, scan: str) -> Volume:
     files = la_files(root, scan)
     image, label = read_scan(files[0]), read_label(files[1])
     check_grids(image, label, str(root / scan), (files[0].name, files[1].name))
-    mask = binary_mask(label.array, FOREGROUND, files[1], "challenge")
+    mask = foreground_of(label.array, (FOREGROUND,), files[1], "the challenge's")
     margins = la_margins(scan)
     with with_name(root / scan):
         check_modality(image, "la")

@@ -18,7 +18,7 @@ from sgrs_core.data.formats.segmentations import read_segmentation, segmentation
 from sgrs_core.data.preprocessing.common import prepare_pancreas
 from sgrs_core.data.preprocessing.modality import check_modality
 from sgrs_core.data.preprocessing.placement import check_placement
-from sgrs_core.data.preprocessing.reading import binary_mask, provenance, to_volume, with_name
+from sgrs_core.data.preprocessing.reading import foreground_of, provenance, to_volume, with_name
 from sgrs_core.data.volumes import Volume
 from sgrs_core.experiment.originals import LabelFiles, LabelOrigin, LabelPlacement, pancreas_files
 from sgrs_core.experiment.settings import PANCREAS
@@ -60,7 +60,7 @@ def prepare(
         check_origin(image, label, scan)
     label = label._replace(origin=image.origin)
     check_grids(image, label, scan, (folder.name, label_file.name), ROUNDING)
-    mask = binary_mask(label.array, 1, label_file, "collection")
+    mask = foreground_of(label.array, (1,), label_file, "the collection's")
     with with_name(scan):
         check_modality(image, "pancreas", PANCREAS.window)
         try:

@@ -18,15 +18,20 @@ from sgrs_core.data.volumes import Volume
 from sgrs_core.files import sha256_of
 
 
-def binary_mask(label: NDArray[Any], foreground: int, file: Path, owner: str) -> NDArray[np.bool_]:
-    """Where a label is foreground; ValueError, naming the file, for values beside 0 and that."""
+def foreground_of(
+    label: NDArray[Any], classes: Sequence[int], file: Path, owner: str
+) -> NDArray[np.bool_]:
+    """Where a label is of one of its classes; ValueError, naming the file, for values beside 0.
+
+    owner: whose file it should be, as in "the challenge's".
+    """
     values = np.unique(label)
-    if not np.isin(values, (0, foreground)).all():
+    if not np.isin(values, (0, *classes)).all():
         raise ValueError(
-            f"{file}: label values {values[:6].tolist()}, allowed are 0 and {foreground}; "
-            f"is it the {owner}'s file?"
+            f"{file}: label values {values[:6].tolist()}, allowed are 0 and "
+            f"{', '.join(map(str, classes))}; is it {owner} file?"
         )
-    mask: NDArray[np.bool_] = label == foreground
+    mask: NDArray[np.bool_] = label != 0
     return mask
 
 

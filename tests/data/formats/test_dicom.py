@@ -289,7 +289,9 @@ def test_an_empty_folder_is_said_to_be_one(tmp_path):
         ({"RescaleType": "HU_MOD"}, "RescaleType is HU_MOD"),
         ({"ModalityLUTSequence": Sequence()}, ".*Modality LUT"),
         ({"Rows": None}, r"no readable DICOM slice; it may be damaged.* \(Rows missing\)"),
-        ({"PixelData": None}, "its voxels cannot be read"),
+        ({"PixelData": None}, r".*damaged or cut off.* \(PixelData missing\)"),
+        ({"PixelData": bytes(80)}, "its voxels are 80 bytes, 8 x 10 of them need 160: damaged"),
+        ({"PixelData": bytes(320)}, "its voxels are 320 bytes"),
         ({"PixelSpacing": [0.7, float("nan")]}, "PixelSpacing is"),
         ({"ImageOrientationPatient": [0.5, 0, 0, 0, 0.5, 0]}, "ImageOrientationPatient is"),
         ({"RescaleSlope": float("inf")}, "RescaleSlope is"),
@@ -299,6 +301,11 @@ def test_what_is_no_slice_is_refused_by_its_cause(fields, message, tmp_path):
     folder = written(tmp_path / "s")
     edit(folder / "003.dcm", **fields)
     refused(folder, rf"003\.dcm: {message}")
+
+
+def test_slices_that_all_lack_bytes_are_refused(tmp_path):
+    folder = written(tmp_path / "s", lambda index, one: setattr(one, "Rows", 2 * one.Rows))
+    refused(folder, r"\.dcm: its voxels are 160 bytes, 16 x 10 of them need 320")
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.1, 0.3, 0.6, 0.9, 0.99])

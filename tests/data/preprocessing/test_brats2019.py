@@ -101,6 +101,16 @@ def test_a_segmentation_of_another_scan_is_refused(root):
         prepare(root, SCAN)
 
 
+@pytest.mark.parametrize("other", [3, 7])
+def test_a_segmentation_of_other_classes_is_refused(other, root):
+    file = root / "HGG" / SCAN / f"{SCAN}_seg.nii.gz"
+    segmentation = SimpleITK.ReadImage(str(file))
+    segmentation[20, 20, 20] = other
+    SimpleITK.WriteImage(segmentation, str(file))
+    with pytest.raises(ValueError, match=rf"{SCAN}_seg.nii.gz: label values .* 0 and 1, 2, 4; is"):
+        prepare(root, SCAN)
+
+
 def test_a_scan_without_a_brain_is_refused_by_name(root):
     file = root / "HGG" / SCAN / f"{SCAN}_flair.nii.gz"
     SimpleITK.WriteImage(SimpleITK.ReadImage(str(file)) * 0, str(file))

@@ -57,6 +57,17 @@ def test_what_training_scans_begin_at_is_noted_where_all_files_say_so(tmp_path):
     assert input_spec_of(HOW, [*files, tmp_path / "theirs.h5"]).least_intensity is None
 
 
+def test_what_was_done_to_all_scans_alike_is_noted(tmp_path):
+    image, files = np.zeros((2, 3, 4), np.float32), []
+    for done in ("z-score", "z-score", "none"):
+        files.append(tmp_path / f"{len(files)}.h5")
+        told = {"preprocessing": done}
+        write_volume(files[-1], Volume(image, image.astype(np.uint8), provenance=told))
+    assert input_spec_of(HOW, files[:2]).preprocessing == "z-score"
+    assert input_spec_of(HOW, files).preprocessing is None
+    assert input_spec_of({**HOW, "axes": "zyx"}, files).axes == "zyx"
+
+
 def test_the_spacing_is_the_one_before_downsampling(written):
     files = written(((1.25, 1.25, 2.0), IDENTITY_DIRECTION))
     assert input_spec_of({**HOW, "downsample": 2}, files).spacing == (0.625, 0.625, 1.0)

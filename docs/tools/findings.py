@@ -11,11 +11,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas
 import yaml
 from jinja2 import Environment, StrictUndefined
 
@@ -35,6 +37,7 @@ from docs.tools.forms import (
     mean_dice,
     published,
 )
+from sgrs_core.evaluation.units import FACTORS
 from sgrs_core.experiment.run import Run
 from sgrs_core.files import read_json, write_text
 from sgrs_core.methods import new_method
@@ -53,10 +56,11 @@ REFERENCE = "sgrs"
 PARTS = ("labelled", "unlabelled")
 COLUMNS = (
     "method", "labelled scans", "seeds", "Dice, last checkpoint", "of each seed",
-    "SGRS-Net is better by", "Dice, chosen on test scans", "95HD (voxels), last",
+    "SGRS-Net's lead", "Dice, chosen on test scans", "95HD (voxels), last", "empty masks",
     "published Dice, at full size",
 )  # fmt: skip
-FEW = [column for column in COLUMNS if column not in ("of each seed", "95HD (voxels), last")]
+LEFT_OUT = ("of each seed", "95HD (voxels), last", "empty masks")  # of README's table
+FEW = [column for column in COLUMNS if column not in LEFT_OUT]
 
 
 class Row(NamedTuple):
@@ -180,9 +184,24 @@ def comparisons() -> list[Comparison]:
 
 
 def listed(some: Sequence[Comparison]) -> str:
-    """Methods, and by how much SGRS-Net is better than they are."""
-    each = [f"{title(one.method)} by {with_interval(one.difference)}" for one in some]
+    """Methods, and in brackets by how much SGRS-Net is better than they are."""
+    each = [
+        f"{title(one.method)} ({with_interval(one.difference)}, p {one.p:.2g})" for one in some
+    ]
     return f"{', '.join(each[:-1])} and {each[-1]}" if len(each) > 1 else "".join(each)
+
+
+def swaps() -> list[float]:
+    """How often single seeds, one of each drawn at random, swap each pair of neighbours."""
+    with_few = [one.dice for one in rows() if one.labelled == 4]
+    return [float((lower > upper[:, None]).mean()) for upper, lower in pairwise(with_few)]
+
+
+def median_pseudo_label(method: str, seed: int, after: int) -> float:
+    """The median Dice of a run's outputs on its unlabelled patches, in per cent, from its log."""
+    log = pandas.read_csv(TEN_METHODS / f"la/labelled-4/{method}/seed-{seed}/log.csv")
+    late = log.loc[log["iteration"] > after, "pseudo_label_dice"]
+    return float(late.median()) * FACTORS["dice"]
 
 
 def spread(values: np.ndarray) -> str:
@@ -202,6 +221,7 @@ def table(columns: Sequence[str] = COLUMNS) -> str:
             with_interval(difference(one.method)) if compared else "",
             spread(one.best_on_test.of("dice").mean(axis=1)),
             "–" if np.isnan(distance := one.last.of("hd95").mean()) else f"{distance:.1f}",
+            f"{one.last.empty} of {one.last.of('dice').size}" if one.last.empty else "",
             published("2", one.method, one.labelled),
         )  # fmt: skip
         shown = dict(zip(COLUMNS, map(str, cells), strict=True))
@@ -221,6 +241,8 @@ def pages() -> dict[Path, str]:
         table,
         dice_on,
         at_full_rate,
+        swaps,
+        median_pseudo_label,
         dice_of,
         on_training_scans,
         on_other_hardware,

@@ -63,7 +63,7 @@ def lines_of(experiment: str, sheet: str) -> list[Line]:
     Whole forms were not run again where they stand among the ten methods' runs.
     """
     plan = load_files([ROOT / f"config/{experiment}.yaml"], ROOT / "config")
-    places = (REFERENCE_RUNS / experiment, OTHER_HARDWARE, TEN_METHODS)
+    places = (TEN_METHODS, OTHER_HARDWARE, REFERENCE_RUNS / experiment)  # the last one counts
     found = []
     for entry in plan.entries(sheet):
         forms = [place / f"la/labelled-4/{entry.points[0].variant}" for place in places]

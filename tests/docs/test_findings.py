@@ -2,6 +2,7 @@
 
 import re
 import statistics
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from docs.tools.findings import (
     pages,
     row,
     rows,
+    swaps,
     table,
     title,
 )
@@ -34,6 +36,7 @@ from docs.tools.forms import (
     equations,
     lowest,
     of_pseudo_labels,
+    on_cpu,
     one_at_a_time,
 )
 from tests.recompute import mean, read
@@ -92,6 +95,23 @@ def test_the_ablations_say_what_their_score_files_say():
     expected = {f"{mean(read(file), 'dice', 'strict'):.1f}" for file in (*committed, whole)}
     assert ours == expected
     assert ["Table 5", "Baseline", "75.18"] in [cell[:3] for cell in cells]
+
+
+def test_what_readme_says_of_its_table_holds():
+    text = " ".join(README.read_text(encoding="utf-8").split())
+    shown = [title(one.method) for one in comparisons() if one.is_shown]
+    assert len(comparisons()) == 9
+    assert f"two leads are shown, those over {' and '.join(shown)}:" in text
+    runs = [path.parent for path in TEN_METHODS.glob("la/*/*/*/record.json")]
+    on_gpu = len(runs) - sum(map(on_cpu, runs))
+    assert f"{on_gpu} of its {len(runs)} runs a GPU made" in text
+
+
+def test_neighbours_swap_as_often_as_pairs_of_seeds_do():
+    pairs = list(pairwise(one.dice for one in rows() if one.labelled == 4))
+    for share, (upper, lower) in zip(swaps(), pairs, strict=True):
+        swapped = [b > a for a in upper for b in lower]
+        assert share == pytest.approx(sum(swapped) / len(swapped))
 
 
 def test_the_words_hold():

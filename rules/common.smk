@@ -164,8 +164,7 @@ onstart:
     # Nothing was changed before.
     work_alone()
     bring_back([Path(RESULTS), Path(PLAN.experiment.data_folder)])
-    digests = {point: PLAN.run(point).digest for point in PLAN.rows}
-    write_planned(Path(RESULTS), RUNS, digests, asked_runs(), trainings_at_once())
+    write_planned(Path(RESULTS), RUNS, PLAN.run, asked_runs(), trainings_at_once())
     write_folds(Path(RESULTS), PLAN)
 
 

@@ -15,13 +15,12 @@ import yaml
 
 from sgrs_core.command_line import main
 from sgrs_core.experiment.layout import Layout
-from sgrs_core.experiment.plan import Point
 from sgrs_core.experiment.planning import load_plan
 from sgrs_core.monitoring.planned import write_planned
 from sgrs_core.monitoring.status import Known, remaining, status
 from sgrs_core.monitoring.traces import Trace, last_row, process_works, read_trace
 from tests.places import PROJECT
-from tests.synthetic_results import QUICK
+from tests.synthetic_results import QUICK, plan_of_quick
 
 # A training as workflow_scripts/train.py does it: the run's folder, iterations, learning rate.
 PROGRAM = """
@@ -307,5 +306,6 @@ def test_a_run_is_called_after_its_method_whatever_an_ablation_calls_it():
 
 
 def test_the_process_that_notes_the_plan_is_the_one_that_is_at_work(tmp_path):
-    write_planned(tmp_path, [planned("waiting")], {Point("la", 4, "waiting", 0): ""}, {}, 1)
+    plan = plan_of_quick()
+    write_planned(tmp_path, Layout(plan).runs(), plan.run, {}, 1)
     assert f"Snakemake is at work, as process {os.getpid()}." in status(tmp_path)

@@ -17,6 +17,7 @@ from sgrs_core.experiment.run import Run
 from sgrs_core.log import log_to
 from sgrs_core.methods.base import Method
 from sgrs_core.methods.contract import own_errors_named
+from sgrs_core.monitoring.planned import check_planned
 from sgrs_core.training.gpu import gpu_for
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ def main(snakemake: "Snakemake") -> None:
     trained, method, _ = load_model(Path(snakemake.input.model), snakemake.wildcards.selection)
     # How it predicts is today's: only weights were decided by training.
     today = Run.from_description(snakemake.params.run)
+    results = Path(snakemake.params.results)
+    check_planned(results, snakemake.wildcards, today, ["digest", "predicting"])
     if trained.identity() != today.identity():
         raise ValueError(
             f"{snakemake.input.model}: the weights are of another run (seed {trained.seed}, "
@@ -47,7 +50,7 @@ def main(snakemake: "Snakemake") -> None:
     with gpu, own_errors_named(run.method):
         lines = work(run, method, files, predictions)
     write_scores(Path(snakemake.output.scores), lines)
-    bring_back([Path(snakemake.params.results)])
+    bring_back([results])
 
 
 def work(

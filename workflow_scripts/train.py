@@ -19,6 +19,7 @@ from sgrs_core.files import exclusive_lock, sha256_of_all
 from sgrs_core.log import log_to
 from sgrs_core.methods import is_changed
 from sgrs_core.methods.contract import own_errors_named
+from sgrs_core.monitoring.planned import check_planned
 from sgrs_core.training.gpu import gpu_for
 from sgrs_core.training.log_file import write_log
 from sgrs_core.training.loop import train
@@ -39,7 +40,9 @@ def main(snakemake: "Snakemake") -> None:
     run = Run.from_description(snakemake.params.run)
     files = {Path(file).stem: Path(file) for file in snakemake.params.volumes}
     model, record = Path(snakemake.output.model), Path(snakemake.output.record)
+    results = Path(snakemake.params.results)
     with exclusive_lock(record.parent, wait=True):
+        check_planned(results, snakemake.wildcards, run, ["digest"])
         digests = listed_digests(files, snakemake.input.prepared)
         scans = sha256_of_all(digests)
         all_there = all(Path(file).is_file() for file in snakemake.output)
@@ -77,7 +80,7 @@ def main(snakemake: "Snakemake") -> None:
         # Last, because it says that all of it is there.
         write_record(record, run, {**trained.facts, "scans_sha256": scans})
         shutil.rmtree(unfinished, ignore_errors=True)
-    bring_back([Path(snakemake.params.results)])  # it may have been set back in these hours
+    bring_back([results])  # it may have been set back in these hours
 
 
 if "snakemake" in globals():

@@ -1,39 +1,71 @@
-"""`runs.json`: which runs an experiment is made of, for those who see only its results folder."""
+"""`runs.json`: which runs an experiment is made of, for those who see only its results folder.
+
+Jobs of a cluster are among them: they read the configuration again when they start, and compare.
+"""
 
 import json
 import os
 import platform
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from sgrs_core.experiment.plan import Plan, Point
-from sgrs_core.files import write_text
+from sgrs_core.experiment.run import Run
+from sgrs_core.files import read_json, write_text
 
 NAME = "runs.json"
 NOTED = (*Point._fields, "title", "label", "iterations", "folder")  # of each run
-Digests = Mapping[Point, str]
+PREDICTING = ("stride", "largest_component")  # what decides masks besides weights
 Asked = Mapping[Point, Collection[str | None]]
 
 
 def write_planned(
-    results: Path, runs: Iterable[Mapping[str, Any]], digests: Digests, asked: Asked, at_once: int
+    results: Path,
+    runs: Iterable[Mapping[str, Any]],
+    defined: Callable[[Point], Run],
+    asked: Asked,
+    at_once: int,
 ) -> None:
     """Write the runs of `Layout.runs` to the results folder, whole or not at all.
 
-    digests: of each run's identity. asked: the runs and their selections that this start of the
-    workflow was asked for; of a run that it was not, all selections are noted. at_once: how many
-    trainings it may run together. The process that calls this is noted as the workflow's.
+    defined: what defines the run of a point. asked: the runs and their selections that this start
+    of the workflow was asked for; of a run that it was not, all selections are noted. at_once: how
+    many trainings it may run together. The process that calls this is noted as the workflow's.
     """
     noted = []
     for run in runs:
-        point = Point(*(run[key] for key in Point._fields))
+        point = _point_of(run)
         wanted = [name for name in run["selections"] if name in asked.get(point, ())]
-        of_run = {**{key: run[key] for key in NOTED}, "digest": digests[point]}
+        of_run = {**{key: run[key] for key in NOTED}, **decisive(defined(point))}
         noted.append({**of_run, "asked": point in asked, "selections": wanted or run["selections"]})
     at_work = {"process": os.getpid(), "host": platform.node()}
     described = {"experiment": results.name, "at_once": at_once, **at_work, "runs": noted}
     write_text(results / NAME, json.dumps(described, indent=1) + "\n")
+
+
+def decisive(run: Run) -> dict[str, Any]:
+    """What decides a run's weights, `digest`, and with them its masks, `predicting`."""
+    inference = run.description()["inference"]
+    return {"digest": run.digest, "predicting": {key: inference[key] for key in PREDICTING}}
+
+
+def check_planned(results: Path, wildcards: Any, run: Run, keys: Collection[str]) -> None:
+    """Check that a job's run is the planned one. Raises ValueError where the files were changed.
+
+    wildcards: of the job. keys: which of the `decisive` ones its result depends on.
+    """
+    planned = read_json(results / NAME, "runs")["runs"]
+    noted = {_point_of(one): one for one in planned}.get(Point.of(wildcards), {})
+    if any(noted.get(key) != value for key, value in decisive(run).items() if key in keys):
+        raise ValueError(
+            f"{results / NAME}: the configuration was changed after this run was planned: "
+            "start again"
+        )
+
+
+def _point_of(noted: Mapping[str, Any]) -> Point:
+    return Point(*(noted[key] for key in Point._fields))
 
 
 def write_folds(results: Path, plan: Plan) -> None:

@@ -1,0 +1,52 @@
+"""Jobs of a cluster read the configuration again when they start: a changed one stops them."""
+
+import shutil
+
+import pytest
+
+from tests.workflow.conftest import one_run
+
+pytestmark = pytest.mark.slow
+
+RUN = "results/quick/la/labelled-4/sgrs/seed-0"
+PLANNED = one_run(iterations=4, checkpoint_every=2)
+JOBS = {
+    "train": ("dataset=la,labelled=4,variant=sgrs,seed=0", f"{RUN}/model.pt"),
+    "evaluate": (
+        "dataset=la,labelled=4,variant=sgrs,seed=0,selection=last", f"{RUN}/last/scores.csv"
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def experiment(finished):
+    return finished("planned", f"{RUN}/last/scores.csv", changes=PLANNED)
+
+
+@pytest.mark.parametrize(
+    ("rule", "group", "change", "is_refused"),
+    [
+        ("train", "training", {"learning_rate": 0.02}, True),
+        ("train", "training", {"log_every": 1}, False),
+        ("train", "inference", {"stride": [8, 8, 8]}, False),
+        ("evaluate", "inference", {"stride": [8, 8, 8]}, True),
+        ("evaluate", "inference", {"largest_component": True}, True),
+        ("evaluate", "inference", {"batch": 1}, False),
+    ],
+)
+def test_a_job_that_waited_while_the_files_were_changed_makes_what_was_planned_or_nothing(
+    rule, group, change, is_refused, experiment, snakemake, tmp_path
+):
+    folder = shutil.copytree(experiment, tmp_path / "copy")
+    wildcards, result = JOBS[rule]
+    (folder / result).unlink()
+    la = PLANNED["datasets"]["la"]
+    changes = PLANNED | {"datasets": {"la": la | {group: {**la.get(group, {}), **change}}}}
+    submitted = ["--mode", "remote", "--no-hooks", "--nolock", "--force", "--allowed-rules", rule]
+    options = [*submitted, "--target-jobs", f"{rule}:{wildcards}"]
+    run = snakemake(result, folder=folder, changes=changes, options=options)
+    assert (folder / result).exists() is not is_refused, run.stderr[-3000:]
+    said = (
+        "results/quick/runs.json: the configuration was changed after this run was planned: start"
+    )
+    assert (said in run.stderr) is is_refused

@@ -14,6 +14,7 @@ from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.model import load_model
 from sgrs_core.evaluation.scoring import evaluate, write_scores
 from sgrs_core.experiment.run import Run
+from sgrs_core.files import exclusive_lock
 from sgrs_core.log import log_to
 from sgrs_core.methods.base import Method
 from sgrs_core.methods.contract import own_errors_named
@@ -27,29 +28,30 @@ if TYPE_CHECKING:
 def main(snakemake: "Snakemake") -> None:
     log_to(snakemake.log[0])
     torch.set_num_threads(snakemake.threads)
-    files = {Path(file).stem: Path(file) for file in snakemake.params.volumes}
-    check_unchanged(files, listed_digests(files, snakemake.input.prepared))
-    predictions = Path(snakemake.output.predictions)
-    trained, method, _ = load_model(Path(snakemake.input.model), snakemake.wildcards.selection)
-    # How it predicts is today's: only weights were decided by training.
-    today = Run.from_description(snakemake.params.run)
-    results = Path(snakemake.params.results)
-    check_planned(results, snakemake.wildcards, today, ["digest", "predicting"])
-    if trained.identity() != today.identity():
-        raise ValueError(
-            f"{snakemake.input.model}: the weights are of another run (seed {trained.seed}, "
-            f"{trained.training.iterations} iterations, or other settings): delete its folder, and "
-            "the run is trained anew"
+    scores, results = Path(snakemake.output.scores), Path(snakemake.params.results)
+    # One that a killed Snakemake left behind may be at work on the same files.
+    with exclusive_lock(scores.parent, wait=True):
+        # How it predicts is today's: only weights were decided by training.
+        today = Run.from_description(snakemake.params.run)
+        check_planned(results, snakemake.wildcards, today, ["digest", "predicting"])
+        files = {Path(file).stem: Path(file) for file in snakemake.params.volumes}
+        check_unchanged(files, listed_digests(files, snakemake.input.prepared))
+        trained, method, _ = load_model(Path(snakemake.input.model), snakemake.wildcards.selection)
+        if trained.identity() != today.identity():
+            raise ValueError(
+                f"{snakemake.input.model}: the weights are of another run (seed {trained.seed}, "
+                f"{trained.training.iterations} iterations, or other settings): delete its folder, "
+                "and the run is trained anew"
+            )
+        run = replace(
+            trained,
+            training=replace(trained.training, device=today.training.device),
+            inference=today.inference,
         )
-    run = replace(
-        trained,
-        training=replace(trained.training, device=today.training.device),
-        inference=today.inference,
-    )
-    gpu = gpu_for(run.training.device, snakemake.params.runs_per_gpu)
-    with gpu, own_errors_named(run.method):
-        lines = work(run, method, files, predictions)
-    write_scores(Path(snakemake.output.scores), lines)
+        gpu = gpu_for(run.training.device, snakemake.params.runs_per_gpu)
+        with gpu, own_errors_named(run.method):
+            lines = work(run, method, files, Path(snakemake.output.predictions))
+        write_scores(scores, lines)
     bring_back([results])
 
 

@@ -4,14 +4,16 @@ import os
 import shutil
 import signal
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from tests.workflow.conftest import DISTURBED, ENVIRONMENT
-from tests.workflow.disturbed_run import MODEL, assert_same_run, has_checkpoint, wait_for
+from tests.workflow.disturbed_run import MODEL, RUN, assert_same_run, has_checkpoint, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -58,6 +60,21 @@ def test_while_one_works_no_other_verb_changes_a_byte_or_a_time_and_those_that_w
     ended = first.end()
     assert ended.returncode == 0, ended.stderr[-3000:]
     assert_same_run(undisturbed, disturbed)
+
+
+def test_an_evaluation_waits_until_one_that_was_left_over_has_ended(undisturbed, begin, tmp_path):
+    selected = Path(shutil.copytree(undisturbed, tmp_path / "copy"), RUN, "last")
+    selected.mkdir()
+    log = selected / "evaluate.log"
+    how = {"folder": tmp_path / "copy", "changes": DISTURBED}
+    with ExitStack() as working:
+        with FileLock(selected / "lock"):
+            started = working.enter_context(begin(f"{RUN}/last/scores.csv", **how))
+            wait_for(lambda: log.exists() and "waiting until it has ended" in log.read_text(), 60)
+            assert not (selected / "predictions").exists()
+        ended = started.end()
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert len(list(selected.glob("predictions/*.nii.gz"))) == 2
 
 
 def test_a_folder_that_may_not_be_written_to_is_named_in_one_line(command, tmp_path):

@@ -124,11 +124,14 @@ if QUIET and workflow.is_main_process and not workflow.output_settings.dryrun:
 def trainings_at_once():
     """How many trainings may work at the same time, as far as can be said beforehand."""
     given = workflow.resource_settings
-    if not workflow.local_exec:
-        return given.nodes
-    places = given.cores // PLAN.experiment.training_threads
-    gpus = len(visible_gpus()) * PLAN.experiment.runs_per_gpu
-    return max(1, min(places, gpus or places))
+    limits = [given.nodes]
+    if workflow.local_exec:
+        places = given.cores // PLAN.experiment.training_threads
+        gpus = len(visible_gpus()) * PLAN.experiment.runs_per_gpu
+        limits = [places, gpus or places]
+    if "gpu" in workflow.global_resources:  # --resources gpu=2
+        limits.append(workflow.global_resources["gpu"].value)
+    return max(1, min(limits))
 
 
 def prepared_for_run(wildcards):

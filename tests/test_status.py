@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 from sgrs_core.command_line import main
 from sgrs_core.experiment.layout import Layout
@@ -132,6 +134,37 @@ def test_each_state_is_told_from_files_alone(results, name, state):
     assert trace(results, name).state == state
 
 
+WAITING = """
+import logging, os, platform, sys
+from pathlib import Path
+from sgrs_core.files import exclusive_lock
+from sgrs_core.log import log_to
+from sgrs_core.training.gpu import hold_gpu
+
+folder = Path(sys.argv[1])
+log_to(folder / "train.log")
+logging.info("process %d on %s", os.getpid(), platform.node())
+with exclusive_lock(folder, wait=True), hold_gpu():
+    logging.info("at work")
+"""
+
+
+@pytest.mark.parametrize("held", ["{run}/lock", "sgrs-gpus-{user}/GPU-taken.0"])
+def test_a_training_that_another_one_keeps_from_its_folder_or_card_waits(held, tmp_path):
+    folder = folder_of(tmp_path, "waiting")
+    lock = tmp_path / held.format(run=planned("waiting")["folder"], user=os.getuid())
+    lock.parent.mkdir(parents=True)
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "GPU-taken", "TMPDIR": str(tmp_path)}
+    call = [sys.executable, "-c", WAITING, str(folder)]
+    log = folder / "train.log"
+    with ExitStack() as started, FileLock(lock):
+        started.enter_context(
+            subprocess.Popen(call, cwd=PROJECT, env=environment, stderr=subprocess.DEVNULL)
+        )
+        wait_for(lambda: log.exists() and "; waiting" in log.read_text())
+        assert trace(tmp_path, "waiting").state == "waiting"
+
+
 def test_a_run_is_evaluated_when_the_scores_of_all_its_selections_are_there(results, tmp_path):
     folder = folder_of(tmp_path, "finished")
     shutil.copytree(folder_of(results, "finished"), folder)
@@ -224,6 +257,9 @@ def test_runs_at_work_come_first_and_the_others_take_the_places_that_become_free
     left = remaining([known("waiting", 600)] * 3, 2)
     assert left.startswith("Left: about 20 min (nothing is being trained")
     assert "1 of unknown pace" in remaining([known("waiting", 600), known("waiting", None)], 1)
+    without_end = remaining([known("waiting", 600)] * 3, sys.maxsize)  # --jobs unlimited
+    assert "about 10 min" in without_end
+    assert "3 at a time" in without_end
     assert remaining([known("evaluated", 0.0)], 1) == "Nothing is left to train or to evaluate."
 
 

@@ -4,7 +4,7 @@ Remaining time. A run's remaining iterations take what its own take now, or else
 experiment's runs that are most like it: of the same method and data set, of the same data set, of
 any. Evaluations take the mean of those that were measured, likewise. The trainings at work come
 first, then the others in turn, each on the first place that is free; there are as many places as
-the workflow noted when it started, or as trainings are at work.
+the workflow noted when it started, or as trainings are at work, and no more than open runs.
 """
 
 import heapq
@@ -130,7 +130,7 @@ def remaining(runs: Sequence[Known], noted: int) -> str:
         return "Nothing is left to train or to evaluate."
     active = sum(one.state == "training" for one in runs)
     known = [one.left for one in sorted(todo, key=lambda one: one.state != "training")]
-    places = [0.0] * max(noted, active, 1)
+    places = [0.0] * min(max(noted, active, 1), len(todo))
     for left in known:
         heapq.heapreplace(places, places[0] + (left or 0.0))
     unknown = known.count(None)

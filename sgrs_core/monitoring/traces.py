@@ -30,6 +30,7 @@ GAPS = 3
 MESSAGE = re.compile(
     r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d{3} ([A-Z]+) (.*(?:\n(?!\d{4}-\d\d-\d\d ).*)*)", re.M
 )
+WAITING = ("waiting until it has ended", "waiting for one")  # a folder's lock, a card's
 PROGRESS = re.compile(r"(\d+)/\d+, (\S+) per second")
 PROCESS = re.compile(r"process (\d+) on (\S+)")
 
@@ -65,7 +66,7 @@ def read_trace(run: Mapping[str, Any], results: Path) -> Trace:
     if why := failure(messages):
         stopped = "the next start goes on from it" in why  # see the training loop
         return Trace("stopped" if stopped else "failed", saved, seconds, 0, why, log)
-    if not messages or messages[-1][2].endswith(("waiting until it has ended", "waiting for one")):
+    if not messages or messages[-1][2].rstrip().endswith(WAITING):
         return Trace("stopped" if saved else "waiting", saved)
     if not is_alive(messages, [log, unfinished / "log.csv", unfinished]):
         return Trace("stopped", saved, seconds)

@@ -1,6 +1,8 @@
 """What a user sees of a workflow: lines that name runs, errors with their log, and the status."""
 
+import json
 import os
+import shutil
 import signal
 import time
 
@@ -48,6 +50,19 @@ def test_the_status_knows_a_finished_experiment(shown):
     assert ": 1 evaluated, " in text or text.splitlines()[0].endswith(", 1 evaluated")
     assert len(text.split("\n\n")[1].splitlines()) == 2  # a head, and the run that was asked for
     assert text.endswith("Nothing is left to train or to evaluate.")
+
+
+@pytest.mark.parametrize(("resources", "at_once"), [("gpu=1", 1), ("gpu=3", 3), ("mem_gb=1000", 8)])
+def test_as_many_trainings_are_expected_at_once_as_the_command_allows(
+    resources, at_once, shown, snakemake, tmp_path
+):
+    folder = shutil.copytree(shown[0], tmp_path / "copy")
+    (folder / TABLE).unlink()
+    how = {"options": ["--resources", resources], "where": ["--cores", "8"]}
+    run = snakemake(TABLE, folder=folder, changes=one_run(20, 10), **how)
+    assert run.returncode == 0, run.stderr[-3000:]
+    planned = json.loads((folder / "results/quick/runs.json").read_text())
+    assert planned["at_once"] == at_once
 
 
 def test_a_finished_run_is_known_beside_what_an_attempt_with_other_settings_left(shown):

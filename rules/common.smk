@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import get_args
 
-import yaml
 from snakemake.settings.enums import Quietness
 from snakemake.utils import update_config
 
@@ -21,6 +20,7 @@ from sgrs_core.experiment.planning import check_scans, load_plan
 from sgrs_core.experiment.schema import FigureKind
 from sgrs_core.experiment.settings import Selection
 from sgrs_core.experiment.splits import PARTS
+from sgrs_core.experiment.yaml_file import value_of
 from sgrs_core.files import exclusive_lock
 from sgrs_core.log import ANNOUNCED
 from sgrs_core.monitoring.planned import write_folds, write_planned
@@ -56,9 +56,11 @@ COMMAND_LINE = {}
 for argument in workflow.config_settings.config_args or ():
     key, _, value = argument.partition("=")
     try:
-        update_config(COMMAND_LINE, {key: yaml.safe_load(value)})
-    except yaml.YAMLError as error:
-        refuse(f"--config: {key} = {value}: no YAML: {str(error).splitlines()[0]}")
+        update_config(
+            COMMAND_LINE, {key: value_of(value, f"--config: {key} = {value}")}
+        )
+    except ValueError as error:
+        refuse(error)
 update_config(config, COMMAND_LINE)
 
 CONFIGFILES = [Path(file) for file in workflow.configfiles]

@@ -47,24 +47,31 @@ class StrictLoader(yaml.SafeLoader):
         raise yaml.MarkedYAMLError(problem=what, problem_mark=where.start_mark)
 
 
-def read_yaml(file: Path) -> dict[str, Any]:
-    """The keys and values of a configuration file. Raises ValueError, naming file and line."""
+def value_of(text: str, place: str) -> Any:
+    """What a text says as YAML. place: of the text. Raises ValueError, naming place and line."""
     try:
-        values = StrictLoader(file.read_text(encoding="utf-8-sig")).get_single_data()
+        return StrictLoader(text).get_single_data()
     except RecursionError:
-        raise ValueError(f"{file}: not readable as YAML: nested too deeply") from None
-    except OSError as error:
-        raise ValueError(f"{file}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file}: not UTF-8 ({error.reason}); save it as UTF-8") from None
+        raise ValueError(f"{place}: not readable as YAML: nested too deeply") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = f", line {mark.line + 1}" if mark else ""
         said = " ".join(filter(None, (error.context, error.problem)))
-        raise ValueError(f"{file}{line}: not readable as YAML: {said}") from None
+        raise ValueError(f"{place}{line}: not readable as YAML: {said}") from None
     except (yaml.YAMLError, ValueError) as error:
         said = " ".join(str(error).split())
-        raise ValueError(f"{file}: not readable as YAML: {said}") from None
+        raise ValueError(f"{place}: not readable as YAML: {said}") from None
+
+
+def read_yaml(file: Path) -> dict[str, Any]:
+    """The keys and values of a configuration file. Raises ValueError, naming file and line."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ValueError(f"{file}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file}: not UTF-8 ({error.reason}); save it as UTF-8") from None
+    values = value_of(text, str(file))
     if not isinstance(values, dict):
         held = "is empty" if values is None else f"holds {values!r:.60}"
         raise ValueError(f"{file}: must hold keys and values, {held}")

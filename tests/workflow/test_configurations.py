@@ -69,7 +69,13 @@ def test_what_the_command_line_says_is_read_as_in_a_file(config, trainings, tmp_
         ("tables={table5: {labelled: [5]}}", "--config: tables.table5.labelled = 5: allowed are 4"),
         ("headline=[table2]", "--config: headline = 'table2': allowed are table5"),
         ("datasets={la: {source: local, folder: /no}}", "--config: datasets.la.folder = '/no': no"),
-        ("note=a: b: c", "--config: note = a: b: c: no YAML"),
+        ("note=a: b: c", "--config: note = a: b: c, line 1: not readable as YAML: mapping values"),
+        ("seeds=[010]", "--config: seeds = [010], line 1: not readable as YAML: 010 is read in"),
+        (
+            "datasets={la: {downsample: 2, downsample: 1}}",
+            "--config: datasets = {la: {downsample: 2, downsample: 1}}, line 1: not readable as "
+            "YAML: the key 'downsample' stands there twice",
+        ),
         (
             "datasets={la: {training: {iterations: -9}}}",
             "--config: datasets.la.training.iterations",

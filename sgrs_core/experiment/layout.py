@@ -87,11 +87,15 @@ class Layout:
         """The run that a path belongs to. Raises ValueError where the experiment has none such."""
         point = Point.of(wildcards)
         if point not in self.plan.rows:
+            counts = {one.labelled for one in self.plan.rows if one.dataset == point.dataset}
             others = {one.variant for one in self.plan.rows if one[:2] == point[:2]}
+            has = f"{', '.join(sorted(others))}, with seeds {self.plan.experiment.seeds}"
+            if not others:
+                has = f"none; its numbers of labelled scans are {sorted(counts)}"
             raise ValueError(
                 f"no table or figure of this experiment has a run {point.variant}, seed "
                 f"{point.seed}; of {point.dataset} with {point.labelled} labelled scans it has "
-                f"{', '.join(sorted(others))}"
+                f"{has}"
             )
         return point
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sgrs_core.experiment.settings import SCAN
 
-NEEDED = ("channel_names", "labels", "file_ending")
+NEEDED: dict[str, type] = {"channel_names": dict, "labels": dict, "file_ending": str}
 NO_STRUCTURE = ("background", "ignore")  # what nnU-Net calls labels of no class
 
 
@@ -32,6 +32,10 @@ def keys_of(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
             f"{place}: dataset.json lacks {', '.join(missing)}, which nnU-Net's second version "
             "asks (modality and labels, which its first one asks, would do)"
         )
+    for key, kind in NEEDED.items():
+        if not isinstance(described[key], kind):
+            wish = "needs keys and values" if kind is dict else "needs a text"
+            raise ValueError(f"{place}: {file}: {key} = {described[key]!r}: {wish}")
     ending = described["file_ending"]
     of_image = f"_{_channel(described['channel_names'], given.get('channel')):04d}{ending}"
     images, labels = _names(folder / "imagesTr", of_image), _names(folder / "labelsTr", ending)

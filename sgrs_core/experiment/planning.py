@@ -34,7 +34,13 @@ from sgrs_core.experiment.schema import (
     Row,
     Table,
 )
-from sgrs_core.experiment.settings import MEDIAN, InferenceSettings, TrainingSettings, check_strides
+from sgrs_core.experiment.settings import (
+    MEDIAN,
+    InferenceSettings,
+    Selection,
+    TrainingSettings,
+    check_strides,
+)
 from sgrs_core.experiment.splits import SplitLists, base_of, fold_lists, read_splits
 from sgrs_core.files import sha256_of
 from sgrs_core.log import prefix_errors
@@ -108,7 +114,7 @@ def load_plan(
         comparable=frozenset(
             name
             for name, dataset in experiment.datasets.items()
-            if _is_comparable(name, dataset, splits[name], root)
+            if _is_comparable(name, dataset, splits[name], root, experiment.selections)
         ),
         places=places,
         written={name: over or {} for name, over in values["datasets"].items()},
@@ -181,16 +187,20 @@ def _counting_all(sheet: AnySheet, splits: Mapping[str, SplitLists]) -> AnySheet
     return sheet.model_copy(update={"rows": [with_all(row) for row in sheet.rows]})
 
 
-def _is_comparable(name: str, dataset: Dataset, lists: SplitLists, root: Path) -> bool:
+def _is_comparable(
+    name: str, dataset: Dataset, lists: SplitLists, root: Path, selections: Sequence[Selection]
+) -> bool:
     """Whether published numbers may stand beside ours: the same scans at the same resolution.
 
     The published lists are those that the data set's own file names; no scan of theirs is missing
-    or held out.
+    or held out, as some are where `best_on_validation` has no list. selections: the experiment's.
     """
     if dataset.source == "phantom" or not dataset.has_published_resolution:
         return False
     own = published_splits(name, root)
-    if own is None or lists.absent or dataset.validation_scans:
+    chosen = dataset.selections or selections
+    held_out = "best_on_validation" in chosen and not lists.validation
+    if own is None or lists.absent or held_out:
         return False
     return lists[:3] == read_splits(dataset.model_copy(update={"splits": own}), root)[:3]
 

@@ -60,6 +60,7 @@ Name = Annotated[str, Field(pattern=NAME)]  # a folder, and a part of patterns
 Spacing = tuple[Positive, Positive, Positive]
 Settings = dict[str, Any]
 RecipeName = Literal["shared", "official"]
+OF_PANCREAS = ("label_files", "label_origin", "label_placement")  # keys of this format alone
 FigureKind = Literal["segmentations", "error_maps", "threshold", "training_curves", "paired_scores"]
 
 
@@ -228,11 +229,16 @@ class Dataset(Strict):
 
     @model_validator(mode="after")
     def source_is_described(self) -> Self:
-        """Each source needs its own key."""
+        """Each source needs its own key, and no key is there that nothing would read."""
         key = {"raw": "folder", "local": "folder"}.get(self.source, self.source)
         if getattr(self, key) is None:
             help_ = f"; {self.access.strip()}" if key == "folder" and self.access else ""
             raise ValueError(f"{key} = None: source = {self.source} needs this key{help_}")
+        if self.channel is not None and self.nnunet is None:
+            raise ValueError(f"channel = {self.channel}: allowed where nnunet names a folder")
+        for key in OF_PANCREAS if self.format != "pancreas" else ():
+            if (value := getattr(self, key)) != type(self).model_fields[key].default:
+                raise ValueError(f"{key} = {value}: allowed for format = pancreas")
         labels = "labels" if self.label_files == "nifti" else "idc"
         if self.downloads_originals and getattr(self, labels) is None:
             raise ValueError(f"{labels} = None: label_files = {self.label_files} needs this key")

@@ -216,6 +216,9 @@ def test_the_runs_that_share_a_gpu_are_read_under_the_old_name_too(key):
         ),
         ("tables.table9", {}, "tables = 'table9': allowed are table2, table3"),
         ("selections", ["best_on_validation"], "validation_scans = 0: allowed are 1 to 3"),
+        ("datasets.la.channel", "T2", "la.channel = T2: allowed where nnunet names a folder"),
+        ("datasets.la.label_files", "dicom_seg", "label_files = dicom_seg: allowed for format = p"),
+        ("datasets.la.label_origin", "ignored", "label_origin = ignored: allowed for format = pan"),
     ],
 )
 def test_a_mistake_is_one_line_with_file_key_value_and_what_is_allowed(place, value, message):
@@ -594,7 +597,7 @@ def test_each_line_says_how_its_published_number_was_chosen():
         {"spacing": [0.625, 0.625, 1.25]},
         {"published_spacing": None},
         {"downsample": 2, "spacing": [0.3125, 0.3125, 0.3125]},
-        {"validation_scans": 1},
+        {"validation_scans": 1, "selections": ["best_on_test", "best_on_validation"]},
         {"splits": {"test": ["a", "b"], "counts": {"train": 80, "test": 2}}},
         {
             "source": "phantom",
@@ -608,6 +611,13 @@ def test_on_other_scans_or_voxels_no_published_number_may_stand(change):
     values["datasets"]["la"] |= change
     lines = lines_by_name(values, "paper", "table2").values()
     assert {line["published_selection"] for line in lines} == {None}
+
+
+def test_scans_to_choose_by_are_held_out_only_where_a_checkpoint_is_chosen_by_them():
+    values = shipped("paper")
+    values["datasets"]["la"]["validation_scans"] = 1
+    lines = lines_by_name(values, "paper", "table2").values()
+    assert None not in {line["published_selection"] for line in lines}
 
 
 def test_the_published_lists_in_other_words_are_the_published_lists():

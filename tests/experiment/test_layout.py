@@ -1,5 +1,6 @@
 """What jobs are told of the files that they read and of the rows that they show."""
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -46,7 +47,21 @@ def test_benchmarks_are_inputs_unless_scores_are_older_than_benchmarks(tmp_path,
     assert layout.inputs_of_cost()["benchmarks"] == every[1:]
 
 
-def test_a_run_that_no_table_has_is_refused_beside_those_that_there_are():
-    asked = SimpleNamespace(dataset="la", labelled="4", variant="my_row", seed="0")
-    with pytest.raises(ValueError, match=r"run my_row, seed 0; of la with 4 .* it has .*vnet"):
+VARIANTS = "sgrs, sgrs+augmentation=flip_h, sgrs+augmentation=flip_v, vnet"
+
+
+@pytest.mark.parametrize(
+    ("labelled", "variant", "seed", "there_are"),
+    [
+        ("4", "my_row", "0", f"4 labelled scans it has {VARIANTS}, with seeds [0, 1]"),
+        ("4", "vnet", "7", f"4 labelled scans it has {VARIANTS}, with seeds [0, 1]"),
+        ("7", "vnet", "0", "7 labelled scans it has none; its numbers of labelled scans are [4]"),
+    ],
+)
+def test_a_run_that_no_table_has_is_refused_beside_those_that_there_are(
+    labelled, variant, seed, there_are
+):
+    asked = SimpleNamespace(dataset="la", labelled=labelled, variant=variant, seed=seed)
+    refused = f"has a run {variant}, seed {seed}; of la with {there_are}"
+    with pytest.raises(ValueError, match=re.escape(refused)):
         Layout(plan_of_quick()).run_of(asked)

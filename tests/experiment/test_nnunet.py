@@ -99,6 +99,8 @@ def test_one_of_several_channels_is_chosen_by_name(tmp_path):
             {"labels": {"background": 0, "liver": 1, "tumour": [2, 3]}},
             r"foreground = None: a run segments one structure; choose of \[1\] \(liver\), \[2, 3\]",
         ),
+        ({"channel_names": ["CT"]}, r"/dataset.json: channel_names = \['CT'\]: needs keys and val"),
+        ({"labels": ["spleen"]}, r"/dataset.json: labels = \['spleen'\]: needs keys and values"),
         ({"file_ending": ".nrrd"}, r"imagesTr holds no image whose name ends in _0000\.nrrd"),
     ],
 )

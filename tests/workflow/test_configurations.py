@@ -31,7 +31,8 @@ def brats2019_folder(folder: Path) -> Path:
 def dry_run(folder: Path, *files: Path, config: str = "") -> subprocess.CompletedProcess[str]:
     where = ("--directory", str(folder), "--snakefile", str(PROJECT / "Snakefile"))
     values = ("--config", config) if config else ()
-    options = ("--dry-run", "--quiet", "host", *where, *values, "--configfile", *map(str, files))
+    named = ("--configfile", *map(str, files)) if files else ()
+    options = ("--dry-run", "--quiet", "host", *where, *values, *named)
     with working([*options], ENVIRONMENT) as planning:
         return planning.end()
 
@@ -45,6 +46,12 @@ def test_a_shipped_experiment_plans_all_its_jobs(names, tmp_path):
     run = dry_run(tmp_path, *(PROJECT / f"config/{name}.yaml" for name in names))
     assert run.returncode == 0, run.stderr[-2000:]
     assert re.search(r"^train +\d+$", run.stdout, re.MULTILINE)
+
+
+def test_the_experiment_of_no_name_plans_in_any_folder(tmp_path):
+    run = dry_run(tmp_path)
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert "output: results/demo_full/" in run.stdout
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from filelock import FileLock
 from sgrs_core.command_line import main
 from sgrs_core.experiment.layout import Layout
 from sgrs_core.experiment.planning import load_plan
-from sgrs_core.monitoring.planned import write_planned
+from sgrs_core.monitoring.planned import check_planned, write_planned
 from sgrs_core.monitoring.status import Known, remaining, status
 from sgrs_core.monitoring.traces import Trace, last_row, process_works, read_trace
 from tests.places import PROJECT
@@ -339,6 +339,20 @@ def test_a_run_is_called_after_its_method_whatever_an_ablation_calls_it():
     plan = load_plan(values, [QUICK], PROJECT / "config")
     titles = {run["variant"]: run["title"] for run in Layout(plan).runs()}
     assert (titles["sgrs"], titles["vnet"]) == ("SGRS-Net", "V-Net")
+
+
+def test_a_jobs_run_is_the_planned_one_as_far_as_was_noted(tmp_path):
+    plan = plan_of_quick()
+    runs = Layout(plan).runs()
+    write_planned(tmp_path, runs, plan.run, {}, 1)
+    run, folder = plan.run(next(iter(plan.rows))), tmp_path / runs[0]["folder"]
+    check_planned(tmp_path, folder, run, ["digest", "predicting"])
+    with pytest.raises(ValueError, match=r"runs\.json: the configuration was changed"):
+        check_planned(tmp_path, tmp_path / "la/labelled-9", run, ["digest"])
+    noted = json.loads((tmp_path / "runs.json").read_text())
+    noted["runs"] = [{"folder": runs[0]["folder"], "digest": run.digest}]  # of an older version
+    (tmp_path / "runs.json").write_text(json.dumps(noted))
+    check_planned(tmp_path, folder, run, ["digest", "predicting"])
 
 
 def test_the_process_that_notes_the_plan_is_the_one_that_is_at_work(tmp_path):

@@ -28,18 +28,19 @@ if TYPE_CHECKING:
 def main(snakemake: "Snakemake") -> None:
     log_to(snakemake.log[0])
     torch.set_num_threads(snakemake.threads)
-    scores, results = Path(snakemake.output.scores), Path(snakemake.params.results)
+    model, scores = Path(snakemake.input.model), Path(snakemake.output.scores)
+    results = Path(snakemake.params.results)
     # One that a killed Snakemake left behind may be at work on the same files.
     with exclusive_lock(scores.parent, wait=True):
         # How it predicts is today's: only weights were decided by training.
         today = Run.from_description(snakemake.params.run)
-        check_planned(results, snakemake.wildcards, today, ["digest", "predicting"])
+        check_planned(results, model.parent, today, ["digest", "predicting"])
         files = {Path(file).stem: Path(file) for file in snakemake.params.volumes}
         check_unchanged(files, listed_digests(files, snakemake.input.prepared))
-        trained, method, _ = load_model(Path(snakemake.input.model), snakemake.wildcards.selection)
+        trained, method, _ = load_model(model, snakemake.wildcards.selection)
         if trained.identity() != today.identity():
             raise ValueError(
-                f"{snakemake.input.model}: the weights are of another run (seed {trained.seed}, "
+                f"{model}: the weights are of another run (seed {trained.seed}, "
                 f"{trained.training.iterations} iterations, or other settings): delete its folder, "
                 "and the run is trained anew"
             )

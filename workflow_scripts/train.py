@@ -42,7 +42,7 @@ def main(snakemake: "Snakemake") -> None:
     model, record = Path(snakemake.output.model), Path(snakemake.output.record)
     results = Path(snakemake.params.results)
     with exclusive_lock(record.parent, wait=True):
-        check_planned(results, snakemake.wildcards, run, ["digest"])
+        check_planned(results, record.parent, run, ["digest"])
         digests = listed_digests(files, snakemake.input.prepared)
         scans = sha256_of_all(digests)
         all_there = all(Path(file).is_file() for file in snakemake.output)

@@ -34,13 +34,7 @@ from sgrs_core.experiment.schema import (
     Row,
     Table,
 )
-from sgrs_core.experiment.settings import (
-    MEDIAN,
-    InferenceSettings,
-    Selection,
-    TrainingSettings,
-    check_strides,
-)
+from sgrs_core.experiment.settings import MEDIAN, InferenceSettings, TrainingSettings, check_strides
 from sgrs_core.experiment.splits import SplitLists, base_of, fold_lists, read_splits
 from sgrs_core.files import sha256_of
 from sgrs_core.log import prefix_errors
@@ -188,7 +182,7 @@ def _counting_all(sheet: AnySheet, splits: Mapping[str, SplitLists]) -> AnySheet
 
 
 def _is_comparable(
-    name: str, dataset: Dataset, lists: SplitLists, root: Path, selections: Sequence[Selection]
+    name: str, dataset: Dataset, lists: SplitLists, root: Path, selections: Sequence[str]
 ) -> bool:
     """Whether published numbers may stand beside ours: the same scans at the same resolution.
 

@@ -17,15 +17,12 @@ from sgrs_core.files import read_json, write_text
 NAME = "runs.json"
 NOTED = (*Point._fields, "title", "label", "iterations", "folder")  # of each run
 PREDICTING = ("stride", "largest_component")  # what decides masks besides weights
+Defined = Callable[[Point], Run]
 Asked = Mapping[Point, Collection[str | None]]
 
 
 def write_planned(
-    results: Path,
-    runs: Iterable[Mapping[str, Any]],
-    defined: Callable[[Point], Run],
-    asked: Asked,
-    at_once: int,
+    results: Path, runs: Iterable[Mapping[str, Any]], defined: Defined, asked: Asked, at_once: int
 ) -> None:
     """Write the runs of `Layout.runs` to the results folder, whole or not at all.
 
@@ -35,7 +32,7 @@ def write_planned(
     """
     noted = []
     for run in runs:
-        point = _point_of(run)
+        point = Point(*(run[key] for key in Point._fields))
         wanted = [name for name in run["selections"] if name in asked.get(point, ())]
         of_run = {**{key: run[key] for key in NOTED}, **decisive(defined(point))}
         noted.append({**of_run, "asked": point in asked, "selections": wanted or run["selections"]})
@@ -50,22 +47,18 @@ def decisive(run: Run) -> dict[str, Any]:
     return {"digest": run.digest, "predicting": {key: inference[key] for key in PREDICTING}}
 
 
-def check_planned(results: Path, wildcards: Any, run: Run, keys: Collection[str]) -> None:
+def check_planned(results: Path, folder: Path, run: Run, keys: Collection[str]) -> None:
     """Check that a job's run is the planned one. Raises ValueError where the files were changed.
 
-    wildcards: of the job. keys: which of the `decisive` ones its result depends on.
+    folder: the run's. keys: which of the `decisive` ones the job's result depends on.
     """
-    planned = read_json(results / NAME, "runs")["runs"]
-    noted = {_point_of(one): one for one in planned}.get(Point.of(wildcards), {})
-    if any(noted.get(key) != value for key, value in decisive(run).items() if key in keys):
+    planned = {results / one["folder"]: one for one in read_json(results / NAME, "runs")["runs"]}
+    noted = planned.get(folder, dict.fromkeys(keys))  # notes of older versions lack `predicting`
+    if any(noted.get(key, now) != now for key, now in decisive(run).items() if key in keys):
         raise ValueError(
             f"{results / NAME}: the configuration was changed after this run was planned: "
             "start again"
         )
-
-
-def _point_of(noted: Mapping[str, Any]) -> Point:
-    return Point(*(noted[key] for key in Point._fields))
 
 
 def write_folds(results: Path, plan: Plan) -> None:

@@ -18,7 +18,8 @@ from filelock import FileLock
 from sgrs_core.command_line import main
 from sgrs_core.experiment.layout import Layout
 from sgrs_core.experiment.planning import load_plan
-from sgrs_core.monitoring.planned import check_planned, write_planned
+from sgrs_core.monitoring.as_planned import check_planned
+from sgrs_core.monitoring.planned import write_planned
 from sgrs_core.monitoring.status import Known, remaining, status
 from sgrs_core.monitoring.traces import Trace, last_row, process_works, read_trace
 from tests.places import PROJECT

@@ -63,7 +63,7 @@ TESTED_IN = {
         "reporting.html.runs", "reporting.html.sortable", "reporting.templating",
     ],
     "reporting/test_tables.py": ["evaluation.units"],
-    "test_status.py": ["monitoring.planned", "monitoring.traces"],
+    "test_status.py": ["monitoring.as_planned", "monitoring.planned", "monitoring.traces"],
 }  # fmt: skip
 GRAPH = {module: imported(file) for module, file in MODULES.items() if module != "sgrs_core"}
 

@@ -18,7 +18,7 @@ from sgrs_core.files import exclusive_lock
 from sgrs_core.log import log_to
 from sgrs_core.methods.base import Method
 from sgrs_core.methods.contract import own_errors_named
-from sgrs_core.monitoring.planned import check_planned
+from sgrs_core.monitoring.as_planned import check_planned
 from sgrs_core.training.gpu import gpu_for
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from sgrs_core.files import exclusive_lock, sha256_of_all
 from sgrs_core.log import log_to
 from sgrs_core.methods import is_changed
 from sgrs_core.methods.contract import own_errors_named
-from sgrs_core.monitoring.planned import check_planned
+from sgrs_core.monitoring.as_planned import check_planned
 from sgrs_core.training.gpu import gpu_for
 from sgrs_core.training.log_file import write_log
 from sgrs_core.training.loop import train

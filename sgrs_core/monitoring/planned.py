@@ -1,7 +1,4 @@
-"""`runs.json`: which runs an experiment is made of, for those who see only its results folder.
-
-Jobs of a cluster are among them: they read the configuration again when they start, and compare.
-"""
+"""`runs.json`: which runs an experiment is made of, for those who see only its results folder."""
 
 import json
 import os
@@ -12,11 +9,10 @@ from typing import Any
 
 from sgrs_core.experiment.plan import Plan, Point
 from sgrs_core.experiment.run import Run
-from sgrs_core.files import read_json, write_text
+from sgrs_core.files import write_text
+from sgrs_core.monitoring.as_planned import NAME, decisive
 
-NAME = "runs.json"
 NOTED = (*Point._fields, "title", "label", "iterations", "folder")  # of each run
-PREDICTING = ("stride", "largest_component")  # what decides masks besides weights
 Defined = Callable[[Point], Run]
 Asked = Mapping[Point, Collection[str | None]]
 
@@ -39,26 +35,6 @@ def write_planned(
     at_work = {"process": os.getpid(), "host": platform.node()}
     described = {"experiment": results.name, "at_once": at_once, **at_work, "runs": noted}
     write_text(results / NAME, json.dumps(described, indent=1) + "\n")
-
-
-def decisive(run: Run) -> dict[str, Any]:
-    """What decides a run's weights, `digest`, and with them its masks, `predicting`."""
-    inference = run.description()["inference"]
-    return {"digest": run.digest, "predicting": {key: inference[key] for key in PREDICTING}}
-
-
-def check_planned(results: Path, folder: Path, run: Run, keys: Collection[str]) -> None:
-    """Check that a job's run is the planned one. Raises ValueError where the files were changed.
-
-    folder: the run's. keys: which of the `decisive` ones the job's result depends on.
-    """
-    planned = {results / one["folder"]: one for one in read_json(results / NAME, "runs")["runs"]}
-    noted = planned.get(folder, dict.fromkeys(keys))  # notes of older versions lack `predicting`
-    if any(noted.get(key, now) != now for key, now in decisive(run).items() if key in keys):
-        raise ValueError(
-            f"{results / NAME}: the configuration was changed after this run was planned: "
-            "start again"
-        )
 
 
 def write_folds(results: Path, plan: Plan) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 
 from sgrs_core.clock import in_words
 from sgrs_core.files import read_json
-from sgrs_core.monitoring.planned import NAME
+from sgrs_core.monitoring.as_planned import NAME
 from sgrs_core.monitoring.traces import (
     Trace,
     evaluation_seconds,

@@ -1,0 +1,34 @@
+"""Whether a job is told what was planned: a cluster's jobs read the configuration when they start.
+
+Apart from `planned`, because jobs' environments lack what plans are made with.
+"""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from sgrs_core.experiment.run import Run
+from sgrs_core.files import read_json
+
+NAME = "runs.json"
+PREDICTING = ("stride", "largest_component")  # what decides masks besides weights
+
+
+def decisive(run: Run) -> dict[str, Any]:
+    """What decides a run's weights, `digest`, and with them its masks, `predicting`."""
+    inference = run.description()["inference"]
+    return {"digest": run.digest, "predicting": {key: inference[key] for key in PREDICTING}}
+
+
+def check_planned(results: Path, folder: Path, run: Run, keys: Collection[str]) -> None:
+    """Check that a job's run is the planned one. Raises ValueError where the files were changed.
+
+    folder: the run's. keys: which of the `decisive` ones the job's result depends on.
+    """
+    planned = {results / one["folder"]: one for one in read_json(results / NAME, "runs")["runs"]}
+    noted = planned.get(folder, dict.fromkeys(keys))  # notes of older versions lack `predicting`
+    if any(noted.get(key, now) != now for key, now in decisive(run).items() if key in keys):
+        raise ValueError(
+            f"{results / NAME}: the configuration was changed after this run was planned: "
+            "start again"
+        )

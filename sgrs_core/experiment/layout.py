@@ -119,45 +119,39 @@ class Layout:
     def prepared_for_run(self, wildcards: "Wildcards") -> list[str]:
         """What a run learns from and is chosen by: lists of prepared files, and missing files.
 
-        A list stands for its files. One that was deleted is asked for by itself, unless the run is
-        finished and needs it no more. Before a training all lists are asked for: they are written
-        when their scans can serve.
+        Before a training all lists are asked for: they are written when their scans can serve.
         """
         results = (self.model, self.training_log, self.record)
-        return self._prepared(wildcards, self.run_of(wildcards).scans, results, PARTS)
+        finished = all(Path(one.format(**vars(wildcards))).exists() for one in results)
+        scans = self.run_of(wildcards).scans
+        return self._prepared(wildcards.dataset, scans, () if finished else PARTS)
 
     def prepared_for_test(self, wildcards: "Wildcards") -> list[str]:
         """What an evaluation reads, likewise."""
         lists = self.plan.splits[wildcards.dataset]
-        return self._prepared(wildcards, lists.present(lists.test), (self.scores,), ())
+        return self._prepared(wildcards.dataset, lists.present(lists.test))
 
-    def _prepared(
-        self,
-        wildcards: "Wildcards",
-        scans: Sequence[str],
-        results: Sequence[str],
-        parts_before: Sequence[str],
-    ) -> list[str]:
-        """The lists that have these scans, and the files missing although the lists name them.
+    def _prepared(self, name: str, scans: Sequence[str], parts: Sequence[str] = ()) -> list[str]:
+        """The lists of these parts and of those that have these scans, and missing files.
 
-        results: what is there when nothing needs to be read; parts_before: what else is listed
-        before that.
+        A list stands for its files. Of those that were deleted since, one is asked for by itself:
+        a job that is done needs it no more, and before one that is to be done its list is made
+        again, which needs all of them.
         """
-        name, splits = wildcards.dataset, self.plan.splits[wildcards.dataset]
-        finished = all(Path(one.format(**vars(wildcards))).exists() for one in results)
-        parts = [
-            part
-            for part in PARTS
-            if set(scans).intersection(getattr(splits, part))
-            or (not finished and part in parts_before and getattr(splits, part))
-        ]
-        lists = [self.prepared.format(dataset=name, part=part) for part in parts]
-        if finished or not all(Path(one).exists() for one in lists):
-            return lists
         # One look into the folder, not one for each of hundreds of files of each run.
         folder = Path(*self.volumes(name, [""])).parent
-        there = {str(file) for file in folder.glob("*.h5")}
-        return [*lists, *(file for file in self.volumes(name, scans) if file not in there)]
+        there = {file.stem for file in folder.glob("*.h5")}
+        needed = []
+        for part in PARTS:
+            listed = getattr(self.plan.splits[name], part)
+            read = set(scans).intersection(listed)
+            path = self.prepared.format(dataset=name, part=part)
+            if read or (listed and part in parts):
+                needed.append(path)
+            if read and Path(path).exists():
+                missing = [scan for scan in listed if scan in read and scan not in there]
+                needed += self.volumes(name, missing[:1])
+        return needed
 
     def lines_of_table(self, name: str) -> list[dict[str, Any]]:
         """A table line by line, as `build_table` takes it.

@@ -1,6 +1,7 @@
 """Running the real workflow in folders of its own."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -56,6 +57,13 @@ def one_run(iterations: int, checkpoint_every: int) -> dict:
         "figures": {},
         "headline": ["table2"],
     }
+
+
+def planned(run: subprocess.CompletedProcess[str]) -> dict[str, int]:
+    """How many jobs of each rule a dry run tells of; none where nothing is to be done."""
+    assert run.returncode == 0, run.stderr[-3000:]
+    counted = re.findall(r"^(\w+) +(\d+)$", run.stdout + run.stderr, re.MULTILINE)
+    return {rule: int(count) for rule, count in counted if rule != "total"}
 
 
 def with_volumes_of(other: Path, folder: Path) -> Path:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from tests.workflow.conftest import DISTURBED, ENVIRONMENT
+from tests.workflow.conftest import DISTURBED, ENVIRONMENT, planned
 from tests.workflow.disturbed_run import MODEL, RUN, assert_same_run, has_checkpoint, wait_for
 
 pytestmark = pytest.mark.slow
@@ -164,3 +164,19 @@ def test_a_scan_removed_between_two_runs_is_named_before_the_first_job(scans, sn
     assert "rule prepare" not in run.stderr
     assert not (tmp_path / target).exists()
     assert (tmp_path / "results/own/volumes/mine/a.h5").exists()
+
+
+def test_an_original_that_was_replaced_by_an_older_file_is_prepared_again_once_it_is_touched(
+    scans, snakemake, tmp_path
+):
+    folder, names = scans
+    target, how = "results/own/volumes/mine.train.sha256", {"folder": tmp_path}
+    how["experiment"] = own_data(folder, names)
+    assert snakemake(target, **how).returncode == 0
+    before = (folder / "a.h5").stat().st_mtime
+    shutil.copy(folder / "b.h5", folder / "a.h5")
+    os.utime(folder / "a.h5", (before, before))
+    assert planned(snakemake(target, options=["--dry-run"], **how)) == {}
+    (folder / "a.h5").touch()
+    jobs = planned(snakemake(target, options=["--dry-run"], **how))
+    assert jobs == {"prepare": 1, "list_prepared": 1}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.conftest import one_run
+from tests.workflow.conftest import one_run, planned
 
 pytestmark = pytest.mark.slow
 
@@ -141,3 +141,22 @@ def test_equal_runs_have_equal_bytes(experiment, finished):
         name for name in names if (experiment / name).read_bytes() != (other / name).read_bytes()
     ]
     assert different == []
+
+
+@pytest.mark.parametrize(
+    ("part", "training", "inference", "again"),
+    [
+        ("train", {"iterations": 6}, {}, "train"),
+        ("test", {}, {"stride": [8, 8, 8]}, "evaluate"),
+    ],
+)
+def test_a_prepared_scan_that_was_deleted_is_made_again_when_a_job_is_to_read_it(
+    part, training, inference, again, folder, snakemake
+):
+    scans = sorted((folder / RESULTS / "volumes/la").glob(f"*_{part}_*.h5"))
+    for scan in scans[:2]:
+        scan.unlink()
+    how = {"folder": folder, "options": ["--dry-run"]}
+    assert planned(snakemake("headline", changes=CHANGES, **how)) == {}
+    jobs = planned(snakemake("headline", changes=changed(training, inference), **how))
+    assert (jobs[again], jobs.get("prepare")) == (2, 2)

@@ -108,7 +108,9 @@ rule list_prepared:
         scans=lambda wildcards: LAYOUT.volumes_of_part(
             wildcards.dataset, wildcards.part
         ),
-        labelled=lambda wildcards: PLAN.labelled_scans(
+        # With `threads`, because a list serves runs of more labelled scans, too: what is new about
+        # them, whether they have labels, training asks itself.
+        labelled=lambda wildcards, threads: PLAN.labelled_scans(
             wildcards.dataset, wildcards.part
         ),
     script:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from sgrs_core.clock import bring_back
-from sgrs_core.data.prepared import check_unchanged, listed_digests
+from sgrs_core.data.prepared import check_unchanged, listed_digests, read_prepared
 from sgrs_core.data.preprocessing.input_spec import input_spec_of
-from sgrs_core.data.volumes import read_volume
 from sgrs_core.evaluation.model import save_model
 from sgrs_core.experiment.run import Run
 from sgrs_core.files import exclusive_lock, sha256_of_all
@@ -63,7 +62,7 @@ def main(snakemake: "Snakemake") -> None:
             unfinished = Path(snakemake.params.unfinished)
             trained = train(
                 run,
-                lambda scan: read_volume(files[scan]),
+                lambda scan: read_prepared(files[scan], scan not in run.unlabelled),
                 unfinished,
                 asked_to_stop,
                 scans,

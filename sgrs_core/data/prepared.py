@@ -23,8 +23,7 @@ def list_prepared(path: Path, files: Sequence[Path], labelled: Collection[str]) 
     faults = []
     for file in files:
         try:
-            volume = read_volume(file)
-            check_serves(volume, file.stem in labelled)
+            volume = read_prepared(file, file.stem in labelled)
             check_place(file, volume)
             if (deviation := float(volume.image.std())) > LARGEST_DEVIATION:
                 logger.warning(
@@ -43,13 +42,15 @@ def list_prepared(path: Path, files: Sequence[Path], labelled: Collection[str]) 
     list_files(path, files)
 
 
-def check_serves(volume: Volume, label_is_used: bool) -> None:
-    """Raise ValueError for a scan that nothing can be learnt from or tested on."""
+def read_prepared(file: Path, label_is_used: bool) -> Volume:
+    """A prepared scan. Raises ValueError, naming it, for one that cannot be learnt or tested on."""
+    volume = read_volume(file)
     if volume.image.min() == volume.image.max():
-        raise ValueError(f"all its voxels are {volume.image.flat[0]:g}: the image is empty")
+        raise ValueError(f"{file}: all its voxels are {volume.image.flat[0]:g}: the image is empty")
     if label_is_used and (volume.label is None or not volume.label.any()):
         fault = "it has no label" if volume.label is None else "its label is empty"
-        raise ValueError(f"{fault}, and it is a labelled or a test scan")
+        raise ValueError(f"{file}: {fault}, and it is a labelled or a test scan")
+    return volume
 
 
 def listed_digests(files: Mapping[str, Path], inputs: Iterable[str]) -> dict[str, str]:

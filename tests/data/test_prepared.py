@@ -6,7 +6,12 @@ import h5py
 import numpy as np
 import pytest
 
-from sgrs_core.data.prepared import check_unchanged, list_prepared, listed_digests
+from sgrs_core.data.prepared import (
+    check_unchanged,
+    list_prepared,
+    listed_digests,
+    read_prepared,
+)
 from sgrs_core.data.volumes import Volume, write_volume
 
 IMAGE = np.random.default_rng(0).normal(size=(4, 5, 6)).astype(np.float32)
@@ -93,6 +98,14 @@ def test_geometry_that_no_grid_has_is_refused_before_training(attribute, value, 
 def test_a_label_that_nothing_uses_may_be_empty_or_missing(label, folder):
     write_volume(folder / "la/b.h5", replace(GOOD, label=label))
     assert Path(listed(folder, labelled=("a",))).is_file()
+
+
+def test_a_label_that_a_run_is_the_first_to_use_is_asked_for_when_it_is_read(folder):
+    write_volume(folder / "la/b.h5", replace(GOOD, label=EMPTY))
+    listed(folder, labelled=("a",))
+    read_prepared(folder / "la/b.h5", label_is_used=False)
+    with pytest.raises(ValueError, match=r"la/b\.h5: its label is empty, and it is a labelled"):
+        read_prepared(folder / "la/b.h5", label_is_used=True)
 
 
 def test_a_scan_that_was_changed_after_it_was_listed_is_named(folder):

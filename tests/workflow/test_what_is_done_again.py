@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.conftest import one_run, planned
+from tests.workflow.conftest import SHEETS, one_run, planned
 
 pytestmark = pytest.mark.slow
 
@@ -160,3 +160,15 @@ def test_a_prepared_scan_that_was_deleted_is_made_again_when_a_job_is_to_read_it
     assert planned(snakemake("headline", changes=CHANGES, **how)) == {}
     jobs = planned(snakemake("headline", changes=changed(training, inference), **how))
     assert (jobs[again], jobs.get("prepare")) == (2, 2)
+
+
+def test_more_labelled_scans_in_a_table_plan_the_new_runs_alone(folder, snakemake):
+    def table(labelled: list[int]) -> dict:
+        wanted = {"labelled": labelled, "methods": ["sgrs"]}
+        return CHANGES | {"tables": {**dict.fromkeys(SHEETS["tables"]), "table2": wanted}}
+
+    alone = snakemake("headline", folder=folder, changes=table([4]), options=["--dry-run"])
+    assert planned(alone).keys() <= {"table", "headline"}
+    more = snakemake("headline", folder=folder, changes=table([4, 8]), options=["--dry-run"])
+    jobs = planned(more)
+    assert (jobs["train"], jobs["evaluate"], jobs.get("list_prepared")) == (2, 2, None)

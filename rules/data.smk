@@ -110,8 +110,6 @@ rule list_prepared:
         ),
         # With `threads`, because a list serves runs of more labelled scans, too: what is new about
         # them, whether they have labels, training asks itself.
-        labelled=lambda wildcards, threads: PLAN.labelled_scans(
-            wildcards.dataset, wildcards.part
-        ),
+        labelled=lambda wildcards, threads: PLAN.used_labels(wildcards.dataset),
     script:
         "../workflow_scripts/list_prepared.py"

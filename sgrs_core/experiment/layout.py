@@ -121,8 +121,7 @@ class Layout:
 
         Before a training all lists are asked for: they are written when their scans can serve.
         """
-        results = (self.model, self.training_log, self.record)
-        finished = all(Path(one.format(**vars(wildcards))).exists() for one in results)
+        finished = Path(self.record.format(**vars(wildcards))).exists()
         scans = self.run_of(wildcards).scans
         return self._prepared(wildcards.dataset, scans, () if finished else PARTS)
 
@@ -134,9 +133,8 @@ class Layout:
     def _prepared(self, name: str, scans: Sequence[str], parts: Sequence[str] = ()) -> list[str]:
         """The lists of these parts and of those that have these scans, and missing files.
 
-        A list stands for its files. Of those that were deleted since, one is asked for by itself:
-        a job that is done needs it no more, and before one that is to be done its list is made
-        again, which needs all of them.
+        A list stands for its files. Of missing ones a job that is to be done asks for one, after
+        which the list is made again, and that needs all of them; a job that is done needs none.
         """
         # One look into the folder, not one for each of hundreds of files of each run.
         folder = Path(*self.volumes(name, [""])).parent
@@ -145,12 +143,10 @@ class Layout:
         for part in PARTS:
             listed = getattr(self.plan.splits[name], part)
             read = set(scans).intersection(listed)
-            path = self.prepared.format(dataset=name, part=part)
+            missing = [scan for scan in listed if scan in read and scan not in there]
             if read or (listed and part in parts):
-                needed.append(path)
-            if read and Path(path).exists():
-                missing = [scan for scan in listed if scan in read and scan not in there]
-                needed += self.volumes(name, missing[:1])
+                path = self.prepared.format(dataset=name, part=part)
+                needed += [path, *self.volumes(name, missing[:1])]
         return needed
 
     def lines_of_table(self, name: str) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from sgrs_core.experiment import schema
 from sgrs_core.experiment.configuration import Place
 from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.settings import PUBLISHED_TAU, Selection
-from sgrs_core.experiment.splits import PARTS, SplitLists, base_of
+from sgrs_core.experiment.splits import SplitLists, base_of
 
 # Tables about the tables: no table or figure of an experiment has these names.
 COST = "cost"
@@ -131,20 +131,16 @@ class Plan:
                 entries.append(Entry(row, labelled, tuple(points)))
         return entries
 
-    def labelled_scans(self, name: str, part: str) -> list[str]:
-        """The scans of one of a data set's PARTS whose labels some run or score uses."""
-        lists = self.splits[name]
-        if part == "validation" and "best_on_validation" not in self.selections(name):
-            return []
-        if part != "train":
-            return list(lists.present(getattr(lists, part)))
-        most = max((point.labelled for point in self.rows if point.dataset == name), default=0)
-        return list(lists.labelled(most))
-
     def used_labels(self, name: str) -> list[str]:
         """The scans of a data set whose labels some run or score uses."""
-        parts = ((fold, part) for fold in self.folds(name) for part in PARTS)
-        return list(dict.fromkeys(scan for one in parts for scan in self.labelled_scans(*one)))
+        used: list[str] = []
+        for fold in self.folds(base_of(name)):
+            lists = self.splits[fold]
+            most = max((point.labelled for point in self.rows if point.dataset == fold), default=0)
+            used += [*lists.labelled(most), *lists.present(lists.test)]
+            if "best_on_validation" in self.selections(fold):
+                used += lists.present(lists.validation)
+        return list(dict.fromkeys(used))
 
     def selections(self, name: str) -> list[Selection]:
         """The ways of choosing a checkpoint on a data set."""

@@ -507,8 +507,9 @@ def test_a_run_reads_the_scans_of_its_lists_and_waits_for_all_lists_before_it_is
     waited_for = layout.prepared_for_run(run)
     assert set(lists) <= set(waited_for)
     assert f"results/paper/volumes/{dataset}.test.sha256" in waited_for
-    for result in (layout.model, layout.training_log, layout.record):
-        file = Path(result.format(**vars(run)))
+    results = (layout.model, layout.training_log, layout.record)
+    made = [one.format(**vars(run)) for one in results] + layout.volumes_of_run(run)
+    for file in map(Path, made):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
     assert layout.prepared_for_run(run) == lists

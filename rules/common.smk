@@ -21,7 +21,7 @@ from sgrs_core.experiment.schema import FigureKind
 from sgrs_core.experiment.settings import Selection
 from sgrs_core.experiment.splits import PARTS
 from sgrs_core.experiment.yaml_file import value_of
-from sgrs_core.files import exclusive_lock
+from sgrs_core.files import exclusive_lock, sha256_of
 from sgrs_core.log import ANNOUNCED
 from sgrs_core.monitoring.planned import write_folds, write_planned
 from sgrs_core.reporting.html.contents import contents_of, files_of_runs, pages_of
@@ -134,6 +134,21 @@ def trainings_at_once():
     if "gpu" in workflow.global_resources:  # --resources gpu=2
         limits.append(workflow.global_resources["gpu"].value)
     return max(1, min(limits))
+
+
+def sha256_of_list(wildcards):
+    """Of the list that a download goes by; None where it goes by none, or its job will miss it.
+
+    The list's place is no param that is noted: a project may be moved.
+    """
+    dataset = PLAN.dataset(wildcards.dataset)
+    if dataset.source == "mirror":
+        named = dataset.mirror.digests
+    elif dataset.source == "idc" or dataset.label_files == "dicom_seg":
+        named = dataset.idc.series
+    else:
+        return None
+    return sha256_of(CONFIG / named) if (CONFIG / named).is_file() else None
 
 
 def prepared_for_run(wildcards):

@@ -38,9 +38,10 @@ rule download_mirror:
         "../envs/data.yaml"
     params:
         url=lambda wildcards: PLAN.dataset(wildcards.dataset).mirror.url,
-        digests=lambda wildcards: str(
+        digests=lambda wildcards, threads: str(
             CONFIG / PLAN.dataset(wildcards.dataset).mirror.digests
         ),
+        digest=sha256_of_list,
     script:
         "../workflow_scripts/download_mirror.py"
 
@@ -59,7 +60,8 @@ rule download_originals:
         archives=lambda wildcards: PLAN.dataset(wildcards.dataset).model_dump(
             include={"tcia", "idc", "labels", "label_files"}
         ),
-        lists=str(CONFIG),
+        lists=lambda wildcards, threads: str(CONFIG),
+        digest=sha256_of_list,
         patients=lambda wildcards: [
             patient_of(scan) for scan in PLAN.splits[wildcards.dataset].scans()
         ],

@@ -1,5 +1,7 @@
 """Scans downloaded from a mirror, here a server on loopback, are checked and prepared."""
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 
 from sgrs_core.data.volumes import Volume, read_volume, write_volume
 from tests.data.server import Server, digest, error_page
+from tests.workflow.conftest import copy_project, planned
 
 pytestmark = pytest.mark.slow
 
@@ -65,3 +68,26 @@ def test_a_changed_file_is_refused_and_the_good_ones_are_kept(mirror, tmp_path, 
     kept = {file.parent.name for file in (tmp_path / "data/la/mirror").rglob("*.h5")}
     assert kept == set(TRAIN + TEST) - {"scan 5"}
     assert not (tmp_path / "data/la/mirror/complete.txt").exists()
+
+
+def test_a_project_that_was_moved_downloads_nothing_and_one_whose_digests_were_edited_does(
+    mirror, tmp_path, snakemake
+):
+    over = changes(tmp_path, mirror)
+    over["datasets"]["la"]["mirror"]["digests"] = "digests"  # below the config folder
+    projects = [tmp_path / name for name in ("here", "moved")]
+    for project in projects:
+        copy_project(project)
+        shutil.copy(tmp_path / "digests", project / "config")
+
+    def run(project: Path, *options: str) -> subprocess.CompletedProcess[str]:
+        how = ["--snakefile", str(project / "Snakefile"), *options]
+        volume = "results/quick/volumes/la/scan 3.h5"
+        return snakemake(volume, folder=tmp_path, changes=over, options=how)
+
+    assert run(projects[0]).returncode == 0
+    assert planned(run(projects[1], "--dry-run")) == {}
+    edited = projects[1] / "config/digests"
+    lines = edited.read_text().splitlines(keepends=True)
+    edited.write_text("".join([f"{digest(b'corrected')}  {TRAIN[0]}/mri_norm2.h5\n", *lines[1:]]))
+    assert planned(run(projects[1], "--dry-run")) == {"download_mirror": 1, "prepare": 1}

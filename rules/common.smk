@@ -14,7 +14,6 @@ from snakemake.utils import update_config
 from sgrs_core.clock import bring_back
 from sgrs_core.experiment.configuration import ConfigError
 from sgrs_core.experiment.layout import Layout, any_of
-from sgrs_core.experiment.originals import patient_of
 from sgrs_core.experiment.plan import Point
 from sgrs_core.experiment.planning import check_scans, load_plan
 from sgrs_core.experiment.schema import FigureKind
@@ -137,10 +136,7 @@ def trainings_at_once():
 
 
 def sha256_of_list(wildcards):
-    """Of the list that a download goes by; None where it goes by none, or its job will miss it.
-
-    The list's place is no param that is noted: a project may be moved.
-    """
+    """Of the list that a download goes by: its place may change. None where there is no list."""
     dataset = PLAN.dataset(wildcards.dataset)
     if dataset.source == "mirror":
         named = dataset.mirror.digests

@@ -28,9 +28,9 @@ rule make_phantoms:
 
 rule download_mirror:
     output:
-        complete=f"{LAYOUT.downloads}/complete.txt",
+        complete=LAYOUT.complete,
     log:
-        f"{LAYOUT.logs}/{{dataset}}/download_{{source}}.log",
+        f"{LAYOUT.logs}/{{dataset}}/download_{{source}}-{{asked}}.log",
     wildcard_constraints:
         source="mirror",
     localrule: True
@@ -48,23 +48,18 @@ rule download_mirror:
 
 rule download_originals:
     output:
-        complete=f"{LAYOUT.downloads}/complete.txt",
+        complete=LAYOUT.complete,
     log:
-        f"{LAYOUT.logs}/{{dataset}}/download_{{source}}.log",
+        f"{LAYOUT.logs}/{{dataset}}/download_{{source}}-{{asked}}.log",
     wildcard_constraints:
         source="tcia|idc",
     localrule: True
     conda:
         "../envs/data.yaml"
     params:
-        archives=lambda wildcards: PLAN.dataset(wildcards.dataset).model_dump(
-            include={"tcia", "idc", "labels", "label_files"}
-        ),
+        asked=lambda wildcards: PLAN.download(wildcards.dataset),
         lists=lambda wildcards, threads: str(CONFIG),
         digest=sha256_of_list,
-        patients=lambda wildcards: [
-            patient_of(scan) for scan in PLAN.splits[wildcards.dataset].scans()
-        ],
     script:
         "../workflow_scripts/download_originals.py"
 

@@ -4,6 +4,7 @@ The rules hold patterns with wildcards; the functions here answer the questions 
 path: which run is it, which scans does that run read, which score files stand behind a table.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ class Layout:
         self.results = f"results/{plan.experiment.experiment}"
         self.logs = f"{self.results}/logs"
         self.downloads = f"{plan.experiment.data_folder}/{{dataset}}/{{source}}"
+        self.complete = f"{self.downloads}/complete-{{asked}}.txt"
         self.phantoms = f"{self.results}/phantoms/{{dataset}}"
         self.volume = f"{self.results}/volumes/{{dataset}}/{{scan}}.h5"
         self.prepared = f"{self.results}/volumes/{{dataset}}.{{part}}.sha256"
@@ -62,7 +64,9 @@ class Layout:
         if dataset.source == "phantom":
             return [folder]
         if dataset.is_downloaded:
-            return [f"{folder}/complete.txt"]
+            # Experiments that share a folder may want other scans of it.
+            asked = hashlib.sha256(repr(self.plan.download(name)).encode()).hexdigest()[:12]
+            return [self.complete.format(dataset=name, source=dataset.source, asked=asked)]
         return dataset.files_of(scan)
 
     def source_folder(self, name: str) -> str:

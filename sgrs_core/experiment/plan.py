@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 from sgrs_core.experiment import schema
 from sgrs_core.experiment.configuration import Place
+from sgrs_core.experiment.originals import patient_of
 from sgrs_core.experiment.run import Run
 from sgrs_core.experiment.settings import PUBLISHED_TAU, Selection
 from sgrs_core.experiment.splits import SplitLists, base_of
@@ -145,6 +146,14 @@ class Plan:
     def selections(self, name: str) -> list[Selection]:
         """The ways of choosing a checkpoint on a data set."""
         return self.dataset(name).selections or self.experiment.selections
+
+    def download(self, name: str) -> dict[str, Any]:
+        """What is fetched of a data set, and from where."""
+        dataset = self.dataset(name)
+        if not dataset.downloads_originals:
+            return dataset.model_dump(include={"mirror"})
+        archives = dataset.model_dump(include={"tcia", "idc", "labels", "label_files"})
+        return {**archives, "patients": [patient_of(one) for one in self.splits[name].scans()]}
 
     def preparation(self, name: str) -> dict[str, Any]:
         """How a data set's scans are prepared: whatever changes this prepares them anew."""

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from sgrs_core.data.volumes import Volume, read_volume, write_volume
 from tests.data.server import Server, digest, error_page
 from tests.workflow.conftest import copy_project, planned
+from tests.workflow.disturbed_run import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -67,7 +69,7 @@ def test_a_changed_file_is_refused_and_the_good_ones_are_kept(mirror, tmp_path, 
     assert "scan%205" in run.stdout + run.stderr
     kept = {file.parent.name for file in (tmp_path / "data/la/mirror").rglob("*.h5")}
     assert kept == set(TRAIN + TEST) - {"scan 5"}
-    assert not (tmp_path / "data/la/mirror/complete.txt").exists()
+    assert not list((tmp_path / "data/la/mirror").glob("complete*"))
 
 
 def test_a_project_that_was_moved_downloads_nothing_and_one_whose_digests_were_edited_does(
@@ -91,3 +93,30 @@ def test_a_project_that_was_moved_downloads_nothing_and_one_whose_digests_were_e
     lines = edited.read_text().splitlines(keepends=True)
     edited.write_text("".join([f"{digest(b'corrected')}  {TRAIN[0]}/mri_norm2.h5\n", *lines[1:]]))
     assert planned(run(projects[1], "--dry-run")) == {"download_mirror": 1, "prepare": 1}
+
+
+def test_of_two_that_download_into_one_folder_the_second_waits_and_asks_for_nothing(
+    mirror, tmp_path, begin
+):
+    go_on = Event()
+
+    def held(handler, content):
+        go_on.wait(60)
+        handler.answer(200, content)
+
+    first = next(iter(mirror.contents))
+    mirror.fails(first, held)
+    over = {**changes(tmp_path, mirror), "data_folder": str(tmp_path / "shared")}
+    how = {"changes": over}
+    volume, folders = "results/quick/volumes/la/scan 3.h5", [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        folder.mkdir()
+    with begin(volume, folder=folders[0], **how) as one:
+        wait_for(lambda: mirror.asked[first] == 1)
+        with begin(volume, folder=folders[1], **how) as other:
+            logs = folders[1] / "results/quick/logs/la"
+            wait_for(lambda: any("waiting" in log.read_text() for log in logs.glob("down*")), 60)
+            go_on.set()
+            ended = [started.end(timeout=120) for started in (one, other)]
+    assert [run.returncode for run in ended] == [0, 0], ended[1].stderr[-2000:]
+    assert set(mirror.asked.values()) == {1}

@@ -20,7 +20,7 @@ from tests.data.nbia import Nbia
 from tests.data.segmentations import write_segmentation
 from tests.data.server import cut, error_page, status
 from tests.places import PROJECT
-from tests.workflow.conftest import QUICK
+from tests.workflow.conftest import QUICK, planned
 
 pytestmark = pytest.mark.slow
 
@@ -84,12 +84,29 @@ def test_a_broken_download_keeps_what_is_whole_and_goes_on(tcia, tmp_path, snake
     assert "1 of 4 downloads failed" in output(run)
     folder = tmp_path / "data/pancreas/tcia"
     kept = {path.name for path in folder.iterdir()}
-    assert kept == {"PANCREAS_0001", "PANCREAS_0003", "TCIA_pancreas_labels-02-05-2017"}
+    assert kept - {"lock"} == {"PANCREAS_0001", "PANCREAS_0003", "TCIA_pancreas_labels-02-05-2017"}
     asked = server.asked["PANCREAS_0001"]
     server.fails("PANCREAS_0002")
     run = snakemake(target, folder=tmp_path, changes=changes)
     assert run.returncode == 0, run.stderr[-3000:]
     assert server.asked["PANCREAS_0001"] == asked
+
+
+def test_experiments_that_share_downloads_leave_each_others_scans_alone(tcia, tmp_path, snakemake):
+    server, changes = tcia
+    fewer = {"train": ["image0001"], "test": ["image0003"], "counts": {"train": 1, "test": 1}}
+    other = only("pancreas", **{**changes["datasets"]["pancreas"], "splits": fewer})
+    (target,) = volumes("pancreas", ["image0001"])
+    experiments = {
+        target: changes,
+        target.replace("quick", "other"): {**other, "experiment": "other"},
+    }
+    for file, keys in experiments.items():
+        run = snakemake(file, folder=tmp_path, changes=keys)
+        assert run.returncode == 0, run.stderr[-3000:]
+    for file, keys in experiments.items():
+        assert planned(snakemake(file, folder=tmp_path, changes=keys, options=["-n"])) == {}
+    assert all(server.asked[f"PANCREAS_{number:04d}"] == 1 for number in (1, 2, 3))
 
 
 @pytest.fixture

@@ -185,9 +185,7 @@ def comparisons() -> list[Comparison]:
 
 def listed(some: Sequence[Comparison]) -> str:
     """Methods, and in brackets by how much SGRS-Net is better than they are."""
-    each = [
-        f"{title(one.method)} ({with_interval(one.difference)}, p {one.p:.2g})" for one in some
-    ]
+    each = [f"{title(one.method)} ({with_interval(one.difference)}, p {one.p:.2g})" for one in some]
     return f"{', '.join(each[:-1])} and {each[-1]}" if len(each) > 1 else "".join(each)
 
 

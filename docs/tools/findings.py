@@ -1,4 +1,4 @@
-"""What was found on real scans: README's table, docs/findings.md and its figure, from the scores.
+"""What was found on real scans: README's table, docs/findings.md, a table and a figure of it.
 
     python -m docs.tools.findings
 
@@ -37,6 +37,7 @@ from docs.tools.forms import (
     mean_dice,
     published,
 )
+from docs.tools.reference_table import reference_table
 from sgrs_core.evaluation.units import FACTORS
 from sgrs_core.experiment.run import Run
 from sgrs_core.files import read_json, write_text
@@ -233,7 +234,7 @@ def part(variant: str) -> str:
 
 
 def pages() -> dict[Path, str]:
-    """Each page with numbers of these results, as it should be."""
+    """Each page and table with numbers of these results, as it should be."""
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
     shown = (
         row,
@@ -254,7 +255,7 @@ def pages() -> dict[Path, str]:
     )
     values: dict[str, Any] = {one.__name__: one for one in shown}
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    found = {FINDINGS: template.render(values)}
+    found = {FINDINGS: template.render(values), **reference_table()}
     tables = {
         README: table(FEW),
         TEN_METHODS / "README.md": table(COLUMNS),

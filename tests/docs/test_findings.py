@@ -47,6 +47,8 @@ def test_a_page_is_what_the_scores_make_of_it(page):
     assert page.read_text(encoding="utf-8") == pages()[page], (
         "run: .venv/bin/python -m docs.tools.findings"
     )
+    if page.parent.name == "tables":  # recomputed in another way by tests/test_reference.py
+        return
     shown = {
         README: table(FEW), FORMS: equations(), ABLATIONS / "README.md": ablations(),
     }  # fmt: skip

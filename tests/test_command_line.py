@@ -152,7 +152,7 @@ def test_the_four_metrics_are_printed_whichever_way_the_label_is_stored(tmp_path
     assert lines[3][:2] == ["asd", f"{asd(mask, label == 3):.2f}"]
     assert "count as one structure" not in run.stderr
     run = sgrs("evaluate", "mask.nii.gz", "label.nrrd", folder=tmp_path)
-    assert "count as one structure; --foreground says which do" in run.stderr
+    assert "count as one structure; --foreground says which of a label do" in run.stderr
 
 
 def test_masks_that_cannot_be_scored_are_refused_by_name(tmp_path):

@@ -22,9 +22,10 @@ def test_a_model_that_the_workflow_trained_predicts_a_dicom_series(snakemake, tm
     assert trained.returncode == 0, trained.stderr
     spec = load_model(tmp_path / MODEL).input_spec
     assert spec in [
-        InputSpec("pancreas", orientation, True, (1.0, 1.0, 1.0), 2)
+        InputSpec("pancreas", orientation, True, (1.0,) * 3, 2, preprocessing=spec.preprocessing)
         for orientation in ("LPS", "LAI")  # the phantoms have both
     ]
+    assert spec.preprocessing.startswith("Pancreas-CT: 1 mm by B-spline")
 
     scan = next((tmp_path / "results/quick/phantoms/pancreas").glob("PANCREAS_*"))
     command = ["predict", str(scan), "--model", RUN, "-o", "mask.nii.gz"]

@@ -47,6 +47,7 @@ from sgrs_core.reporting.statistics import CONFIDENCE, Difference, compare, holm
 from sgrs_core.reporting.typeset import with_interval
 
 TRAINING_SCANS = REFERENCE_RUNS / "la_half_training_scans"
+FLOAT32 = REFERENCE_RUNS / "la_half_float32"
 FINDINGS, FIGURE = ROOT / "docs/findings.md", TEN_METHODS / "figures/dice.png"
 TEMPLATE = Path(__file__).with_suffix(".md.j2")
 README = ROOT / "README.md"
@@ -114,13 +115,21 @@ def difference(method: str, other: str = REFERENCE) -> Difference:
 
 
 def on_other_hardware() -> str:
-    """Last checkpoints of the runs that were made twice, as made on CPU, beside those on a GPU."""
+    """Last checkpoints of the runs that were made twice, as made on a CPU, beside the GPU's."""
+    return made_twice(OTHER_HARDWARE, TEN_METHODS)
+
+
+def in_float32() -> str:
+    """The same runs on a CPU in float32, beside those in bfloat16."""
+    return made_twice(FLOAT32, OTHER_HARDWARE)
+
+
+def made_twice(place: Path, other: Path) -> str:
+    """Dice of the last checkpoints of a place's runs, beside the same runs of the other's."""
     found = []
-    for file in sorted(OTHER_HARDWARE.glob("la/labelled-4/*/seed-*/last/scores.csv")):
-        method, seed = file.parts[-4], file.parts[-3]
-        gpu = TEN_METHODS / "la/labelled-4" / method / seed / SCORES
-        ours, others = map(mean_dice, (file, gpu))
-        found.append(f"{title(method)} {ours:.1f} in place of {others:.1f}")
+    for file in sorted(place.glob("la/labelled-4/*/seed-*/last/scores.csv")):
+        dice, beside = map(mean_dice, (file, other / file.relative_to(place)))
+        found.append(f"{title(file.parts[-4])} {dice:.1f} in place of {beside:.1f}")
     return ", ".join(found)
 
 
@@ -250,6 +259,7 @@ def pages() -> dict[Path, str]:
         dice_of,
         on_training_scans,
         on_other_hardware,
+        in_float32,
         ablated,
         part,
     )

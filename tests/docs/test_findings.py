@@ -11,9 +11,11 @@ from docs.tools.findings import (
     COLUMNS,
     FEW,
     FIGURE,
+    FLOAT32,
     FORMS,
     README,
     comparisons,
+    made_twice,
     pages,
     row,
     rows,
@@ -107,6 +109,17 @@ def test_what_readme_says_of_its_table_holds():
     runs = [path.parent for path in TEN_METHODS.glob("la/*/*/*/record.json")]
     on_gpu = len(runs) - sum(map(on_cpu, runs))
     assert f"{on_gpu} of its {len(runs)} runs a GPU made" in text
+
+
+def test_pages_of_runs_that_were_made_twice_say_how_they_compare():
+    for place, other in ((OTHER_HARDWARE, TEN_METHODS), (FLOAT32, OTHER_HARDWARE)):
+        text = " ".join((place / "README.md").read_text(encoding="utf-8").split())
+        assert made_twice(place, other) in text
+    float32, bfloat16 = (
+        mean(read(place / "la/labelled-4/vnet/seed-0/last/scores.csv"), "dice", "strict")
+        for place in (FLOAT32, OTHER_HARDWARE)
+    )
+    assert abs(float32 - bfloat16) < np.ptp(row("vnet").dice)
 
 
 def test_neighbours_swap_as_often_as_pairs_of_seeds_do():

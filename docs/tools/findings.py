@@ -34,6 +34,7 @@ from docs.tools.forms import (
     dice_of,
     draw_pseudo_labels,
     equations,
+    further_ablated,
     mean_dice,
     published,
 )
@@ -262,6 +263,7 @@ def pages() -> dict[Path, str]:
         in_float32,
         ablated,
         part,
+        further_ablated,
     )
     values: dict[str, Any] = {one.__name__: one for one in shown}
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))

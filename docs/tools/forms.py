@@ -143,6 +143,14 @@ def ablated(variant: str, sheet: str = "table5", seed: int = 0) -> float:
     return line.dice(seed)
 
 
+def further_ablated() -> list[float]:
+    """Dice of the rows of Tables 6 and 7 and of Figure 4 that were run, each once, ascending."""
+    lines = [line for sheet, *_ in ABLATED[1:] for line in lines_of("ablations", sheet)]
+    return sorted(
+        mean_dice(run / SCORES) for run in {line.runs[0] for line in lines if 0 in line.runs}
+    )
+
+
 def ablations() -> str:
     """The paper's ablations beside ours, as far as they were run."""
     lines = [

@@ -36,6 +36,7 @@ from docs.tools.forms import (
     ablations,
     dice_of,
     equations,
+    further_ablated,
     lowest,
     of_pseudo_labels,
     on_cpu,
@@ -162,6 +163,7 @@ def test_the_words_hold():
     assert max(others) == others[1]
     assert min(others) == others[2]
     assert np.ptp(with_teacher) > 2 * np.ptp(others)
+    assert np.ptp(with_teacher) > np.ptp(further_ablated())
     gains = {method: row(method).gain for method in ("sgrs", "caml", "vnet", "mcnet_plus")}
     spreads = {method: float(np.ptp(row(method).dice)) for method in gains}
     assert max(gains, key=gains.__getitem__) == max(spreads, key=spreads.__getitem__)

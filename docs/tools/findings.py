@@ -110,6 +110,7 @@ def title(method: str) -> str:
     return str(yaml.safe_load(text)["title"])
 
 
+@cache  # asked for by each page that shows it
 def difference(method: str, other: str = REFERENCE) -> Difference:
     """By how much `other` has the higher Dice, with 4 labelled scans."""
     return compare(row(other).last.of("dice"), row(method).last.of("dice"))

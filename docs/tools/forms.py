@@ -160,10 +160,8 @@ def ablations() -> str:
     ]
     for sheet, number, where in ABLATED:
         for line in lines_of("ablations", sheet):
-            cells = [NOT_RUN, line.cell(1), ""]
-            if 0 in line.runs:
-                late = of_pseudo_labels(line.runs[0]).iloc[-1]
-                cells = [line.cell(), line.cell(1), f"{late:.1f}"]
+            late = f"{of_pseudo_labels(line.runs[0]).iloc[-1]:.1f}" if 0 in line.runs else ""
+            cells = [line.cell() or NOT_RUN, line.cell(1), late]
             row = [where, line.title, published(number, line.variant), *cells]
             lines.append(f"| {' | '.join(row)} |")
     return "\n".join(lines)

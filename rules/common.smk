@@ -180,7 +180,7 @@ onstart:
     # Nothing was changed before.
     work_alone()
     bring_back([Path(RESULTS), Path(PLAN.experiment.data_folder)])
-    write_planned(Path(RESULTS), RUNS, PLAN.run, asked_runs(), trainings_at_once())
+    write_planned(Path(RESULTS), RUNS, PLAN, asked_runs(), trainings_at_once())
     write_folds(Path(RESULTS), PLAN)
 
 

@@ -78,7 +78,8 @@ rule prepare:
     params:
         folder=lambda wildcards: LAYOUT.source_folder(wildcards.dataset),
         how=lambda wildcards: PLAN.preparation(wildcards.dataset),
-        # With `threads`, because it changes no prepared scan that can serve.
+        # With `threads`, because they change no prepared scan that can serve.
+        results=lambda wildcards, threads: RESULTS,
         label_is_used=lambda wildcards, threads: wildcards.scan
         in PLAN.used_labels(wildcards.dataset),
     script:

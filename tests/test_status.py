@@ -18,7 +18,7 @@ from filelock import FileLock
 from sgrs_core.command_line import main
 from sgrs_core.experiment.layout import Layout
 from sgrs_core.experiment.planning import load_plan
-from sgrs_core.monitoring.as_planned import check_planned
+from sgrs_core.monitoring.as_planned import check_planned, check_planned_preparation
 from sgrs_core.monitoring.planned import write_planned
 from sgrs_core.monitoring.status import Known, remaining, status
 from sgrs_core.monitoring.traces import Trace, last_row, process_works, read_trace
@@ -345,7 +345,7 @@ def test_a_run_is_called_after_its_method_whatever_an_ablation_calls_it():
 def test_a_jobs_run_is_the_planned_one_as_far_as_was_noted(tmp_path):
     plan = plan_of_quick()
     runs = Layout(plan).runs()
-    write_planned(tmp_path, runs, plan.run, {}, 1)
+    write_planned(tmp_path, runs, plan, {}, 1)
     run, folder = plan.run(next(iter(plan.rows))), tmp_path / runs[0]["folder"]
     check_planned(tmp_path, folder, run, ["digest", "predicting"])
     with pytest.raises(ValueError, match=r"runs\.json: the configuration was changed"):
@@ -356,7 +356,20 @@ def test_a_jobs_run_is_the_planned_one_as_far_as_was_noted(tmp_path):
     check_planned(tmp_path, folder, run, ["digest", "predicting"])
 
 
+def test_a_job_prepares_scans_as_was_planned_as_far_as_was_noted(tmp_path):
+    plan = plan_of_quick()
+    (tmp_path / "runs.json").write_text("{}")  # of an older version
+    check_planned_preparation(tmp_path, "la", {"downsample": 2})
+    write_planned(tmp_path, Layout(plan).runs(), plan, {}, 1)
+    for how in (plan.preparation("la"), plan.preparation_of_new("la")):
+        check_planned_preparation(tmp_path, "la", how)
+        with pytest.raises(
+            ValueError, match=r"runs\.json: .* preparation of la was planned: start"
+        ):
+            check_planned_preparation(tmp_path, "la", {**how, "downsample": 2})
+
+
 def test_the_process_that_notes_the_plan_is_the_one_that_is_at_work(tmp_path):
     plan = plan_of_quick()
-    write_planned(tmp_path, Layout(plan).runs(), plan.run, {}, 1)
+    write_planned(tmp_path, Layout(plan).runs(), plan, {}, 1)
     assert f"Snakemake is at work, as process {os.getpid()}." in status(tmp_path)

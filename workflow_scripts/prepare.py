@@ -8,6 +8,7 @@ import SimpleITK
 from sgrs_core.data.preprocessing.to_h5 import copy_prepared, prepare_original
 from sgrs_core.experiment.settings import SCAN
 from sgrs_core.log import log_to
+from sgrs_core.monitoring.as_planned import check_planned_preparation
 
 if TYPE_CHECKING:
     from snakemake.script import Snakemake
@@ -18,6 +19,7 @@ def main(snakemake: "Snakemake") -> None:
     SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(snakemake.threads)
     scan, output = snakemake.wildcards.scan, Path(snakemake.output.volume)
     folder, how = Path(snakemake.params.folder), snakemake.params.how
+    check_planned_preparation(Path(snakemake.params.results), snakemake.wildcards.dataset, how)
     if "format" in how:
         prepare_original(
             how["format"],

@@ -18,7 +18,7 @@ from sgrs_core.files import exclusive_lock, sha256_of_all
 from sgrs_core.log import log_to
 from sgrs_core.methods import is_changed
 from sgrs_core.methods.contract import own_errors_named
-from sgrs_core.monitoring.as_planned import check_planned
+from sgrs_core.monitoring.as_planned import check_planned, check_planned_preparation
 from sgrs_core.training.gpu import gpu_for
 from sgrs_core.training.log_file import write_log
 from sgrs_core.training.loop import train
@@ -42,6 +42,9 @@ def main(snakemake: "Snakemake") -> None:
     results = Path(snakemake.params.results)
     with exclusive_lock(record.parent, wait=True):
         check_planned(results, record.parent, run, ["digest"])
+        check_planned_preparation(
+            results, snakemake.wildcards.dataset, snakemake.params.preparation
+        )
         digests = listed_digests(files, snakemake.input.prepared)
         scans = sha256_of_all(digests)
         all_there = all(Path(file).is_file() for file in snakemake.output)

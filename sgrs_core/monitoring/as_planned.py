@@ -3,7 +3,8 @@
 Apart from `planned`, because jobs' environments lack what plans are made with.
 """
 
-from collections.abc import Collection
+import json
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,24 @@ def check_planned(results: Path, folder: Path, run: Run, keys: Collection[str]) 
     """
     planned = {results / one["folder"]: one for one in read_json(results / NAME, "runs")["runs"]}
     noted = planned.get(folder, dict.fromkeys(keys))  # notes of older versions lack `predicting`
-    if any(noted.get(key, now) != now for key, now in decisive(run).items() if key in keys):
-        raise ValueError(
-            f"{results / NAME}: the configuration was changed after this run was planned: "
-            "start again"
-        )
+    now = {key: value for key, value in decisive(run).items() if key in keys}
+    if any(noted.get(key, value) != value for key, value in now.items()):
+        raise changed_after(results, "run")
+
+
+def check_planned_preparation(results: Path, dataset: str, how: Mapping[str, Any]) -> None:
+    """Check that a data set's scans are prepared as planned. Raises ValueError as `check_planned`.
+
+    how: or what a model is told of it, in one of the forms that `write_planned` notes.
+    """
+    now = json.loads(json.dumps(how))  # tuples as lists, as they were noted
+    noted = read_json(results / NAME).get("preparations", {})  # of older versions: none
+    if now not in noted.get(dataset, [now]):
+        raise changed_after(results, f"preparation of {dataset}")
+
+
+def changed_after(results: Path, planned: str) -> ValueError:
+    return ValueError(
+        f"{results / NAME}: the configuration was changed after this {planned} was planned: "
+        "start again"
+    )

@@ -3,38 +3,41 @@
 import json
 import os
 import platform
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from sgrs_core.experiment.plan import Plan, Point
-from sgrs_core.experiment.run import Run
 from sgrs_core.files import write_text
 from sgrs_core.monitoring.as_planned import NAME, decisive
 
 NOTED = (*Point._fields, "title", "label", "iterations", "folder")  # of each run
-Defined = Callable[[Point], Run]
 Asked = Mapping[Point, Collection[str | None]]
 
 
 def write_planned(
-    results: Path, runs: Iterable[Mapping[str, Any]], defined: Defined, asked: Asked, at_once: int
+    results: Path, runs: Iterable[Mapping[str, Any]], plan: Plan, asked: Asked, at_once: int
 ) -> None:
     """Write the runs of `Layout.runs` to the results folder, whole or not at all.
 
-    defined: what defines the run of a point. asked: the runs and their selections that this start
-    of the workflow was asked for; of a run that it was not, all selections are noted. at_once: how
-    many trainings it may run together. The process that calls this is noted as the workflow's.
+    plan: which `runs` are of. asked: the runs and their selections that this start of the workflow
+    was asked for; of a run that it was not, all selections are noted. at_once: how many trainings
+    it may run together. The process that calls this is noted as the workflow's.
     """
     noted = []
     for run in runs:
         point = Point(*(run[key] for key in Point._fields))
         wanted = [name for name in run["selections"] if name in asked.get(point, ())]
-        of_run = {**{key: run[key] for key in NOTED}, **decisive(defined(point))}
+        of_run = {**{key: run[key] for key in NOTED}, **decisive(plan.run(point))}
         noted.append({**of_run, "asked": point in asked, "selections": wanted or run["selections"]})
+    preparations = {
+        name: [plan.preparation(name), plan.preparation_of_new(name)]
+        for name in plan.experiment.datasets
+    }
     at_work = {"process": os.getpid(), "host": platform.node()}
-    described = {"experiment": results.name, "at_once": at_once, **at_work, "runs": noted}
-    write_text(results / NAME, json.dumps(described, indent=1) + "\n")
+    described = {"experiment": results.name, "at_once": at_once, **at_work}
+    whole = {**described, "preparations": preparations, "runs": noted}
+    write_text(results / NAME, json.dumps(whole, indent=1) + "\n")
 
 
 def write_folds(results: Path, plan: Plan) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from sgrs_core.monitoring.as_planned import check_planned, check_planned_prepara
 from sgrs_core.monitoring.planned import write_planned
 from sgrs_core.monitoring.status import Known, remaining, status
 from sgrs_core.monitoring.traces import Trace, last_row, process_works, read_trace
+from sgrs_core.training.record import write_record
 from tests.places import PROJECT
 from tests.synthetic_results import QUICK, plan_of_quick
 
@@ -228,6 +230,22 @@ def on_another_machine(results: Path, folder: Path, name: str, silent: float) ->
 @pytest.mark.parametrize(("silent", "state"), [(20, "training"), (600, "stopped")])
 def test_on_another_machine_the_age_of_the_last_sign_tells(results, tmp_path, silent, state):
     assert on_another_machine(results, tmp_path, "killed", silent).state == state
+
+
+@pytest.mark.parametrize(
+    ("planned_selections", "state"),
+    [(["last"], "trained"), (["last", "best_on_validation"], "waiting")],
+)
+def test_a_run_that_was_chosen_from_in_more_ways_than_are_planned_is_trained(
+    tmp_path, planned_selections, state
+):
+    plan = plan_of_quick()
+    run = plan.run(next(iter(plan.rows)))
+    assert set(run.selection_scans) == {"last", "best_on_test"}
+    write_record(folder_of(tmp_path, "finished") / "record.json", run, {"seconds": 1.0})
+    now = replace(run, selection_scans=dict.fromkeys(planned_selections, ()))
+    line = {**planned("finished"), "selections": planned_selections, "digest": now.digest}
+    assert read_trace(line, tmp_path).state == state
 
 
 def test_a_status_writes_nothing_and_takes_no_lock(results, tmp_path):

@@ -38,7 +38,7 @@ def main(snakemake: "Snakemake") -> None:
         files = {Path(file).stem: Path(file) for file in snakemake.params.volumes}
         check_unchanged(files, listed_digests(files, snakemake.input.prepared))
         trained, method, _ = load_model(model, snakemake.wildcards.selection)
-        if trained.identity() != today.identity():
+        if not trained.answers(today):
             raise ValueError(
                 f"{model}: the weights are of another run (seed {trained.seed}, "
                 f"{trained.training.iterations} iterations, or other settings): delete its folder, "

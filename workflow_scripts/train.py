@@ -14,7 +14,7 @@ from sgrs_core.data.prepared import check_unchanged, listed_digests, read_prepar
 from sgrs_core.data.preprocessing.input_spec import input_spec_of
 from sgrs_core.evaluation.model import save_model
 from sgrs_core.experiment.run import Run
-from sgrs_core.files import exclusive_lock, sha256_of_all
+from sgrs_core.files import exclusive_lock
 from sgrs_core.log import log_to
 from sgrs_core.methods import is_changed
 from sgrs_core.methods.contract import own_errors_named
@@ -22,7 +22,7 @@ from sgrs_core.monitoring.as_planned import check_planned, check_planned_prepara
 from sgrs_core.training.gpu import gpu_for
 from sgrs_core.training.log_file import write_log
 from sgrs_core.training.loop import train
-from sgrs_core.training.record import is_record_of, write_record
+from sgrs_core.training.record import is_record_of, sums_of_scans, write_record
 from sgrs_core.training.signals import defer_signals
 from sgrs_core.training.tensorboard import tensorboard_for
 
@@ -46,9 +46,9 @@ def main(snakemake: "Snakemake") -> None:
             results, snakemake.wildcards.dataset, snakemake.params.preparation
         )
         digests = listed_digests(files, snakemake.input.prepared)
-        scans = sha256_of_all(digests)
+        scans = sums_of_scans(run, digests)
         all_there = all(Path(file).is_file() for file in snakemake.output)
-        if all_there and is_record_of(run, scans, record):
+        if all_there and is_record_of(run, digests, record):
             logger.info(
                 "this run is finished, says %s; to train it anew, delete its folder", record
             )
@@ -68,7 +68,7 @@ def main(snakemake: "Snakemake") -> None:
                 lambda scan: read_prepared(files[scan], scan not in run.unlabelled),
                 unfinished,
                 asked_to_stop,
-                scans,
+                scans["scans_sha256"],
                 on_row,
                 snakemake.params.label,
             )
@@ -80,7 +80,7 @@ def main(snakemake: "Snakemake") -> None:
         )
         write_log(Path(snakemake.output.log), trained.rows)
         # Last, because it says that all of it is there.
-        write_record(record, run, {**trained.facts, "scans_sha256": scans})
+        write_record(record, run, {**trained.facts, **scans})
         shutil.rmtree(unfinished, ignore_errors=True)
     bring_back([results])  # it may have been set back in these hours
 

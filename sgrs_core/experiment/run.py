@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from itertools import chain
 from typing import Any, Self
 
@@ -36,10 +37,15 @@ class Run:
     source_sha256: str | None = None
 
     @property
+    def scans_by_use(self) -> dict[str, tuple[str, ...]]:
+        """The scans that it learns from, as `training`, and those that each selection looks at."""
+        judges = {str(name): scans for name, scans in self.selection_scans.items()}
+        return {"training": (*self.labelled, *self.unlabelled), **judges}
+
+    @property
     def scans(self) -> list[str]:
         """The names of all scans that it may read, each once."""
-        judges = chain.from_iterable(self.selection_scans.values())
-        return list(dict.fromkeys([*self.labelled, *self.unlabelled, *judges]))
+        return list(dict.fromkeys(chain.from_iterable(self.scans_by_use.values())))
 
     def description(self) -> dict[str, Any]:
         """The run as nested dictionaries, lists, texts and numbers, for JSON and model files."""
@@ -62,6 +68,19 @@ class Run:
         if any(self.selection_scans.values()):
             description["selection_stride"] = inference["selection_stride"]
         return description
+
+    def choosing(self, selections: Collection[Selection]) -> "Run":
+        """The same run, with those of its selections alone that are named."""
+        kept = {name: judges for name, judges in self.selection_scans.items() if name in selections}
+        return replace(self, selection_scans=kept)
+
+    def answers(self, asked: "Run") -> bool:
+        """Whether it leaves what `asked` would: it may choose in further ways, too.
+
+        Choosing moves no weight. A method that learns on from what was chosen wants it to be asked
+        for (`Method.trained_on`).
+        """
+        return self.choosing(asked.selection_scans).identity() == asked.identity()
 
     @property
     def digest(self) -> str:

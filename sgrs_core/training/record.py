@@ -5,13 +5,14 @@ import json
 import logging
 import platform
 import subprocess
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sgrs_core.experiment.run import Run
-from sgrs_core.files import read_json, write_text
+from sgrs_core.files import read_json, sha256_of_all, write_text
 
 logger = logging.getLogger(__name__)
 
@@ -38,20 +39,35 @@ def write_record(path: Path, run: Run, facts: dict[str, Any]) -> None:
     write_text(path, json.dumps(record, indent=2) + "\n")
 
 
-def is_record_of(run: Run, scans_sha256: str, path: Path) -> bool:
-    """Whether there is a record at `path`, and of a run of this identity on these scans."""
+def sums_of_scans(run: Run, digests: Mapping[str, str]) -> dict[str, Any]:
+    """What a run's scans are, in one digest and, as `scans_sha256_by_use`, in one for each use."""
+    by_use = {
+        use: sha256_of_all({scan: digests[scan] for scan in scans})
+        for use, scans in run.scans_by_use.items()
+    }
+    return {"scans_sha256": sha256_of_all(digests), "scans_sha256_by_use": by_use}
+
+
+def is_record_of(run: Run, digests: Mapping[str, str], path: Path) -> bool:
+    """Whether there is a record at `path`, of a run that answers this one, on the same scans.
+
+    digests: of the run's scans, by name.
+    """
     if not path.is_file():
         return False
     record = read_json(path, "run", "training")
-    recorded = Run.from_description(record["run"])
-    scans = record["training"].get("scans_sha256")
-    return (recorded.identity(), scans) == (run.identity(), scans_sha256)
+    noted, now = record["training"], sums_of_scans(run, digests)
+    by_use = noted.get("scans_sha256_by_use", {})  # of older versions: none
+    on_these = noted.get("scans_sha256") == now["scans_sha256"] or (
+        now["scans_sha256_by_use"].items() <= by_use.items()
+    )
+    return on_these and Run.from_description(record["run"]).answers(run)
 
 
 def is_of_another(run: Run, path: Path) -> bool:
-    """Whether there is a record at `path`, and of a run of another identity."""
+    """Whether there is a record at `path`, and of a run that does not answer this one."""
     with suppress(FileNotFoundError, ValueError):  # a damaged one is named by who needs it
-        return Run.from_description(read_json(path, "run")["run"]).identity() != run.identity()
+        return not Run.from_description(read_json(path, "run")["run"]).answers(run)
     return False
 
 

@@ -1,5 +1,7 @@
-"""What a record says of the project's commit."""
+"""What a record says of the project's commit, and which runs it stands for."""
 
+import dataclasses
+import json
 import os
 import shutil
 import subprocess
@@ -8,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from sgrs_core.training.record import is_of_another, is_record_of, sums_of_scans, write_record
 from tests.places import PROJECT
+from tests.synthetic_results import plan_of_quick
 
 # Without PYTHONPATH: the copy is to be imported.
 HERE = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
@@ -59,3 +63,60 @@ def test_a_clone_names_its_own_commit_and_whether_files_differ(copy):
     assert ask(copy) == (commit, "")
     (copy / "sgrs_core/__init__.py").write_text("")
     assert ask(copy)[0] == f"{commit}+changes"
+
+
+@pytest.fixture(scope="module")
+def both_ways():
+    """A run that chooses checkpoints in both ways, and made-up digests of its scans."""
+    plan = plan_of_quick()
+    run = plan.run(next(iter(plan.rows)))
+    assert set(run.selection_scans) == {"last", "best_on_test"}
+    return run, {scan: scan[::-1] for scan in run.scans}
+
+
+def write(path: Path, run, digests: dict[str, str]) -> None:
+    write_record(path, run, sums_of_scans(run, digests))
+
+
+def of_its_own(run, digests: dict[str, str]) -> dict[str, str]:
+    return {scan: digests[scan] for scan in run.scans}
+
+
+def test_a_record_stands_for_a_run_that_chooses_in_fewer_ways_but_not_in_more(both_ways, tmp_path):
+    run, digests = both_ways
+    record = tmp_path / "record.json"
+    for asked, recorded, is_there in (
+        (run, run, True),
+        (run.choosing(["last"]), run, True),
+        (run.choosing(["best_on_test"]), run, True),
+        (run, run.choosing(["last"]), False),
+        (run, run.choosing(["best_on_test"]), False),
+        (dataclasses.replace(run, seed=9).choosing(["last"]), run, False),
+    ):
+        write(record, recorded, of_its_own(recorded, digests))
+        assert is_record_of(asked, of_its_own(asked, digests), record) is is_there
+        assert is_of_another(asked, record) is not is_there
+
+
+def test_of_a_recorded_runs_scans_those_must_be_the_same_that_are_asked_for(both_ways, tmp_path):
+    run, digests = both_ways
+    record, last = tmp_path / "record.json", run.choosing(["last"])
+    write(record, run, digests)
+    for scan, serves_last in (
+        (run.unlabelled[0], False),
+        (run.selection_scans["best_on_test"][0], True),
+    ):
+        now = {**digests, scan: "another"}
+        assert not is_record_of(run, now, record)
+        assert is_record_of(last, of_its_own(last, now), record) is serves_last
+
+
+def test_a_record_of_before_uses_had_digests_stands_for_its_own_run_alone(both_ways, tmp_path):
+    run, digests = both_ways
+    record, last = tmp_path / "record.json", run.choosing(["last"])
+    write(record, run, digests)
+    content = json.loads(record.read_text())
+    del content["training"]["scans_sha256_by_use"]
+    record.write_text(json.dumps(content))
+    assert is_record_of(run, digests, record)
+    assert not is_record_of(last, of_its_own(last, digests), record)

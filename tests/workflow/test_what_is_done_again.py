@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.conftest import SHEETS, one_run, planned
+from tests.workflow.conftest import SHEETS, SMALL, one_run, planned
 
 pytestmark = pytest.mark.slow
 
@@ -53,6 +53,26 @@ def test_settings_that_change_no_result_make_nothing_anew(folder, snakemake):
     run = snakemake("headline", folder=folder, changes=changes)
     assert run.returncode == 0, run.stderr[-3000:]
     assert written_again(before, folder) == set()
+
+
+def test_a_selection_that_is_taken_away_and_wanted_again_trains_nothing_anew(
+    small, snakemake, tmp_path
+):
+    folder = shutil.copytree(small, tmp_path / "copy")
+
+    def of_training() -> dict[Path, bytes]:
+        names = ("model.pt", "log.csv", "record.json")  # which says when it was trained
+        return {path: path.read_bytes() for name in names for path in folder.rglob(name)}
+
+    before = of_training()
+    assert len(before) >= 3 * 4
+    for selections in (["last"], ["best_on_test"], SMALL["selections"]):
+        changes = SMALL | {"selections": selections}
+        run = snakemake("headline", folder=folder, changes=changes)
+        assert run.returncode == 0, run.stderr[-3000:]
+        again = snakemake("headline", folder=folder, changes=changes, options=["--dry-run"])
+        assert planned(again) == {}
+        assert of_training() == before
 
 
 def test_another_stride_evaluates_anew_and_trains_nothing(folder, snakemake):

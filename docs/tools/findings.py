@@ -36,6 +36,7 @@ from docs.tools.forms import (
     equations,
     further_ablated,
     mean_dice,
+    of_thresholds,
     published,
 )
 from docs.tools.reference_table import reference_table
@@ -265,6 +266,7 @@ def pages() -> dict[Path, str]:
         ablated,
         part,
         further_ablated,
+        of_thresholds,
     )
     values: dict[str, Any] = {one.__name__: one for one in shown}
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))

@@ -144,11 +144,17 @@ def ablated(variant: str, sheet: str = "table5", seed: int = 0) -> float:
 
 
 def further_ablated() -> list[float]:
-    """Dice of the rows of Tables 6 and 7 and of Figure 4 that were run, each once, ascending."""
-    lines = [line for sheet, *_ in ABLATED[1:] for line in lines_of("ablations", sheet)]
-    return sorted(
-        mean_dice(run / SCORES) for run in {line.runs[0] for line in lines if 0 in line.runs}
+    """Dice of what Tables 6 and 7 and Figure 4 have besides Table 5, as far as run, ascending."""
+    of_table_5, *others = (
+        {line.runs[0] for line in lines_of("ablations", sheet) if 0 in line.runs}
+        for sheet, *_ in ABLATED
     )
+    return sorted(mean_dice(run / SCORES) for run in set().union(*others) - of_table_5)
+
+
+def of_thresholds() -> list[float]:
+    """Dice of Figure 4's thresholds, in their order."""
+    return [line.dice() for line in lines_of("ablations", "figure4")]
 
 
 def ablations() -> str:

@@ -39,6 +39,7 @@ from docs.tools.forms import (
     further_ablated,
     lowest,
     of_pseudo_labels,
+    of_thresholds,
     on_cpu,
     one_at_a_time,
 )
@@ -171,6 +172,8 @@ def test_the_words_hold():
     ]
     assert with_noise_robust[:2] == further_ablated()[:2]
     assert with_noise_robust[2] > statistics.median(further_ablated())
+    assert abs(np.ptp(of_thresholds()) - np.ptp(with_teacher)) < 0.5
+    assert min(of_thresholds()) < ablated("tau=0.296", "figure4") < max(of_thresholds())
     gains = {method: row(method).gain for method in ("sgrs", "caml", "vnet", "mcnet_plus")}
     spreads = {method: float(np.ptp(row(method).dice)) for method in gains}
     assert max(gains, key=gains.__getitem__) == max(spreads, key=spreads.__getitem__)

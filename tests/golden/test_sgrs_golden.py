@@ -92,6 +92,30 @@ def test_total_loss_and_its_gradients(arrays, logits):
         gradient_close(tensor.grad, arrays[f"grad_logits_{name}"])
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"omega": "nr", "theta": "con"},
+        {"omega": "nr"},
+        {"omega": "nr", "delta": "nr"},
+        {"theta": "con", "delta": "con"},
+        {"disregarded": "paper", "tau": 0.3011},
+    ],
+)
+def test_rows_that_both_forms_of_an_ablation_share_are_one_run(settings, arrays, logits):
+    views = [logits["unlabelled"], logits["mixed"]]
+    found = []
+    for form in ("released", "paper"):
+        method = new_method(**settings, consistent_cross_entropy=form)
+        regions = method.split(softmaxes(logits))
+        found.append(method.regional_loss(views, arrays["pseudo_label"], regions))
+    (loss, terms), (other, others) = found
+    assert loss.item() == other.item()
+    assert {name: term.item() for name, term in terms.items()} == {
+        name: term.item() for name, term in others.items()
+    }
+
+
 @pytest.mark.parametrize("form", ["released", "paper"])
 def test_the_threshold_moves_the_consistent_cross_entropy_only_as_printed(form, arrays, logits):
     values = []

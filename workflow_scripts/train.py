@@ -48,7 +48,7 @@ def main(snakemake: "Snakemake") -> None:
         digests = listed_digests(files, snakemake.input.prepared)
         scans = sums_of_scans(run, digests)
         all_there = all(Path(file).is_file() for file in snakemake.output)
-        if all_there and is_record_of(run, digests, record):
+        if all_there and is_record_of(run, scans, record):
             logger.info(
                 "this run is finished, says %s; to train it anew, delete its folder", record
             )

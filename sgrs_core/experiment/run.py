@@ -69,12 +69,12 @@ class Run:
             description["selection_stride"] = inference["selection_stride"]
         return description
 
-    def choosing(self, selections: Collection[Selection]) -> "Run":
+    def choosing(self, selections: Collection[Selection]) -> Self:
         """The same run, with those of its selections alone that are named."""
         kept = {name: judges for name, judges in self.selection_scans.items() if name in selections}
         return replace(self, selection_scans=kept)
 
-    def answers(self, asked: "Run") -> bool:
+    def answers(self, asked: Self) -> bool:
         """Whether it leaves what `asked` would: it may choose in further ways, too.
 
         Choosing moves no weight. A method that learns on from what was chosen wants it to be asked

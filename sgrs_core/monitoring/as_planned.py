@@ -28,8 +28,7 @@ def check_planned(results: Path, folder: Path, run: Run, keys: Collection[str]) 
     """
     planned = {results / one["folder"]: one for one in read_json(results / NAME, "runs")["runs"]}
     noted = planned.get(folder, dict.fromkeys(keys))  # notes of older versions lack `predicting`
-    now = {key: value for key, value in decisive(run).items() if key in keys}
-    if any(noted.get(key, value) != value for key, value in now.items()):
+    if any(noted.get(key, now) != now for key, now in decisive(run).items() if key in keys):
         raise changed_after(results, "run")
 
 

@@ -30,14 +30,12 @@ def write_planned(
         wanted = [name for name in run["selections"] if name in asked.get(point, ())]
         of_run = {**{key: run[key] for key in NOTED}, **decisive(plan.run(point))}
         noted.append({**of_run, "asked": point in asked, "selections": wanted or run["selections"]})
-    preparations = {
-        name: [plan.preparation(name), plan.preparation_of_new(name)]
-        for name in plan.experiment.datasets
+    preparations = {  # of folds, too: trainings are theirs
+        name: [plan.preparation(name), plan.preparation_of_new(name)] for name in plan.splits
     }
-    at_work = {"process": os.getpid(), "host": platform.node()}
-    described = {"experiment": results.name, "at_once": at_once, **at_work}
-    whole = {**described, "preparations": preparations, "runs": noted}
-    write_text(results / NAME, json.dumps(whole, indent=1) + "\n")
+    at_work = {"process": os.getpid(), "host": platform.node(), "at_once": at_once}
+    described = {"experiment": results.name, **at_work, "preparations": preparations, "runs": noted}
+    write_text(results / NAME, json.dumps(described, indent=1) + "\n")
 
 
 def write_folds(results: Path, plan: Plan) -> None:

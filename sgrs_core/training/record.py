@@ -48,18 +48,18 @@ def sums_of_scans(run: Run, digests: Mapping[str, str]) -> dict[str, Any]:
     return {"scans_sha256": sha256_of_all(digests), "scans_sha256_by_use": by_use}
 
 
-def is_record_of(run: Run, digests: Mapping[str, str], path: Path) -> bool:
+def is_record_of(run: Run, scans: Mapping[str, Any], path: Path) -> bool:
     """Whether there is a record at `path`, of a run that answers this one, on the same scans.
 
-    digests: of the run's scans, by name.
+    scans: the run's, as `sums_of_scans` has them.
     """
     if not path.is_file():
         return False
     record = read_json(path, "run", "training")
-    noted, now = record["training"], sums_of_scans(run, digests)
+    noted = record["training"]
     by_use = noted.get("scans_sha256_by_use", {})  # of older versions: none
-    on_these = noted.get("scans_sha256") == now["scans_sha256"] or (
-        now["scans_sha256_by_use"].items() <= by_use.items()
+    on_these = noted.get("scans_sha256") == scans["scans_sha256"] or (
+        scans["scans_sha256_by_use"].items() <= by_use.items()
     )
     return on_these and Run.from_description(record["run"]).answers(run)
 

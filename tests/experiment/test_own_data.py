@@ -10,7 +10,8 @@ from sgrs_core.experiment.layout import Layout
 from sgrs_core.experiment.plan import Plan, Point
 from sgrs_core.experiment.planning import check_scans, load_plan
 from sgrs_core.methods.check import check_methods
-from sgrs_core.monitoring.planned import write_folds
+from sgrs_core.monitoring.as_planned import check_planned_preparation
+from sgrs_core.monitoring.planned import write_folds, write_planned
 from sgrs_core.reporting.html.contents import pages_of
 from tests.places import CONFIG, PROJECT
 
@@ -120,6 +121,15 @@ def test_each_labelled_scan_is_tested_once_by_runs_that_did_not_learn_from_it(pl
         assert "case7" in run.unlabelled
     assert len({plan.run(point).labelled for point in points}) == 3
     assert set(plan.used_labels("own")) == set(SCANS[:7])
+
+
+def test_a_folds_job_is_told_of_a_preparation_that_was_changed(planned, tmp_path):
+    fill(tmp_path, SCANS[:7])
+    plan = planned(**FOLDS)
+    write_planned(tmp_path, [], plan, {}, 1)
+    for name in ("own", "own/fold-0"):
+        with pytest.raises(ValueError, match=f"preparation of {name} was planned"):
+            check_planned_preparation(tmp_path, name, {**plan.preparation(name), "downsample": 2})
 
 
 def test_folds_follow_from_the_scans_names_alone_and_stand_in_a_file(planned, tmp_path):

@@ -82,10 +82,14 @@ def of_its_own(run, digests: dict[str, str]) -> dict[str, str]:
     return {scan: digests[scan] for scan in run.scans}
 
 
+def is_there(record: Path, run, digests: dict[str, str]) -> bool:
+    return is_record_of(run, sums_of_scans(run, digests), record)
+
+
 def test_a_record_stands_for_a_run_that_chooses_in_fewer_ways_but_not_in_more(both_ways, tmp_path):
     run, digests = both_ways
     record = tmp_path / "record.json"
-    for asked, recorded, is_there in (
+    for asked, recorded, answers in (
         (run, run, True),
         (run.choosing(["last"]), run, True),
         (run.choosing(["best_on_test"]), run, True),
@@ -94,8 +98,8 @@ def test_a_record_stands_for_a_run_that_chooses_in_fewer_ways_but_not_in_more(bo
         (dataclasses.replace(run, seed=9).choosing(["last"]), run, False),
     ):
         write(record, recorded, of_its_own(recorded, digests))
-        assert is_record_of(asked, of_its_own(asked, digests), record) is is_there
-        assert is_of_another(asked, record) is not is_there
+        assert is_there(record, asked, of_its_own(asked, digests)) is answers
+        assert is_of_another(asked, record) is not answers
 
 
 def test_of_a_recorded_runs_scans_those_must_be_the_same_that_are_asked_for(both_ways, tmp_path):
@@ -107,8 +111,8 @@ def test_of_a_recorded_runs_scans_those_must_be_the_same_that_are_asked_for(both
         (run.selection_scans["best_on_test"][0], True),
     ):
         now = {**digests, scan: "another"}
-        assert not is_record_of(run, now, record)
-        assert is_record_of(last, of_its_own(last, now), record) is serves_last
+        assert not is_there(record, run, now)
+        assert is_there(record, last, of_its_own(last, now)) is serves_last
 
 
 def test_a_record_of_before_uses_had_digests_stands_for_its_own_run_alone(both_ways, tmp_path):
@@ -118,5 +122,5 @@ def test_a_record_of_before_uses_had_digests_stands_for_its_own_run_alone(both_w
     content = json.loads(record.read_text())
     del content["training"]["scans_sha256_by_use"]
     record.write_text(json.dumps(content))
-    assert is_record_of(run, digests, record)
-    assert not is_record_of(last, of_its_own(last, digests), record)
+    assert is_there(record, run, digests)
+    assert not is_there(record, last, of_its_own(last, digests))

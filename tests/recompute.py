@@ -9,6 +9,7 @@ import csv
 import math
 import statistics
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,12 +36,19 @@ def mean(lines: list[dict[str, str]], metric: str, scoring: str) -> float:
     return METRICS[metric] * statistics.fmean(values)
 
 
-def check_table(results: Path, name: str) -> int:
-    """Compare all our numbers of results/tables/<name>.csv with the scores; how many rows."""
-    rows = [row for row in read(results / f"tables/{name}.csv") if int(row["seeds"])]
+def called_as_its_row(file: Path, row: dict[str, str]) -> list[Path]:
+    """The runs of a table's row, where their folder is called as the row is."""
+    folder = file.parents[1] / row["dataset"] / f"labelled-{row['labelled']}" / row["method"]
+    return list(folder.glob("seed-*"))
+
+
+def check_table(
+    file: Path, runs_of: Callable[[Path, dict[str, str]], list[Path]] = called_as_its_row
+) -> int:
+    """Compare all our numbers of a table's CSV with the scores; how many rows it has."""
+    rows = [row for row in read(file) if int(row["seeds"])]
     for row in rows:
-        run = results / row["dataset"] / f"labelled-{row['labelled']}" / row["method"]
-        seeds = [read(file) for file in run.glob(f"seed-*/{row['selection']}/scores.csv")]
+        seeds = [read(run / row["selection"] / "scores.csv") for run in runs_of(file, row)]
         assert len(seeds) == int(row["seeds"])
         for metric in METRICS:
             expected = statistics.fmean(mean(scores, metric, row["scoring"]) for scores in seeds)
@@ -62,6 +70,6 @@ if __name__ == "__main__":
         # Rows of ablations have names of their own; their runs are called after their settings.
         runs = [folder / x["dataset"] / f"labelled-{x['labelled']}" / x["method"] for x in rows]
         if runs and all(run.is_dir() for run in runs):
-            checked += check_table(folder, file.stem)
+            checked += check_table(file)
             print(f"{file.stem}: all {len(rows)} rows are the means of their scores")
     assert checked, f"no table in {folder} has rows that are called as their runs are"

@@ -21,6 +21,13 @@ import pandas
 import yaml
 from jinja2 import Environment, StrictUndefined
 
+from docs.tools.ablations import (
+    ablated,
+    ablations,
+    draw_ablations,
+    further_ablated,
+    of_thresholds,
+)
 from docs.tools.forms import (
     ABLATIONS,
     OTHER_HARDWARE,
@@ -29,23 +36,19 @@ from docs.tools.forms import (
     ROOT,
     SCORES,
     TEN_METHODS,
-    ablated,
-    ablations,
     dice_of,
     draw_pseudo_labels,
     equations,
-    further_ablated,
     mean_dice,
-    of_thresholds,
     published,
 )
-from docs.tools.reference_table import reference_table
+from docs.tools.reference_tables import draw_thresholds, reference_tables
 from sgrs_core.evaluation.units import FACTORS
 from sgrs_core.experiment.run import Run
 from sgrs_core.files import read_json, write_text
 from sgrs_core.methods import new_method
 from sgrs_core.reporting.scores import Scores, gather, read_scores
-from sgrs_core.reporting.statistics import CONFIDENCE, Difference, compare, holm
+from sgrs_core.reporting.statistics import CONFIDENCE, Difference, compare, holm, mean_interval
 from sgrs_core.reporting.typeset import with_interval
 
 TRAINING_SCANS = REFERENCE_RUNS / "la_half_training_scans"
@@ -57,6 +60,7 @@ FORMS = ROOT / "docs/methods/sgrs.md"
 BEGIN, END = "<!-- made by docs/tools/findings.py -->", "<!-- end -->"
 BETWEEN = re.compile(f"{BEGIN}.*?{END}", re.DOTALL)
 REFERENCE = "sgrs"
+SGRS = (REFERENCE, 4)
 PARTS = ("labelled", "unlabelled")
 COLUMNS = (
     "method", "labelled scans", "seeds", "Dice, last checkpoint", "of each seed",
@@ -111,10 +115,19 @@ def title(method: str) -> str:
     return str(yaml.safe_load(text)["title"])
 
 
+Trained = tuple[str, int]  # a method, and with how many labelled scans
+
+
 @cache  # asked for by each page that shows it
-def difference(method: str, other: str = REFERENCE) -> Difference:
-    """By how much `other` has the higher Dice, with 4 labelled scans."""
-    return compare(row(other).last.of("dice"), row(method).last.of("dice"))
+def lead(one: Trained, other: Trained) -> Difference:
+    """By how much the first one's Dice at the last checkpoint is higher."""
+    return compare(row(*one).last.of("dice"), row(*other).last.of("dice"))
+
+
+def gained(one: Row) -> str:
+    """What choosing on the test scans adds to Dice, with its interval over scans."""
+    of_scans = one.best_on_test.of("dice").mean(axis=0) - one.last.of("dice").mean(axis=0)
+    return with_interval(Difference(one.gain, *mean_interval(of_scans)))
 
 
 def on_other_hardware() -> str:
@@ -192,7 +205,7 @@ def comparisons() -> list[Comparison]:
         for one in rows()
         if one.labelled == 4 and one.method != REFERENCE and len(one.dice) > 1
     ]
-    found = [difference(method) for method in methods]
+    found = [lead(SGRS, (method, 4)) for method in methods]
     return list(map(Comparison, methods, found, holm([one.p for one in found])))
 
 
@@ -229,7 +242,7 @@ def table(columns: Sequence[str] = COLUMNS) -> str:
         cells = (
             title(one.method), one.labelled, len(one.dice), spread(one.dice),
             ", ".join(f"{value:.1f}" for value in one.dice),
-            with_interval(difference(one.method)) if compared else "",
+            with_interval(lead(SGRS, (one.method, 4))) if compared else "",
             spread(one.best_on_test.of("dice").mean(axis=1)),
             "–" if np.isnan(distance := one.last.of("hd95").mean()) else f"{distance:.1f}",
             f"{one.last.empty} of {one.last.of('dice').size}" if one.last.empty else "",
@@ -267,10 +280,13 @@ def pages() -> dict[Path, str]:
         part,
         further_ablated,
         of_thresholds,
+        lead,
+        gained,
+        with_interval,
     )
     values: dict[str, Any] = {one.__name__: one for one in shown}
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    found = {FINDINGS: template.render(values), **reference_table()}
+    found = {FINDINGS: template.render(values), **reference_tables()}
     tables = {
         README: table(FEW),
         TEN_METHODS / "README.md": table(COLUMNS),
@@ -305,3 +321,5 @@ if __name__ == "__main__":
         write_text(page, text)
     draw(FIGURE)
     draw_pseudo_labels(PSEUDO_LABELS)
+    draw_ablations()
+    draw_thresholds()

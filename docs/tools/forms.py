@@ -1,7 +1,4 @@
-"""Forms of SGRS-Net on real scans: the table of equations, and the paper's ablations.
-
-All were run on a CPU with 4 labelled scans, most with one seed.
-"""
+"""Committed runs on real scans, and the table of equations: forms of SGRS-Net, one by one."""
 
 from functools import cache
 from pathlib import Path
@@ -20,19 +17,15 @@ REFERENCE_RUNS = ROOT / "results/reference"
 TEN_METHODS = REFERENCE_RUNS / "la_half_ten_methods"
 OTHER_HARDWARE = REFERENCE_RUNS / "la_half_other_hardware"
 EQUATIONS, ABLATIONS = REFERENCE_RUNS / "equations", REFERENCE_RUNS / "ablations"
-ABLATED = (  # table or figure, its published table, what it is called
-    ("table5", "5", "Table 5"),
-    ("table6", "6", "Table 6"),
-    ("table6_isolated", "6", "Table 6, cross-entropy in its region"),
-    ("table7", "7", "Table 7"),
-    ("figure4", None, "Figure 4"),
-    ("figure4_isolated", None, "Figure 4, cross-entropy in its region"),
-)
+PLACES = {  # where an experiment's runs lie; of a run that lies in several, the last one counts
+    "la_half": (TEN_METHODS,),
+    "equations": (TEN_METHODS, OTHER_HARDWARE, EQUATIONS),
+    "ablations": (TEN_METHODS, OTHER_HARDWARE, ABLATIONS),
+}
 PSEUDO_LABELS = EQUATIONS / "figures/pseudo_labels.png"
 LOST = 1  # a Dice, in per cent, below which pseudo labels are background, as good as everywhere
 SCORES = "last/scores.csv"
-SEEDS = (0, 1)
-NOT_RUN = "not run yet"
+NOT_RUN, NOT_PRINTED = "not run yet", "–"
 
 
 def mean_dice(file: Path) -> float:
@@ -56,25 +49,34 @@ class Line(NamedTuple):
         return f"{self.dice(seed):.1f}" if seed in self.runs else ""
 
 
+def runs_of(experiment: str, variant: str, labelled: int = 4) -> dict[int, Path]:
+    """The committed runs of an experiment's variant, by seed.
+
+    Those of the equations and the ablations were all made on a CPU; whole forms, which stand among
+    the ten methods' runs, were not run again.
+    """
+    runs = (
+        run
+        for place in PLACES[experiment]
+        for run in sorted((place / f"la/labelled-{labelled}/{variant}").glob("seed-*"))
+        if experiment == "la_half" or on_cpu(run)
+    )
+    found = {int(run.name.removeprefix("seed-")): run for run in runs}
+    return dict(sorted(found.items()))
+
+
 @cache
 def lines_of(experiment: str, sheet: str) -> list[Line]:
-    """The rows of a table or figure, as far as they were run on a CPU.
-
-    Whole forms were not run again where they stand among the ten methods' runs.
-    """
+    """The rows of a table or figure, as far as they were run."""
     plan = load_files([ROOT / f"config/{experiment}.yaml"], ROOT / "config")
-    places = (TEN_METHODS, OTHER_HARDWARE, REFERENCE_RUNS / experiment)  # the last one counts
-    found = []
-    for entry in plan.entries(sheet):
-        forms = [place / f"la/labelled-4/{entry.points[0].variant}" for place in places]
-        runs = {
-            seed: run
-            for seed in SEEDS
-            for run in (form / f"seed-{seed}" for form in forms)
-            if run.is_dir() and on_cpu(run)
-        }
-        found.append(Line(entry.row.variant, entry.row.title or entry.row.variant, runs))
-    return found
+    return [
+        Line(
+            entry.row.variant,
+            entry.row.title or entry.row.variant,
+            runs_of(experiment, entry.points[0].variant),
+        )
+        for entry in plan.entries(sheet)
+    ]
 
 
 def on_cpu(run: Path) -> bool:
@@ -134,43 +136,7 @@ def published(table: str | None, variant: str, labelled: int = 4) -> str:
     printed = pandas.read_csv(ROOT / "config/published.csv", dtype=str)
     is_this = (printed["table"] == table) & (printed["variant"] == variant)
     found = printed.loc[is_this & (printed["labelled"] == str(labelled)), "dice"]
-    return str(found.iloc[0]) if len(found) else "–"
-
-
-def ablated(variant: str, sheet: str = "table5", seed: int = 0) -> float:
-    """Dice of a row of an ablation at its last checkpoint."""
-    (line,) = [line for line in lines_of("ablations", sheet) if line.variant == variant]
-    return line.dice(seed)
-
-
-def further_ablated() -> list[float]:
-    """Dice of what Tables 6 and 7 and Figure 4 have besides Table 5, as far as run, ascending."""
-    of_table_5, *others = (
-        {line.runs[0] for line in lines_of("ablations", sheet) if 0 in line.runs}
-        for sheet, *_ in ABLATED
-    )
-    return sorted(mean_dice(run / SCORES) for run in set().union(*others) - of_table_5)
-
-
-def of_thresholds() -> list[float]:
-    """Dice of Figure 4's thresholds, in their order."""
-    return [line.dice() for line in lines_of("ablations", "figure4")]
-
-
-def ablations() -> str:
-    """The paper's ablations beside ours, as far as they were run."""
-    lines = [
-        "| | row | Dice, published at full size | ours | of seed 1 "
-        "| Dice of our pseudo labels at the end |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    for sheet, number, where in ABLATED:
-        for line in lines_of("ablations", sheet):
-            late = f"{of_pseudo_labels(line.runs[0]).iloc[-1]:.1f}" if 0 in line.runs else ""
-            cells = [line.cell() or NOT_RUN, line.cell(1), late]
-            row = [where, line.title, published(number, line.variant), *cells]
-            lines.append(f"| {' | '.join(row)} |")
-    return "\n".join(lines)
+    return str(found.iloc[0]) if len(found) else NOT_PRINTED
 
 
 def draw_pseudo_labels(path: Path) -> None:

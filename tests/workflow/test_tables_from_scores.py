@@ -19,7 +19,7 @@ def results(small) -> Path:
 
 
 def test_every_number_of_ours_is_the_mean_of_the_scores(results):
-    assert check_table(results, "table2") == 2 * 2 * 2  # methods, selections, scorings
+    assert check_table(results / "tables/table2.csv") == 2 * 2 * 2  # methods, selections, scorings
 
 
 def test_no_published_number_stands_beside_phantoms(results):

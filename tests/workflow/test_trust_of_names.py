@@ -129,7 +129,7 @@ def test_scans_with_the_strangest_names_go_all_the_way_to_tables_and_figures(fol
 
 
 def test_the_quick_workflow_runs_whole_in_a_folder_with_the_strangest_name(folder):
-    assert check_table(folder / "results/quick", "table2") == 2  # scorings
+    assert check_table(folder / "results/quick/tables/table2.csv") == 2  # scorings
     assert (folder / "results/quick/tables/cost.md").is_file()
 
 

@@ -10,8 +10,10 @@ from docs.tools.forms import (
     ABLATIONS,
     NOT_PRINTED,
     NOT_RUN,
+    SCORES,
     Line,
     lines_of,
+    mean_dice,
     of_pseudo_labels,
     published,
 )
@@ -64,7 +66,7 @@ def ablated(variant: str, sheet: str = "table5", seed: int = 0) -> float:
 def lead(runs: tuple[Path, ...]) -> Difference:
     """By how much the whole method's Dice is higher than that of a form's runs."""
     whole, other = (
-        gather([read_scores(run / "last/scores.csv") for run in some], "strict").of("dice")
+        gather([read_scores(run / SCORES) for run in some], "strict").of("dice")
         for some in (row(WHOLE).runs.values(), runs)
     )
     return compare(whole, other)
@@ -73,14 +75,9 @@ def lead(runs: tuple[Path, ...]) -> Difference:
 def further_ablated() -> list[float]:
     """Dice of what Tables 6 and 7 and Figure 4 have besides Table 5, of seed 0, ascending."""
     of_table_5, *others = (
-        {line.runs[0]: line.dice() for line in rows_of(sheet) if 0 in line.runs}
-        for sheet, *_ in SHEETS
+        {line.runs[0] for line in rows_of(sheet) if 0 in line.runs} for sheet, *_ in SHEETS
     )
-    return sorted(
-        dice
-        for run, dice in {run: dice for sheet in others for run, dice in sheet.items()}.items()
-        if run not in of_table_5
-    )
+    return sorted(mean_dice(run / SCORES) for run in set().union(*others) - of_table_5)
 
 
 def of_thresholds(sheet: str = "figure4") -> list[float]:

@@ -41,6 +41,7 @@ from docs.tools.forms import (
     equations,
     mean_dice,
     published,
+    runs_of,
 )
 from docs.tools.reference_tables import draw_thresholds, reference_tables
 from sgrs_core.evaluation.units import FACTORS
@@ -93,10 +94,10 @@ class Row(NamedTuple):
 @cache
 def row(method: str, labelled: int = 4) -> Row:
     """A method's committed runs."""
-    seeds = sorted((TEN_METHODS / f"la/labelled-{labelled}/{method}").glob("seed-*"))
+    runs = runs_of("la_half", method, labelled).values()
 
     def scores(selection: str) -> Scores:
-        return gather([read_scores(seed / selection / "scores.csv") for seed in seeds], "strict")
+        return gather([read_scores(run / selection / "scores.csv") for run in runs], "strict")
 
     return Row(method, labelled, scores("last"), scores("best_on_test"))
 

@@ -1,5 +1,6 @@
 """The paper's ablations (Tables 5 to 7, Figure 4) beside ours, as far as they were run."""
 
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ STYLES: tuple[dict[str, Any], ...] = (
 )
 WHOLE = "baseline+ma+mt+se_rle"  # Table 5's last row: the method itself
 COLUMNS = (
-    "", "row", "Dice, published at full size", "ours, of each seed", "the whole method's lead",
+    "row", "Dice, published at full size", "ours, of each seed", "the whole method's lead",
     "Dice of our pseudo labels at the end",
 )  # fmt: skip
 
@@ -87,21 +88,52 @@ def of_thresholds(sheet: str = "figure4") -> list[float]:
 
 def ablations() -> str:
     """All of them, as Markdown."""
-    lines = [f"| {' | '.join(COLUMNS)} |", "| --- " * len(COLUMNS) + "|"]
-    for sheet, number, where in SHEETS:
-        for line in rows_of(sheet):
-            cells = [NOT_RUN, "", ""]
-            if line.runs:
-                runs = tuple(line.runs.values())
-                is_whole = runs == tuple(row(WHOLE).runs.values())
-                cells = [
-                    ", ".join(f"{line.dice(seed):.1f}" for seed in line.runs),
-                    "" if is_whole else with_interval(lead(runs)),
-                    f"{of_pseudo_labels(runs[0]).iloc[-1]:.1f}",
-                ]
-            shown = [where, line.title, published(number, line.variant), *cells]
-            lines.append(f"| {' | '.join(shown)} |")
-    return "\n".join(lines)
+    rows = [
+        (where, *cells_of(line, number))
+        for sheet, number, where in SHEETS
+        for line in rows_of(sheet)
+    ]
+    return as_markdown(("", *COLUMNS), rows)
+
+
+def parts_table() -> str:
+    """Table 5, as Markdown."""
+    return as_markdown(COLUMNS, [cells_of(line, "5") for line in rows_of("table5")])
+
+
+def cells_of(line: Line, table: str | None) -> tuple[str, ...]:
+    """A row beside that of a published table."""
+    beside = line.title, published(table, line.variant)
+    if not line.runs:
+        return *beside, NOT_RUN, "", ""
+    runs = tuple(line.runs.values())
+    is_whole = runs == tuple(row(WHOLE).runs.values())
+    return (
+        *beside,
+        ", ".join(f"{line.dice(seed):.1f}" for seed in line.runs),
+        "" if is_whole else with_interval(lead(runs)),
+        f"{of_pseudo_labels(runs[0]).iloc[-1]:.1f}",
+    )
+
+
+def as_markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def ends_of_pseudo_labels(omega: str) -> list[float]:
+    """Dice of pseudo labels at the end of seed 0's forms with that loss of Omega, ascending.
+
+    In per cent; of Table 6, in both its forms.
+    """
+    runs = {
+        line.runs[0]
+        for sheet in ("table6", "table6_isolated")
+        for line in rows_of(sheet)
+        if line.variant.startswith(f"omega={omega},")
+    }
+    return sorted(float(of_pseudo_labels(run).iloc[-1]) for run in runs)
 
 
 @styled

@@ -25,8 +25,10 @@ from docs.tools.ablations import (
     ablated,
     ablations,
     draw_ablations,
+    ends_of_pseudo_labels,
     further_ablated,
     of_thresholds,
+    parts_table,
 )
 from docs.tools.forms import (
     ABLATIONS,
@@ -254,11 +256,6 @@ def table(columns: Sequence[str] = COLUMNS) -> str:
     return "\n".join(lines)
 
 
-def part(variant: str) -> str:
-    """Dice of a row of Table 5, ours and in brackets the published."""
-    return f"{ablated(variant):.1f} ({published('5', variant)})"
-
-
 def pages() -> dict[Path, str]:
     """Each page and table with numbers of these results, as it should be."""
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
@@ -278,7 +275,8 @@ def pages() -> dict[Path, str]:
         on_other_hardware,
         in_float32,
         ablated,
-        part,
+        ends_of_pseudo_labels,
+        parts_table,
         further_ablated,
         of_thresholds,
         lead,

@@ -12,7 +12,7 @@ from docs.tools.ablations import (
     WHOLE,
     ablated,
     ablations,
-    further_ablated,
+    ends_of_pseudo_labels,
     of_thresholds,
 )
 from docs.tools.findings import (
@@ -190,14 +190,14 @@ def test_the_words_hold():
     assert max(others) == others[1]
     assert min(others) == others[2]
     assert np.ptp(with_teacher) > 2 * np.ptp(others)
-    with_noise_robust = [
-        ablated(f"omega=nr,theta={theta},delta={delta}", "table6")
-        for theta, delta in (("con", "none"), ("nr", "none"), ("nr", "nr"))
-    ]
-    assert with_noise_robust[:2] == further_ablated()[:2]
-    assert with_noise_robust[2] > statistics.median(further_ablated())
-    assert abs(np.ptp(of_thresholds()) - np.ptp(with_teacher)) < 0.5
-    assert min(of_thresholds()) < ablated("tau=0.296", "figure4") < max(of_thresholds())
+    assert all(
+        min(dice) < ablated("tau=0.296", sheet) < max(dice)
+        for sheet in ("figure4", "figure4_isolated")
+        for dice in (of_thresholds(sheet),)
+    )
+    assert max(ends_of_pseudo_labels("nr")) < min(ends_of_pseudo_labels("con")) - 5
+    assert len(ends_of_pseudo_labels("nr")) == 3
+    assert len(ends_of_pseudo_labels("con")) == 5
     gains = {method: row(method).gain for method in ("sgrs", "caml", "vnet", "mcnet_plus")}
     spreads = {method: float(np.ptp(row(method).dice)) for method in gains}
     assert max(gains, key=gains.__getitem__) == max(spreads, key=spreads.__getitem__)

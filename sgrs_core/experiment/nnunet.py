@@ -5,41 +5,79 @@ dataset_conversion.md, whose dataset.json is the Medical Segmentation Decathlon'
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, ValidationError
 
 from sgrs_core.experiment.settings import SCAN
 
-NEEDED: dict[str, type] = {"channel_names": dict, "labels": dict, "file_ending": str}
+BY_NUMBER = "names by numbers in quotes, as in {'0': 'CT'}"
+NEEDED = {
+    "channel_names": BY_NUMBER,
+    "modality": BY_NUMBER,
+    "file_ending": "an ending with its dot, as in '.nii.gz'",
+    "name": "a text",
+    "numTraining": "a whole number",
+}
+OF_LABELS = {1: BY_NUMBER, 2: "whole numbers, or lists of them, by names, as in {'heart': 1}"}
 NO_STRUCTURE = ("background", "ignore")  # what nnU-Net calls labels of no class
+
+Digits = Annotated[str, Field(pattern=r"^\d+$")]
+ByNumber = Annotated[dict[Digits, str], Field(min_length=1)]
+
+
+class SecondVersion(BaseModel, strict=True, populate_by_name=True):
+    """What is read of nnU-Net v2's dataset.json."""
+
+    channel_names: ByNumber
+    labels: dict[str, int | list[int]]
+    file_ending: Annotated[str, Field(pattern=r"^\.[^/]+$")]
+    name: str = ""
+    training_scans: int | None = Field(None, alias="numTraining")
+
+
+class FirstVersion(BaseModel, strict=True, populate_by_name=True):
+    """What is read of the first version's, in which all files are .nii.gz."""
+
+    modality: ByNumber
+    labels: dict[Digits, str]
+    name: str = ""
+    training_scans: int | None = Field(None, alias="numTraining")
+
+    def as_second(self) -> SecondVersion:
+        """The same in the second version's keys, where names have numbers."""
+        labels: dict[str, int | list[int]] = {
+            name: [int(value) for value, other in self.labels.items() if other == name]
+            for name in self.labels.values()
+        }
+        return SecondVersion(
+            channel_names=self.modality,
+            labels=labels,
+            file_ending=".nii.gz",
+            name=self.name,
+            numTraining=self.training_scans,
+        )
 
 
 def keys_of(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     """The keys of a data set that follow from the folder.
 
-    given: the keys that its file writes; `channel`, `folds` and `nifti.foreground` are looked at.
-    Training scans with a label come first; images of the test folder are used where they have one.
-    Raises ValueError, as `key = value: what is wrong`.
+    given: the keys that its file writes; `channel`, `folds`, `splits.test` and `nifti.foreground`
+    are looked at. Training scans with a label come first; images of the test folder are used where
+    they have one, or are asked for. Raises ValueError, as `key = value: what is wrong`.
     """
-    place, file = f"nnunet = {str(folder)!r}", folder / "dataset.json"
+    place = f"nnunet = {str(folder)!r}"
     try:
-        described = _of_second_version(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, AttributeError) as error:  # the last: no keys at its top
-        raise ValueError(f"{place}: {file} cannot be read ({error})") from None
-    if missing := [key for key in NEEDED if key not in described]:
-        raise ValueError(
-            f"{place}: dataset.json lacks {', '.join(missing)}, which nnU-Net's second version "
-            "asks (modality and labels, which its first one asks, would do)"
-        )
-    for key, kind in NEEDED.items():
-        if not isinstance(described[key], kind):
-            wish = "needs keys and values" if kind is dict else "needs a text"
-            raise ValueError(f"{place}: {file}: {key} = {described[key]!r}: {wish}")
-    ending = described["file_ending"]
-    of_image = f"_{_channel(described['channel_names'], given.get('channel')):04d}{ending}"
+        described = _described(folder / "dataset.json")
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{place}: {error}") from None
+    ending = described.file_ending
+    of_image = f"_{_channel(described.channel_names, given.get('channel')):04d}{ending}"
     images, labels = _names(folder / "imagesTr", of_image), _names(folder / "labelsTr", ending)
-    if not images and len(described["channel_names"]) == 1:  # the Decathlon's have no channel
+    if not images and len(described.channel_names) == 1:  # the Decathlon's have no channel
         images = _names(folder / "imagesTr", ending)
         of_image = ending if images else of_image
     if not images:
@@ -53,20 +91,27 @@ def keys_of(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     ]
     if lost:
         raise ValueError(f"{place}: {len(lost)} labels have no image: {', '.join(lost[:8])}")
-    told = described.get("numTraining")
-    if isinstance(told, int) and told > len(images):
+    if (told := described.training_scans or 0) > len(images):
         raise ValueError(
             f"{place}: dataset.json names {told} training scans (numTraining), and imagesTr holds "
             f"{len(images)} images that end in {of_image}"
         )
     test = [name for name in test_images if name in test_labels]
-    nifti = {"images": f"images*/{SCAN}{of_image}", "labels": f"labels*/{SCAN}{ending}"}
+    part = "Tr"
+    if not given.get("folds") and (_test_given(given) or test):
+        part = "T[rs]"
+        if twice := [name for name in test_images if name in images]:
+            raise ValueError(
+                f"{place}: imagesTr and imagesTs both hold {', '.join(twice[:8])}; give scans that "
+                "are not the same different names, or set folds, which leaves imagesTs alone"
+            )
+    nifti = {"images": f"images{part}/{SCAN}{of_image}", "labels": f"labels{part}/{SCAN}{ending}"}
     return {
-        "title": described.get("name", folder.name),
+        "title": described.name or folder.name,
         "format": "nifti",
         "source": "raw",
         "folder": str(folder),
-        "nifti": {**nifti, "foreground": _foreground(described["labels"], given.get("nifti"))},
+        "nifti": {**nifti, "foreground": _foreground(described.labels, given.get("nifti"))},
         "splits": {
             "train": sorted(images, key=lambda name: name not in labels),
             "test": test if test and not given.get("folds") else None,
@@ -74,18 +119,41 @@ def keys_of(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _of_second_version(described: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What dataset.json says, of the first version in the second's keys.
+def _described(file: Path) -> SecondVersion:
+    """What dataset.json says, of either version. Raises ValueError, naming the file."""
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file} cannot be read ({error})") from None
+    first = isinstance(values, dict) and "modality" in values and "channel_names" not in values
+    kind: type[FirstVersion | SecondVersion] = FirstVersion if first else SecondVersion
+    try:
+        described = kind.model_validate(values)
+    except ValidationError as error:
+        raise ValueError(f"{file}: {_mistake(kind, error)}") from None
+    return described.as_second() if isinstance(described, FirstVersion) else described
 
-    There, labels are names by numbers, and all files are .nii.gz.
-    """
-    if "channel_names" in described or not {"modality", "labels"} <= described.keys():
-        return described
-    labels: dict[str, list[int]] = {}
-    for value, name in described["labels"].items():
-        labels.setdefault(name, []).append(int(value))
-    of_first = {"channel_names": described["modality"], "file_ending": ".nii.gz"}
-    return {**of_first, **described, "labels": labels}
+
+def _mistake(kind: type[BaseModel], error: ValidationError) -> str:
+    """What the description lacks, or else its first mistake."""
+    missing = [item["loc"][0] for item in error.errors() if item["type"] == "missing"]
+    if missing:
+        return (
+            f"lacks {', '.join(map(str, missing))}, which nnU-Net's second version asks (modality "
+            "and labels, which its first one asks, would do)"
+        )
+    first = error.errors()[0]
+    if not first["loc"]:
+        return "needs keys and values"
+    key, *steps = (str(step) for step in first["loc"] if step not in ("[key]", "int", "list[int]"))
+    needed = NEEDED.get(key) or OF_LABELS[1 if kind is FirstVersion else 2]
+    return f"{'.'.join([key, *steps])} = {first['input']!r}: needs {needed}"
+
+
+def _test_given(given: Mapping[str, Any]) -> bool:
+    """Whether the experiment's own file says which scans are tested."""
+    splits = given.get("splits")
+    return isinstance(splits, Mapping) and bool(splits.get("test"))
 
 
 def _names(folder: Path, ending: str) -> list[str]:
@@ -102,17 +170,22 @@ def _names(folder: Path, ending: str) -> list[str]:
 
 def _channel(names: Mapping[str, str], wanted: Any) -> int:
     """The number of the channel to read; the only one, or the one of a name."""
+    if twice := [name for name, count in Counter(names.values()).items() if count > 1]:
+        raise ValueError(
+            f"channel = {wanted!r}: dataset.json calls several channels {', '.join(twice)}; give "
+            "each a name of its own there, by which one can be chosen"
+        )
     numbers = {name: int(number) for number, name in names.items()}
     if wanted is None and len(numbers) == 1:
         return next(iter(numbers.values()))
-    if wanted not in numbers:
+    if wanted not in [*numbers]:  # which may have no hash
         raise ValueError(
             f"channel = {wanted!r}: allowed are {', '.join(numbers)}; networks here read one"
         )
     return numbers[wanted]
 
 
-def _foreground(labels: Mapping[str, Any], given: Any) -> list[int]:
+def _foreground(labels: Mapping[str, int | list[int]], given: Any) -> list[int]:
     """The values of the only structure, or those that are given."""
     if isinstance(given, Mapping) and "foreground" in given:
         return list(given["foreground"]) if isinstance(given["foreground"], list) else []
@@ -124,4 +197,7 @@ def _foreground(labels: Mapping[str, Any], given: Any) -> list[int]:
     if len(structures) == 1:
         return next(iter(structures.values()))
     known = ", ".join(f"{value} ({name})" for name, value in structures.items())
-    raise ValueError(f"nifti.foreground = None: a run segments one structure; choose of {known}")
+    raise ValueError(
+        "nifti.foreground = None: a run segments one structure; "
+        + (f"choose of {known}" if known else "dataset.json's labels name none")
+    )

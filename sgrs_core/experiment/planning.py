@@ -24,7 +24,12 @@ from sgrs_core.experiment.configuration import (
 )
 from sgrs_core.experiment.own_methods import is_own, source_of
 from sgrs_core.experiment.plan import COST, SELECTION_GAIN, Entry, Plan
-from sgrs_core.experiment.presence import absent_scans, check_presence, of_labels
+from sgrs_core.experiment.presence import (
+    absent_scans,
+    check_names_of_files,
+    check_presence,
+    of_labels,
+)
 from sgrs_core.experiment.schema import (
     OF_SCANS,
     SHOWING_SCANS,
@@ -54,6 +59,9 @@ def load_plan(
     files = Files(own, root, command_line)
     experiment = load_experiment(values, files)
     splits = {name: _splits(name, one, files) for name, one in experiment.datasets.items()}
+    for name, dataset in experiment.datasets.items():
+        with prefix_errors(f"{files.at('datasets', name)}.", ConfigError):
+            check_names_of_files(dataset, splits[name])
     datasets = {
         name: _cropped_alike(one, splits[name]) for name, one in experiment.datasets.items()
     }

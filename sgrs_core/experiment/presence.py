@@ -23,6 +23,16 @@ def absent_scans(dataset: Dataset, lists: SplitLists, root: Path) -> tuple[str, 
     return tuple(missing_scans(dataset, withdrawn, root))
 
 
+def check_names_of_files(dataset: Dataset, lists: SplitLists) -> None:
+    """Raise ValueError, as `key = value: what is wrong`, where a scan of one's own has two images.
+
+    Or two labels, or one file as both.
+    """
+    if dataset.source == "raw" and dataset.custom:
+        for scan in lists.scans():
+            dataset.custom.files(Path(dataset.folder or ""), scan)
+
+
 def check_presence(
     dataset: Dataset, lists: SplitLists, root: Path, labelled: Collection[str] = ()
 ) -> None:

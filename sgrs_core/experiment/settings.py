@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Callable
-from glob import escape
+from glob import escape, has_magic
 from os.path import expanduser
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -192,7 +192,7 @@ class NiftiSettings:
 
     images: FileOfScan = "images/{scan}.nii.gz"
     """where a scan's image lies below the data set's folder; {scan} is its name, and `*` stands for
-    any letters"""
+    any letters, where one file alone is called so"""
     labels: FileOfScan = "labels/{scan}.nii.gz"
     """where its label lies; scans that are only trained on without a label need none"""
     foreground: LabelValues = (1,)
@@ -212,16 +212,29 @@ class NiftiSettings:
     """of that crop, in voxels"""
 
     def files(self, root: Path, scan: str) -> list[Path]:
-        """A scan's image and label; where `*` finds nothing, as the pattern says."""
-        return [_found(root, pattern, scan) for pattern in (self.images, self.labels)]
+        """A scan's image and label; where `*` finds nothing, as the pattern says.
+
+        Raises ValueError, as `key = value: what is wrong`, where it finds several, or both are one.
+        """
+        image = _found(root, "images", self.images, scan)
+        label = _found(root, "labels", self.labels, scan)
+        if image == label:
+            raise ValueError(f"nifti.labels = {self.labels!r}: {label} is the image of {scan}")
+        return [image, label]
 
 
-def _found(root: Path, pattern: str, scan: str) -> Path:
-    """The first file of a pattern for a scan; the pattern itself where there is none."""
+def _found(root: Path, key: str, pattern: str, scan: str) -> Path:
+    """The file of a pattern for a scan; the pattern itself where there is none."""
     plain = root / pattern.replace(SCAN, scan)
-    if "*" not in pattern:
+    if not has_magic(pattern):
         return plain
-    return min(root.glob(pattern.replace(SCAN, escape(scan))), default=plain)
+    found = sorted(root.glob(pattern.replace(SCAN, escape(scan))))
+    if len(found) > 1:
+        raise ValueError(
+            f"nifti.{key} = {pattern!r}: scan {scan} has {len(found)} such files, {found[0]} and "
+            f"{found[1]}; allowed is what one file of a scan is called"
+        )
+    return found[0] if found else plain
 
 
 # Pancreas-CT: the steps of a custom data set. voxel: mm. window: HU, soft tissue.

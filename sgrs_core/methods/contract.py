@@ -15,6 +15,7 @@ from sgrs_core.experiment.own_methods import is_own, with_its_kind
 from sgrs_core.methods import method_class
 from sgrs_core.methods.base import Method, StepOutput
 
+NOT_TERMS = ("iteration", "loss")  # columns of the log
 PAGE = "docs/adding-a-method.md says what is asked for"
 
 
@@ -45,6 +46,11 @@ def check_output(method: Method, output: StepOutput) -> None:
         asked = "step's loss is one number that depends on the weights, a tensor of shape ()"
         raise TypeError(_refused(method, asked, output.loss))
     for name, term in output.terms.items():
+        if name in NOT_TERMS:
+            asked = (
+                f"step's terms are called other than {' and '.join(NOT_TERMS)}, which the log has"
+            )
+            raise TypeError(_refused(method, asked, f"one called {name}"))
         if not _is_number(term):
             asked = f"step's term {name!r} is one number, a tensor of shape ()"
             raise TypeError(_refused(method, asked, term))
@@ -52,9 +58,17 @@ def check_output(method: Method, output: StepOutput) -> None:
 
 @torch.no_grad()
 def check_prediction(method: Method, images: Tensor) -> None:
-    """Raise TypeError unless `predict` gives probabilities; images: patches (B, 1, X, Y, Z)."""
+    """Raise TypeError unless `predict` gives probabilities; images: patches (B, 1, X, Y, Z).
+
+    Of a method that leaves `predict` alone: unless its network gives logits of two classes.
+    """
     method.eval()
-    given, shape = method.predict(images), (len(images), *images.shape[2:])
+    sides = images.shape[2:]
+    if type(method).predict is Method.predict:
+        logits, shape = method.network(images), (len(images), 2, *sides)
+        if not (isinstance(logits, Tensor) and logits.shape == shape):
+            raise TypeError(_refused(method, f"network gives logits of shape {shape}", logits))
+    given, shape = method.predict(images), (len(images), *sides)
     if not (isinstance(given, Tensor) and given.shape == shape):
         raise TypeError(_refused(method, f"predict gives a tensor of shape {shape}", given))
     if not ((given >= 0) & (given <= 1)).all():

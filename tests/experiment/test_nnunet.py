@@ -99,8 +99,18 @@ def test_one_of_several_channels_is_chosen_by_name(tmp_path):
             {"labels": {"background": 0, "liver": 1, "tumour": [2, 3]}},
             r"foreground = None: a run segments one structure; choose of \[1\] \(liver\), \[2, 3\]",
         ),
-        ({"channel_names": ["CT"]}, r"/dataset.json: channel_names = \['CT'\]: needs keys and val"),
-        ({"labels": ["spleen"]}, r"/dataset.json: labels = \['spleen'\]: needs keys and values"),
+        ({"channel_names": ["CT"]}, r"/dataset.json: channel_names = \['CT'\]: needs names by num"),
+        ({"channel_names": {"CT": 0}}, r"channel_names.CT = 'CT': needs names by numbers"),
+        ({"channel_names": {}}, r"channel_names = {}: needs names by numbers"),
+        (
+            {"channel_names": {"0": "MRI", "1": "MRI"}},
+            r"spleen\.channel = None: dataset.json calls several channels MRI; give each",
+        ),
+        ({"labels": ["spleen"]}, r"/dataset.json: labels = \['spleen'\]: needs whole numbers, or"),
+        ({"labels": {"spleen": "1"}}, r"/dataset.json: labels.spleen = '1': needs whole numbers"),
+        ({"labels": {"background": 0}}, r"foreground = None: .*; dataset.json's labels name none"),
+        ({"name": 5}, r"/dataset.json: name = 5: needs a text"),
+        ({"file_ending": "nii.gz"}, r"/dataset.json: file_ending = 'nii.gz': needs an ending with"),
         ({"file_ending": ".nrrd"}, r"imagesTr holds no image whose name ends in _0000\.nrrd"),
     ],
 )
@@ -134,9 +144,32 @@ def test_fewer_scans_than_the_folder_says_are_noticed(tmp_path):
         planned(fill(tmp_path / "part", {**DESCRIBED, "numTraining": 5}), tmp_path)
 
 
-def test_a_description_without_keys_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match=r"dataset.json cannot be read"):
-        planned(fill(tmp_path / "in", [1]), tmp_path)
+@pytest.mark.parametrize("content", [[1], None, 5])
+def test_a_description_without_keys_is_refused(content, tmp_path):
+    with pytest.raises(ConfigError, match=r"dataset.json: needs keys and values"):
+        planned(fill(tmp_path / "in", content), tmp_path)
+
+
+@pytest.mark.parametrize("folds", [None, 2])
+def test_folders_beside_those_of_the_layout_are_not_looked_into(folds, tmp_path):
+    folder = Path(fill(tmp_path / "in"))
+    for part in ("images", "labels"):
+        (folder / f"{part}Old").mkdir()
+        for file in folder.glob(f"{part}T[rs]/*"):
+            (folder / f"{part}Old" / file.name).touch()
+    dataset = planned(str(folder), tmp_path, folds=folds).dataset("spleen")
+    for scan in ("a", "b[1]", "d"):
+        assert {Path(file).parent.name[-2:] for file in dataset.files_of(scan)} == {"Tr"}
+
+
+def test_a_name_in_both_folders_is_refused_unless_folds_leave_the_test_folder_alone(tmp_path):
+    folder = Path(fill(tmp_path / "in"))
+    (folder / "imagesTs/a_0000.nii.gz").touch()
+    (folder / "labelsTs/a.nii.gz").touch()
+    with pytest.raises(ConfigError, match="imagesTr and imagesTs both hold a; give scans"):
+        planned(str(folder), tmp_path)
+    dataset = planned(str(folder), tmp_path, folds=2).dataset("spleen")
+    assert dataset.files_of("a") == [str(folder / "imagesTr/a_0000.nii.gz")]
 
 
 @pytest.mark.parametrize("channel", ["_0000", ""])
@@ -161,7 +194,11 @@ def test_a_folder_of_the_first_version_or_the_decathlon_is_read(channel, tmp_pat
     ("labels", "message"),
     [
         ({"0": "background", "1": "liver", "2": "tumour"}, r"\[1\] \(liver\), \[2\] \(tumour\)"),
-        ({"0": "background", "one": "liver"}, r"spleen\.nnunet = .*dataset.json cannot be read"),
+        (
+            {"0": "background", "one": "liver"},
+            r"spleen\.nnunet = .*/dataset.json: labels.one = 'one'",
+        ),
+        ({"0": "background", "1": ["liver"]}, r"labels.1 = \['liver'\]: needs names by numbers"),
     ],
 )
 def test_labels_of_the_first_version_are_refused_as_the_seconds_are(labels, message, tmp_path):

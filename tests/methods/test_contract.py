@@ -24,6 +24,8 @@ WRONG = {
                  "but this one gave a tensor of shape () without a gradient"),
     "a long term": (STEP[:-1] + ", parts=batch.images_l)",
                     "step's term 'parts' is one number, a tensor of shape (), but this one gave a"),
+    "a column of the log": (STEP[:-1] + ", iteration=1.0)", "step's terms are called other than "
+                            "iteration and loss, which the log has, but this one gave one called"),
     "not finite": (STEP[:-1] + " * float('nan'))", "iteration 1: the loss term 'loss' is nan"),
     "raised": ("StepOutput.of(self.decoder(batch.images_l).mean())", "line 13, in step of "
                "mine:MeanTeacher: it raised (AttributeError: 'MeanTeacher' object has no attri"),
@@ -81,6 +83,20 @@ def test_a_wrong_prediction_is_refused_before_training(predicted, run_of, tmp_pa
     assert PREDICTIONS[predicted] in said
     assert str(tmp_path / "mine.py") in said
     assert "docs/adding-a-method.md" in said
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_a_network_of_other_than_two_classes_is_refused_before_training(classes, run_of, tmp_path):
+    step = f"        return {STEP}\n"
+    build = (
+        "    def build(self):\n"
+        f"        self.network = torch.nn.Conv3d(1, {classes}, 3, padding=1)\n"
+    )
+    source = SOURCE.replace(step, f"        raise AssertionError('too late')\n\n{build}")
+    said = run_of(f"import torch\n{source}")
+    assert "network gives logits of shape (2, 2, 16, 16, 16), but this one gave a tensor" in said
+    assert f"of shape (2, {classes}, 16, 16, 16)" in said
+    assert str(tmp_path / "mine.py") in said
 
 
 def test_errors_of_other_code_and_of_the_methods_here_stay_as_they_are(run_of):

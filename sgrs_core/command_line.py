@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from sgrs_core.evaluation.mask_maker import Outcome
 
 logger = logging.getLogger(__name__)
+LONGEST_WAIT = 86_400.0  # seconds
 
 PREDICT = """\
 Segment scans with a trained model. Each mask (0 and 1) has its scan's own size, spacing, origin and
@@ -144,7 +146,7 @@ def parser() -> argparse.ArgumentParser:
     add = options_of(status, "how far an experiment is", STATUS)
     add("results", type=Path, metavar="RESULTS", help="results/<experiment>")
     add(
-        "--watch", nargs="?", type=float, const=5.0, metavar="SECONDS",
+        "--watch", nargs="?", type=seconds, const=5.0, metavar="SECONDS",
         help="show it again every so many seconds (5), until Ctrl-C",
     )  # fmt: skip
 
@@ -172,6 +174,14 @@ def positive(text: str) -> int:
     if number < 1:
         raise ValueError
     return number
+
+
+def seconds(text: str) -> float:
+    """A number of seconds between two looks. Raises ArgumentTypeError for any other text."""
+    with suppress(ValueError):
+        if 0 < (number := float(text)) <= LONGEST_WAIT:
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r}: allowed are seconds above 0, up to a day")
 
 
 def predict(options: argparse.Namespace) -> int:

@@ -287,7 +287,8 @@ def test_the_command_prints_it_and_says_what_is_no_results_folder(results, tmp_p
     assert capsys.readouterr().out.startswith("small: 6 runs")
     assert main(["status", str(tmp_path)]) == 1
     assert "no runs.json here" in capsys.readouterr().err
-    for content in ('{"runs": [', "[]", "{}"):
+    planned = '{"experiment": "a", "at_once": 1, "runs": '
+    for content in ('{"runs": [', "[]", "{}", planned + "5}", planned + '[{"seed": 0}]}'):
         (tmp_path / "runs.json").write_text(content)
         assert main(["status", str(tmp_path)]) == 1
         error = capsys.readouterr().err
@@ -302,6 +303,14 @@ def test_a_run_whose_record_is_damaged_says_so_and_the_others_are_shown(results,
     assert "small: 6 runs" in text
     assert f"{record}: damaged (" in text
     assert "remove it, and the run is trained anew" in text
+    assert "None" not in text
+
+
+@pytest.mark.parametrize("seconds", ["-1", "0", "nan", "inf", "soon"])
+def test_what_is_no_time_between_two_looks_is_refused(seconds, results, capsys):
+    with pytest.raises(SystemExit):
+        main(["status", str(results), f"--watch={seconds}"])
+    assert f"--watch: '{seconds}': allowed are seconds above 0" in capsys.readouterr().err
 
 
 def test_a_process_that_nobody_waited_for_works_no_more():

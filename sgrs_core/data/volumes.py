@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from sgrs_core.data.formats.geometry import IDENTITY_DIRECTION, PlacedImage, on_grid
 from sgrs_core.data.formats.values import check_image, check_shapes
-from sgrs_core.files import atomic
+from sgrs_core.files import write_bytes
 from sgrs_core.log import prefix_errors
 
 Axes = Literal["xyz", "zyx"]
@@ -126,7 +126,8 @@ def write_volume(path: Path, volume: Volume) -> None:
     """Check and write one prepared scan; the file appears whole or not at all."""
     check_arrays(volume.image, volume.label, str(path))
     check_place(path, volume)
-    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+    # In memory first: HDF5 tells a full disk in many lines that name no file.
+    with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
         for name, array in (("image", volume.image), ("label", volume.label)):
             if array is not None:
                 file.create_dataset(name, data=array, compression="gzip", compression_opts=1)
@@ -134,6 +135,9 @@ def write_volume(path: Path, volume: Volume) -> None:
         file.attrs["origin"] = volume.origin
         file.attrs["direction"] = volume.direction
         file.attrs["provenance"] = json.dumps(dict(volume.provenance), sort_keys=True)
+        file.flush()
+        content = file.id.get_file_image()
+    write_bytes(path, content)
 
 
 def check_place(path: Path, volume: Volume) -> None:

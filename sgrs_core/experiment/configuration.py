@@ -71,7 +71,9 @@ class Files:
         self.root = root
         self.folders = [*(file.parent for file in reversed(own)), Path()]  # of methods of one's own
         self.methods: dict[str, tuple[MethodFile, Place]] = {}
-        self._own = [*((file, read(file)) for file in own), (Path("--config"), command_line or {})]
+        given = command_line or {}
+        check_texts(given, Path("--config"))
+        self._own = [*((file, read(file)) for file in own), (Path("--config"), given)]
         self._defaults: list[tuple[Path, Values]] = []  # of data sets; any other file wins
 
     def writer(self, place: Key) -> Path:
@@ -93,13 +95,15 @@ class Files:
 
     def table(self, name: str, asked: Place) -> Values:
         """A table that an experiment's file writes out, or root/tables/<name>.yaml."""
-        for _, values in reversed(self._own):
-            given = (
-                values["tables"].get(name) if isinstance(values.get("tables"), Mapping) else None
-            )
-            if isinstance(given, Mapping) and "rows" in given:
-                return given
-        return self.named("tables", name, asked)[1]
+        here: dict[str, Values] = {}
+        for _, values in self._own:
+            tables = values.get("tables")
+            for other, given in tables.items() if isinstance(tables, Mapping) else ():
+                if isinstance(given, Mapping) and "rows" in given:
+                    here[other] = given
+        if name not in here and not (self.root / "tables" / f"{name}.yaml").is_file():
+            check_known(asked, name, [*here, *self._names("tables")])
+        return here[name] if name in here else self.named("tables", name, asked)[1]
 
     def with_defaults(self, name: str, over: Any) -> Any:
         """A data set: what its own file says, and over that what the experiment does.
@@ -115,6 +119,11 @@ class Files:
                 key = str(error).split(" = ")[0]
                 writer = self.writer(("datasets", name, key))
                 raise ConfigError(f"{writer}: datasets.{name}.{error}") from None
+        if "nnunet" in over and "format" not in over:
+            raise ConfigError(
+                f"{self.at('datasets', name, 'nnunet')} = {over['nnunet']!r}: allowed are paths of "
+                "folders in nnU-Net's layout"
+            )
         file = self.root / "datasets" / f"{name}.yaml"
         if not file.is_file():
             if "format" not in over:  # else it is a data set of one's own
@@ -254,11 +263,14 @@ def _with_rows(kind: type[Sheet], values: Values, files: Files, place: Place) ->
                 {**row, "all_labelled": False} if isinstance(row, Mapping) else row for row in taken
             ]
     own = values.get("rows", [])
-    if not isinstance(own, list):
-        return dict(values)  # the schema will say what is wrong with it
+    if not isinstance(own, list) or not isinstance(taken, list):
+        raise ConfigError(
+            f"{place.below('rows')} = {own!r}: allowed are lists of methods, each its name or keys "
+            "and values"
+        )
     taken, own = ([_in_full(row, labelled, files, place) for row in rows] for rows in (taken, own))
     if isinstance(values.get("only"), list):
-        named = {row["variant"]: row for row in taken if isinstance(row, Mapping)}
+        named = {row.get("variant"): row for row in taken if isinstance(row, Mapping)}
         for variant in values["only"]:
             check_known(place.below("only"), variant, named)
         taken = [row for variant, row in named.items() if variant in values["only"]]
@@ -287,15 +299,21 @@ def read(file: Path) -> dict[str, Any]:
             f"{file}: {TEMPLATE} = {values[TEMPLATE]!r}: templates run code, so they are not "
             "allowed; write the values themselves"
         )
+    check_texts(values, file)
+    return values
+
+
+def check_texts(values: Values, file: Path) -> None:
+    """Raise ConfigError where a name is no text, or a text has half a character."""
     for section in ("datasets", "methods", "tables", "figures"):
-        for name in values.get(section) or ():
+        named = values.get(section)
+        for name in named if isinstance(named, Mapping) else ():
             if not isinstance(name, str):
                 raise ConfigError(f"{file}: {section}: {name!r} is no name; write it in quotes")
     for place, text in _texts(values):
         if any(unicodedata.category(character) == "Cs" for character in text):
             key = ".".join(map(str, place))
             raise ConfigError(f"{file}: {key!r} = {text!r}: allowed are whole characters")
-    return values
 
 
 def _texts(values: Any, place: Key = ()) -> Iterator[tuple[Key, str]]:

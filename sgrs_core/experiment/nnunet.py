@@ -14,52 +14,37 @@ from pydantic import BaseModel, Field, ValidationError
 
 from sgrs_core.experiment.settings import SCAN
 
-BY_NUMBER = "names by numbers in quotes, as in {'0': 'CT'}"
-NEEDED = {
-    "channel_names": BY_NUMBER,
-    "modality": BY_NUMBER,
-    "file_ending": "an ending with its dot, as in '.nii.gz'",
-    "name": "a text",
-    "numTraining": "a whole number",
-}
-OF_LABELS = {1: BY_NUMBER, 2: "whole numbers, or lists of them, by names, as in {'heart': 1}"}
 NO_STRUCTURE = ("background", "ignore")  # what nnU-Net calls labels of no class
 
 Digits = Annotated[str, Field(pattern=r"^\d+$")]
 ByNumber = Annotated[dict[Digits, str], Field(min_length=1)]
+BY_NUMBER = "names by numbers in quotes, as in {'0': 'CT'}"
+NEEDED = {  # in words
+    "channel_names": BY_NUMBER,
+    "modality": BY_NUMBER,
+    "labels": "whole numbers, or lists of them, by names, as in {'heart': 1}; in nnU-Net's first "
+    "version names by numbers in quotes",
+    "file_ending": "an ending with its dot, as in '.nii.gz'",
+    "name": "a text",
+    "numTraining": "a whole number",
+}
 
 
-class SecondVersion(BaseModel, strict=True, populate_by_name=True):
-    """What is read of nnU-Net v2's dataset.json."""
+class FirstVersion(BaseModel, strict=True):
+    """What is read of the first version's dataset.json, in which all files are .nii.gz."""
+
+    modality: ByNumber
+    labels: dict[Digits, str]
+
+
+class SecondVersion(BaseModel, strict=True):
+    """What is read of nnU-Net v2's."""
 
     channel_names: ByNumber
     labels: dict[str, int | list[int]]
     file_ending: Annotated[str, Field(pattern=r"^\.[^/]+$")]
     name: str = ""
     training_scans: int | None = Field(None, alias="numTraining")
-
-
-class FirstVersion(BaseModel, strict=True, populate_by_name=True):
-    """What is read of the first version's, in which all files are .nii.gz."""
-
-    modality: ByNumber
-    labels: dict[Digits, str]
-    name: str = ""
-    training_scans: int | None = Field(None, alias="numTraining")
-
-    def as_second(self) -> SecondVersion:
-        """The same in the second version's keys, where names have numbers."""
-        labels: dict[str, int | list[int]] = {
-            name: [int(value) for value, other in self.labels.items() if other == name]
-            for name in self.labels.values()
-        }
-        return SecondVersion(
-            channel_names=self.modality,
-            labels=labels,
-            file_ending=".nii.gz",
-            name=self.name,
-            numTraining=self.training_scans,
-        )
 
 
 def keys_of(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,29 +110,36 @@ def _described(file: Path) -> SecondVersion:
         values = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"{file} cannot be read ({error})") from None
-    first = isinstance(values, dict) and "modality" in values and "channel_names" not in values
-    kind: type[FirstVersion | SecondVersion] = FirstVersion if first else SecondVersion
     try:
-        described = kind.model_validate(values)
+        if isinstance(values, dict) and "modality" in values and "channel_names" not in values:
+            values = _as_second(FirstVersion.model_validate(values), values)
+        return SecondVersion.model_validate(values)
     except ValidationError as error:
-        raise ValueError(f"{file}: {_mistake(kind, error)}") from None
-    return described.as_second() if isinstance(described, FirstVersion) else described
+        raise ValueError(f"{file}: {_mistake(error)}") from None
 
 
-def _mistake(kind: type[BaseModel], error: ValidationError) -> str:
+def _as_second(first: FirstVersion, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The first version in the second's keys, where names have numbers."""
+    labels: dict[str, list[int]] = {}
+    for value, name in first.labels.items():
+        labels.setdefault(name, []).append(int(value))
+    of_first = {"channel_names": first.modality, "file_ending": ".nii.gz"}
+    return {**of_first, **values, "labels": labels}
+
+
+def _mistake(error: ValidationError) -> str:
     """What the description lacks, or else its first mistake."""
-    missing = [item["loc"][0] for item in error.errors() if item["type"] == "missing"]
+    missing = [str(item["loc"][0]) for item in error.errors() if item["type"] == "missing"]
     if missing:
         return (
-            f"lacks {', '.join(map(str, missing))}, which nnU-Net's second version asks (modality "
-            "and labels, which its first one asks, would do)"
+            f"lacks {', '.join(missing)}, which nnU-Net's second version asks (modality and "
+            "labels, which its first one asks, would do)"
         )
     first = error.errors()[0]
     if not first["loc"]:
         return "needs keys and values"
-    key, *steps = (str(step) for step in first["loc"] if step not in ("[key]", "int", "list[int]"))
-    needed = NEEDED.get(key) or OF_LABELS[1 if kind is FirstVersion else 2]
-    return f"{'.'.join([key, *steps])} = {first['input']!r}: needs {needed}"
+    steps = [str(step) for step in first["loc"] if step not in ("[key]", "int", "list[int]")]
+    return f"{'.'.join(steps)} = {first['input']!r}: needs {NEEDED[steps[0]]}"
 
 
 def _test_given(given: Mapping[str, Any]) -> bool:

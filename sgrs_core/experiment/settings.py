@@ -1,5 +1,6 @@
 """What trainings, evaluations and figures can be told: keys, types, bounds, defaults, meanings."""
 
+import math
 import unicodedata
 from collections.abc import Callable
 from glob import escape, has_magic
@@ -87,7 +88,10 @@ LabelValues = Annotated[
 ]
 Window = Annotated[
     tuple[float, float],
-    only("a lowest and a higher one, or null", lambda window: window[0] < window[1]),
+    only(
+        "a lowest and a higher one, both finite, or null",
+        lambda window: -math.inf < window[0] < window[1] < math.inf,
+    ),
 ]
 
 
@@ -201,9 +205,9 @@ class NiftiSettings:
     """resample to cubes of so many mm; null keeps the scan's grid"""
     window: Window | None = None
     """intensities are clipped to (lowest, highest) and scaled to [0, 1]; null leaves them"""
-    margin: Natural | None = 25
-    """crop in x and y to the box that `crop` says and so many voxels around it; null keeps the
-    whole scan"""
+    margin: Count | None = 25
+    """crop in x and y to the box that `crop` says and so many voxels around it, at its upper ends
+    one less, as published; null keeps the whole scan"""
     crop: Literal["label", "body"] | None = None
     """around what: the label, or the patient's body, which is the largest part brighter than Otsu's
     threshold, and which a scan without a label has, too; null: the label where every scan of the

@@ -68,10 +68,10 @@ def _several(one: str) -> str:
 def allowed_at(kind: Any, place: Sequence[Any]) -> str:
     """How an error says what is allowed at a place: `allowed are numbers from 0 to below 1`."""
     parts = [part for node in _at(kind, place) for part in node.get("anyOf", [node])]
-    said = "; or ".join(dict.fromkeys(words(part) for part in parts if "$ref" not in part))
-    if not said:
-        return f"allowed are keys and values: {', '.join(keys_at(kind, place))}"
-    return f"allowed are {_several(said).replace('`', chr(39))}"
+    said = [_several(words(part)) for part in parts if "$ref" not in part]
+    if len(said) < len(parts):
+        said.append(f"keys and values: {', '.join(keys_at(kind, place))}")
+    return f"allowed are {'; or '.join(dict.fromkeys(said)).replace('`', chr(39))}"
 
 
 def keys_at(kind: Any, place: Sequence[Any]) -> list[str]:

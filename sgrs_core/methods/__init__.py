@@ -50,21 +50,22 @@ def method_class(method: str) -> type[Method]:
     try:
         loaded = import_module(module)
     except (Exception, SystemExit) as error:  # whatever someone's file raises
-        raise ValueError(
-            with_its_kind("cannot be imported", error)
-            + f": the folder of {module.replace('.', '/')}.py must be in PYTHONPATH"
-            * isinstance(error, ModuleNotFoundError)
-        ) from None
+        own = isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")
+        hint = f": the folder of {module.replace('.', '/')}.py must be in PYTHONPATH" if own else ""
+        raise ValueError(with_its_kind("cannot be imported", error) + hint) from None
     kind = getattr(loaded, name, None)
     if not (isinstance(kind, type) and issubclass(kind, Method)):
         file = getattr(loaded, "__file__", module)
         raise ValueError(f"{file} has no class {name} made from sgrs_core's Method")
     if kind.__module__ != module:  # else a change of its file would not be noticed
-        raise ValueError(f"the class stands elsewhere: write {kind.__module__}:{name}")
+        raise ValueError(f"the class stands elsewhere: write {kind.__module__}:{kind.__name__}")
     if kind.step is Method.step:
         raise ValueError(f"the class {name} has no function step")
-    if not issubclass(kind.Settings, MethodSettings):
-        raise ValueError(f"{name}.Settings is not made from sgrs_core's MethodSettings")
+    if not (isinstance(kind.Settings, type) and issubclass(kind.Settings, MethodSettings)):
+        raise ValueError(f"{name}.Settings is no class made from sgrs_core's MethodSettings")
+    for setting, field in kind.Settings.model_fields.items():
+        if field.is_required():
+            raise ValueError(f"{name}.Settings.{setting} has no default; give it one")
     return kind
 
 

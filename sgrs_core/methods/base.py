@@ -58,7 +58,9 @@ class Candidate(NamedTuple):
 class MethodSettings(BaseModel):
     """What a method can be told beyond the training settings: here, nothing."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True
+    )
 
 
 class Method(nn.Module):

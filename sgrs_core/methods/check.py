@@ -1,9 +1,13 @@
 """Whether an experiment's plan asks the methods for what they can do."""
 
+import inspect
+
 from sgrs_core.experiment.configuration import ConfigError, Place, checked
+from sgrs_core.experiment.own_methods import is_own, with_its_kind
 from sgrs_core.experiment.plan import Entry, Plan
 from sgrs_core.experiment.schema import Figure, Table
 from sgrs_core.methods import method_class
+from sgrs_core.methods.contract import PAGE
 
 
 def check_methods(plan: Plan) -> None:
@@ -37,6 +41,17 @@ def _check_row(entry: Entry, sheet: Table | Figure, plan: Plan, place: Place) ->
         kind.check(plan.run(entry.points[0]).training, kind.Settings(**settings))
     except ValueError as error:
         raise ConfigError(f"{place.below('rows', row.variant)}: {error}") from None
+    except Exception as error:  # whatever someone's file raises
+        if not is_own(method.method):
+            raise
+        raised = with_its_kind(f"check of {kind.__name__} raised", error)
+        raise ConfigError(f"{inspect.getfile(kind)}: {raised}; {PAGE}") from error
+    swept = isinstance(sheet, Figure) and sheet.kind == "threshold"
+    if swept and "tau" not in kind.Settings.model_fields:
+        raise ConfigError(
+            f"{place.below('rows', row.variant, 'method')} = {row.method!r}: kind = threshold "
+            "shows methods that have a setting tau, which this one has not"
+        )
     chosen = plan.selections(sheet.dataset)
     for selection in kind.trained_on(kind.Settings(**settings)) - set(chosen):
         raise ConfigError(

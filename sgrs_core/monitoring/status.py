@@ -33,6 +33,10 @@ from sgrs_core.monitoring.traces import (
 HEAD = ("data set", "labelled", "method", "seed", "state", "iteration", "per second", "left")
 NUMBERS = (1, 3, 5, 6, 7)  # columns that end together
 NOT_ASKED = "not asked for"  # by the workflow's last start: counted, but not shown
+NOTED = {  # of each run
+    *("dataset", "labelled", "variant", "title", "label", "seed"),
+    *("folder", "selections", "iterations", "asked"),
+}
 OPEN = {"waiting", "training", "stopped", "failed", "trained"}
 
 
@@ -64,7 +68,7 @@ def watch(results: Path, seconds: float | None, show: Callable[[str], object] = 
 def status(results: Path) -> str:
     """All of it as text. Raises ValueError where the workflow has not noted its plan."""
     try:
-        planned = read_json(results / NAME, "experiment", "at_once", "runs")
+        planned = read_planned(results / NAME)
     except FileNotFoundError:
         raise ValueError(
             f"{results}: no {NAME} here, which Snakemake writes when it starts; "
@@ -92,6 +96,16 @@ def status(results: Path) -> str:
         *failures(runs, results),
     ]
     return "\n\n".join(parts)
+
+
+def read_planned(file: Path) -> dict[str, Any]:
+    """What the workflow noted of its runs. Raises ValueError, naming the file, if it is damaged."""
+    planned = read_json(file, "experiment", "at_once", "runs")
+    for number, run in enumerate(planned["runs"] if isinstance(planned["runs"], list) else [None]):
+        if not isinstance(run, dict) or not run.keys() >= NOTED:
+            lost = ", ".join(sorted(NOTED - run.keys())) if isinstance(run, dict) else "keys"
+            raise ValueError(f"{file}: damaged (run {number} has no {lost})")
+    return planned
 
 
 def left_of(
@@ -187,7 +201,8 @@ def table(lines: Sequence[Sequence[str]]) -> str:
 def failures(runs: Sequence[Known], results: Path) -> list[str]:
     """Each failed job with its error and the log that tells the whole story."""
     failed = [
-        f"{one.run['label']}: {one.trace.reason}\n  {one.trace.log}"
+        f"{one.run['label']}: {one.trace.reason}"
+        + (f"\n  {one.trace.log}" if one.trace.log else "")
         for one in runs
         if one.state == "failed"
     ]

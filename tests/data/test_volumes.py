@@ -1,5 +1,6 @@
 """The h5 exchange format, and files that appear whole or not at all."""
 
+import resource
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -247,6 +248,17 @@ def test_a_failed_write_leaves_the_folder_empty(volume: Volume, tmp_path: Path) 
     with pytest.raises(TypeError):
         write_volume(tmp_path / "scan.h5", unwritable)
 
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_takes_no_more_is_told_with_the_files_name(volume: Volume, tmp_path: Path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # bytes, as on a disk that is full
+    try:
+        with pytest.raises(OSError, match=r"File too large: '.*scan\.h5'"):
+            write_volume(tmp_path / "scan.h5", volume)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import re
 import shutil
 from pathlib import Path
@@ -66,7 +67,37 @@ def test_the_runs_that_share_a_gpu_are_read_under_the_old_name_too(key):
         (
             "tables.mine",
             {"title": "Mine", "dataset": "la", "rows": {}},
-            "tables.mine.rows = .*: allowed are one or more of: keys",
+            "tables.mine.rows = {}: allowed are lists of methods, each its name or keys and values",
+        ),
+        ("datasets", 5, "datasets = 5: allowed are "),
+        ("tables", True, "tables = True: allowed are "),
+        ("figures", "all", "figures = 'all': allowed are "),
+        ("methods", 5, "methods = 5: allowed are "),
+        (
+            "datasets.own",
+            {"nnunet": None},
+            "datasets.own.nnunet = None: allowed are paths of folde",
+        ),
+        (
+            "datasets.own",
+            {"nnunet": [1]},
+            r"own.nnunet = \[1\]: allowed are paths of folders in nnU",
+        ),
+        (
+            "tables.own",
+            {"title": "Mine", "dataset": "la", "rows_of": "tabel2"},
+            "tables.own.rows_of = 'tabel2': allowed are table2, table3",
+        ),
+        (
+            "figures.own",
+            {
+                "title": "Mine",
+                "dataset": "la",
+                "kind": "threshold",
+                "labelled": [4],
+                "rows": ["vnet"],
+            },
+            r"figures.own.rows.vnet.method = 'vnet': kind = threshold shows methods that have a se",
         ),
         ("headline", [["table2"]], r"headline\.0 = \['table2'\]: allowed are texts"),
         ("only", [["table2"]], r"only = \['table2'\]: allowed are table2, table3"),
@@ -332,7 +363,7 @@ def test_an_experiments_choice_goes_over_the_figures_own(tmp_path):
 @pytest.mark.parametrize("kind", ["training_curves", "threshold"])
 @pytest.mark.parametrize("number", [MOST_CURVES, MOST_CURVES + 1])
 def test_more_curves_than_can_be_told_apart_are_refused_before_anything_is_trained(kind, number):
-    rows = [{"variant": "vnet", "method": "vnet", "labelled": list(range(1, number + 1))}]
+    rows = [{"variant": "sgrs", "method": "sgrs", "labelled": list(range(1, number + 1))}]
     values = changed("figures.own", {**SHEET, "kind": kind, "rows": rows})
     if number <= MOST_CURVES:
         assert len(plan(values).entries("own")) == number
@@ -773,6 +804,18 @@ def test_one_file_may_hold_a_data_set_and_a_table_of_ones_own():
         (
             lambda values: values["datasets"]["mine"]["nifti"].update(foreground=[0]),
             r"datasets\.mine\.nifti\.foreground = \[0\]: allowed are label values other than 0",
+        ),
+        (
+            lambda values: values["datasets"]["mine"].update(nifti=5),
+            r"datasets\.mine\.nifti = 5: allowed are null; or keys and values: crop, foreground,",
+        ),
+        (
+            lambda values: values["datasets"]["mine"]["nifti"].update(window=[-math.inf, math.inf]),
+            r"mine\.nifti\.window = \[-inf, inf\]: allowed are a lowest and a higher one, both fin",
+        ),
+        (
+            lambda values: values["datasets"]["mine"]["nifti"].update(margin=0),
+            r"datasets\.mine\.nifti\.margin = 0: allowed are whole numbers from 1; or null",
         ),
         (
             lambda values: values["datasets"].update({"a|b": values["datasets"]["mine"]}),

@@ -198,7 +198,7 @@ def test_a_folder_of_the_first_version_or_the_decathlon_is_read(channel, tmp_pat
             {"0": "background", "one": "liver"},
             r"spleen\.nnunet = .*/dataset.json: labels.one = 'one'",
         ),
-        ({"0": "background", "1": ["liver"]}, r"labels.1 = \['liver'\]: needs names by numbers"),
+        ({"0": "background", "1": ["liver"]}, r"labels.1 = \['liver'\]: needs whole numbers, or"),
     ],
 )
 def test_labels_of_the_first_version_are_refused_as_the_seconds_are(labels, message, tmp_path):

@@ -68,6 +68,26 @@ def test_labels_are_needed_of_labelled_and_test_scans_alone(planned, tmp_path):
         planned()
 
 
+@pytest.mark.parametrize("key", ["images", "labels"])
+def test_a_scan_with_two_files_of_its_pattern_is_refused_before_any_job(key, planned, tmp_path):
+    fill(tmp_path, SCANS)
+    pattern = f"{key}/{{scan}}*.nii.gz"
+    planned(nifti={key: pattern})
+    (tmp_path / key / "case3_T1.nii.gz").touch()
+    with pytest.raises(
+        ConfigError, match=rf"datasets\.own\.nifti\.{key} = .*: scan case3 has 2 su"
+    ):
+        planned(nifti={key: pattern})
+
+
+def test_an_image_is_no_label(planned, tmp_path):
+    fill(tmp_path, SCANS)
+    with pytest.raises(
+        ConfigError, match=r"own\.nifti\.labels = .*case0\.nii\.gz is the image of ca"
+    ):
+        planned(nifti={"labels": "images/{scan}.nii.gz"})
+
+
 def test_a_row_with_all_labels_says_which_it_misses(planned, tmp_path):
     fill(tmp_path, [*SCANS[:2], *SCANS[6:]])
     with pytest.raises(ConfigError, match=r"4 scans .* have none: case2, case3, case4, case5;"):

@@ -40,6 +40,23 @@ class Motionless(Method):
 
 class Loose(MeanTeacher):
     Settings = dict
+
+class Unset(MeanTeacher):
+    Settings = None
+
+class NeedySettings(MethodSettings):
+    weight: float
+
+class Needy(MeanTeacher):
+    Settings = NeedySettings
+
+class WrongDefault(MeanTeacher):
+    class Settings(MethodSettings):
+        weight: Annotated[float, Field(ge=0)] = -1.0
+
+class Checked(MeanTeacher):
+    def check(self):
+        pass
 """
 ROW = {"method": "smoothing.method:MeanTeacher"}
 
@@ -53,7 +70,9 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "mine/smoothing").mkdir(parents=True)
     (tmp_path / "mine/smoothing/method.py").write_text(SOURCE)
     yield tmp_path / "mine"
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("smoothing", "alone")]:
+    for name in [
+        name for name in sys.modules if name.partition(".")[0] in ("smoothing", "alone", "again")
+    ]:
         del sys.modules[name]
 
 
@@ -152,7 +171,15 @@ def test_runs_of_the_methods_here_are_known_as_ever(run):
         ("smoothing.method:Field", "method.py has no class Field made from sgrs_core's Method"),
         ("smoothing.method:Method", "write sgrs_core.methods.base:Method"),
         ("smoothing.method:Motionless", "the class Motionless has no function step"),
-        ("smoothing.method:Loose", "Loose.Settings is not made from sgrs_core's MethodSettings"),
+        (
+            "smoothing.method:Loose",
+            "Loose.Settings is no class made from sgrs_core's MethodSettings",
+        ),
+        ("smoothing.method:Unset", "Unset.Settings is no class made from sgrs_core's MethodSettin"),
+        ("smoothing.method:Needy", "Needy.Settings.weight has no default; give it one"),
+        ("smoothing.method:WrongDefault", "settings.weight = -1.0: allowed are numbers from 0"),
+        ("again:Renamed", "the class stands elsewhere: write sgrs_core.methods.vnet:SupervisedVNe"),
+        ("needing:Smooth", "cannot be imported (ModuleNotFoundError: No module named 'nopack')\n"),
         ("smoothing/method.py:Sharp", "allowed are names, and <package>.<module>:<Class>"),
         ("alone:Smooth", r"alone:Smooth': cannot be imported (RuntimeError: not today, not here)"),
         ({**ROW, "settings": {"weight": 2}}, "settings.weight = 2: allowed are numbers from 0 to"),
@@ -162,11 +189,21 @@ def test_runs_of_the_methods_here_are_known_as_ever(run):
 )
 def test_every_mistake_is_said_in_one_line_at_planning(row, message, folder, capsys):
     (folder / "alone.py").write_text("raise RuntimeError('not today,\\nnot here')")
+    (folder / "again.py").write_text("from sgrs_core.methods.vnet import SupervisedVNet as Renamed")
+    (folder / "needing.py").write_text("import nopack")
     file = experiment(folder, "vnet", row)
     assert main(["check", str(file)]) == 1
     said = capsys.readouterr().err
     assert message in said
     assert said.startswith(f"sgrs: error: {file}: ")
+    assert said.count("\n") == 1
+
+
+def test_a_check_that_cannot_be_asked_is_told_with_its_file_and_class(folder, capsys):
+    file = experiment(folder, "vnet", "smoothing.method:Checked")
+    assert main(["check", str(file)]) == 1
+    said = capsys.readouterr().err
+    assert "smoothing/method.py: check of Checked raised (TypeError: " in said
     assert said.count("\n") == 1
 
 

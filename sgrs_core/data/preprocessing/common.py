@@ -6,6 +6,7 @@ prepared scans must equal the ones behind the published numbers.
 """
 
 import hashlib
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -31,6 +32,7 @@ BSPLINE_REACH = 24  # voxels
 BRATS_KEPT = 0.999  # share of the voxels that stay below the clipping intensity
 BRATS_BINS = 256
 MOST_BINS = 2**24  # one for each integer
+MOST_VOXELS = 2**31  # of a resampled scan
 
 
 class Prepared(NamedTuple):
@@ -245,6 +247,9 @@ def to_voxels(
     steps = [float(step) / voxel for step in spacing]  # in new voxels
     x, y, z = (slice(0, int(side * step)) for side, step in zip(array.shape, steps, strict=True))
     wanted = crop or (x, y, z)
+    sides = [side.stop - side.start for side in wanted]
+    if math.prod(sides) > MOST_VOXELS:
+        raise ValueError(f"in voxels of {voxel:g} mm it would have {sides}; choose a larger voxel")
     near = neighbourhood(wanted, array.shape, steps)
     origin = tuple(side.start * step for side, step in zip(near, steps, strict=True))
     image = to_itk(PlacedImage(array[near], tuple(steps), origin))
@@ -252,7 +257,7 @@ def to_voxels(
         image = SimpleITK.Cast(image, SimpleITK.sitkFloat32)
     resampled = SimpleITK.Resample(
         image,
-        [side.stop - side.start for side in wanted],
+        sides,
         interpolator=interpolator,
         outputOrigin=[float(side.start) for side in wanted],
         useNearestNeighborExtrapolator=True,

@@ -288,7 +288,14 @@ def test_the_command_prints_it_and_says_what_is_no_results_folder(results, tmp_p
     assert main(["status", str(tmp_path)]) == 1
     assert "no runs.json here" in capsys.readouterr().err
     planned = '{"experiment": "a", "at_once": 1, "runs": '
-    for content in ('{"runs": [', "[]", "{}", planned + "5}", planned + '[{"seed": 0}]}'):
+    for content in (
+        '{"runs": [',
+        "[]",
+        "{}",
+        planned + "5}",
+        planned + "[5]}",
+        planned + '[{"seed": 0}]}',
+    ):
         (tmp_path / "runs.json").write_text(content)
         assert main(["status", str(tmp_path)]) == 1
         error = capsys.readouterr().err

@@ -119,13 +119,12 @@ class Files:
                 key = str(error).split(" = ")[0]
                 writer = self.writer(("datasets", name, key))
                 raise ConfigError(f"{writer}: datasets.{name}.{error}") from None
-        if "nnunet" in over and "format" not in over:
-            raise ConfigError(
-                f"{self.at('datasets', name, 'nnunet')} = {over['nnunet']!r}: allowed are paths of "
-                "folders in nnU-Net's layout"
-            )
         file = self.root / "datasets" / f"{name}.yaml"
         if not file.is_file():
+            if "nnunet" in over and "format" not in over:
+                place = self.at("datasets", name, "nnunet")
+                wish = "allowed are paths of folders in nnU-Net's layout"
+                raise ConfigError(f"{place} = {over['nnunet']!r}: {wish}")
             if "format" not in over:  # else it is a data set of one's own
                 place = Place(self.writer(("datasets", name)), ("datasets",))
                 check_known(place, name, self._names("datasets"))

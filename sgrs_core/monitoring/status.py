@@ -101,10 +101,12 @@ def status(results: Path) -> str:
 def read_planned(file: Path) -> dict[str, Any]:
     """What the workflow noted of its runs. Raises ValueError, naming the file, if it is damaged."""
     planned = read_json(file, "experiment", "at_once", "runs")
-    for number, run in enumerate(planned["runs"] if isinstance(planned["runs"], list) else [None]):
-        if not isinstance(run, dict) or not run.keys() >= NOTED:
-            lost = ", ".join(sorted(NOTED - run.keys())) if isinstance(run, dict) else "keys"
-            raise ValueError(f"{file}: damaged (run {number} has no {lost})")
+    runs = planned["runs"]
+    whole = isinstance(runs, list) and all(
+        isinstance(run, dict) and run.keys() >= NOTED for run in runs
+    )
+    if not whole:
+        raise ValueError(f"{file}: damaged (not all runs have {', '.join(sorted(NOTED))})")
     return planned
 
 

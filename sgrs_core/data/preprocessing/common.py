@@ -6,7 +6,6 @@ prepared scans must equal the ones behind the published numbers.
 """
 
 import hashlib
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -32,7 +31,7 @@ BSPLINE_REACH = 24  # voxels
 BRATS_KEPT = 0.999  # share of the voxels that stay below the clipping intensity
 BRATS_BINS = 256
 MOST_BINS = 2**24  # one for each integer
-MOST_VOXELS = 2**31  # of a resampled scan
+LONGEST_SIDE = 2**31  # voxels; ITK counts no further
 
 
 class Prepared(NamedTuple):
@@ -248,7 +247,7 @@ def to_voxels(
     x, y, z = (slice(0, int(side * step)) for side, step in zip(array.shape, steps, strict=True))
     wanted = crop or (x, y, z)
     sides = [side.stop - side.start for side in wanted]
-    if math.prod(sides) > MOST_VOXELS:
+    if max(sides) > LONGEST_SIDE:
         raise ValueError(f"in voxels of {voxel:g} mm it would have {sides}; choose a larger voxel")
     near = neighbourhood(wanted, array.shape, steps)
     origin = tuple(side.start * step for side, step in zip(near, steps, strict=True))

@@ -159,6 +159,12 @@ def test_a_scan_for_which_memory_does_not_suffice_is_named(scan, tmp_path):
     assert "\n" not in str(told.value)
 
 
+def test_voxels_so_small_that_they_cannot_be_counted_are_refused(scan, tmp_path):
+    write(tmp_path, "large", *scan)
+    with pytest.raises(ValueError, match=r"large: in voxels of 1e-09 mm it would have .*; choose"):
+        prepare(tmp_path, "large", NiftiSettings(voxel=1e-9, margin=None))
+
+
 def test_a_structure_thinner_than_the_new_voxels_is_said_to_be_lost(scan, tmp_path):
     thin = np.zeros(scan[0].shape, np.uint8)
     thin[1, 1, 1] = 1

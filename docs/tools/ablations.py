@@ -63,14 +63,34 @@ def ablated(variant: str, sheet: str = "table5", seed: int = 0) -> float:
     return row(variant, sheet).dice(seed)
 
 
+def of_parts() -> list[list[float]]:
+    """Dice of each seed of Table 5's rows, in per cent."""
+    return [[line.dice(seed) for seed in line.runs] for line in rows_of("table5")]
+
+
+def between_forms() -> float:
+    """How far apart the means of Table 5's rows lie."""
+    return float(np.ptp([np.mean(dice) for dice in of_parts()]))
+
+
+def between_seeds() -> float:
+    """How far apart the seeds of one of them lie at most."""
+    return max(float(np.ptp(dice)) for dice in of_parts())
+
+
 @cache  # the same run stands in several tables
-def lead(runs: tuple[Path, ...]) -> Difference:
+def whole_methods_lead(runs: tuple[Path, ...]) -> Difference:
     """By how much the whole method's Dice is higher than that of a form's runs."""
     whole, other = (
         gather([read_scores(run / SCORES) for run in some], "strict").of("dice")
         for some in (row(WHOLE).runs.values(), runs)
     )
     return compare(whole, other)
+
+
+def published_lead(variant: str) -> float:
+    """The same of Table 5 in the paper, in points."""
+    return float(published("5", WHOLE)) - float(published("5", variant))
 
 
 def further_ablated() -> list[float]:
@@ -111,7 +131,7 @@ def cells_of(line: Line, table: str | None) -> tuple[str, ...]:
     return (
         *beside,
         ", ".join(f"{line.dice(seed):.1f}" for seed in line.runs),
-        "" if is_whole else with_interval(lead(runs)),
+        "" if is_whole else with_interval(whole_methods_lead(runs)),
         f"{of_pseudo_labels(runs[0]).iloc[-1]:.1f}",
     )
 

@@ -22,13 +22,15 @@ import yaml
 from jinja2 import Environment, StrictUndefined
 
 from docs.tools.ablations import (
-    ablated,
     ablations,
+    between_forms,
+    between_seeds,
     draw_ablations,
     ends_of_pseudo_labels,
     further_ablated,
     of_thresholds,
     parts_table,
+    published_lead,
 )
 from docs.tools.forms import (
     ABLATIONS,
@@ -274,9 +276,11 @@ def pages() -> dict[Path, str]:
         on_training_scans,
         on_other_hardware,
         in_float32,
-        ablated,
+        between_forms,
+        between_seeds,
         ends_of_pseudo_labels,
         parts_table,
+        published_lead,
         further_ablated,
         of_thresholds,
         lead,

@@ -12,8 +12,14 @@ from docs.tools.ablations import (
     WHOLE,
     ablated,
     ablations,
+    between_forms,
+    between_seeds,
     ends_of_pseudo_labels,
+    of_parts,
     of_thresholds,
+    published_lead,
+    rows_of,
+    whole_methods_lead,
 )
 from docs.tools.findings import (
     COLUMNS,
@@ -184,12 +190,14 @@ def test_the_words_hold():
     assert all(lowest(one_at_a_time()[line][0]) > LOST for line in codes)
     assert np.ptp([dice_of(line) for line in codes]) < 2.4 + 0.05
     assert max(dice_of("Printed equations", seed) for seed in (0, 1)) < 1
-    others = [ablated(f"baseline+{parts}") for parts in ("ma", "ma+mt", "ma+mt+se_rle")]
-    with_teacher = [ablated("baseline+mt", seed=seed) for seed in (0, 1)]
-    assert min(*others, *with_teacher) > ablated("baseline")
-    assert max(others) == others[1]
-    assert min(others) == others[2]
-    assert np.ptp(with_teacher) > 2 * np.ptp(others)
+    means = [statistics.fmean(dice) for dice in of_parts()]
+    assert all(len(dice) == 2 for dice in of_parts())
+    assert min(means) == means[0]
+    assert between_forms() < between_seeds()
+    leads = [whole_methods_lead(tuple(line.runs.values())) for line in rows_of("table5")[:-1]]
+    assert all(one.low < 0 < one.high for one in leads)
+    assert published_lead("baseline") > leads[0].high
+    assert published_lead("baseline+ma") > leads[1].high
     assert all(
         min(dice) < ablated("tau=0.296", sheet) < max(dice)
         for sheet in ("figure4", "figure4_isolated")

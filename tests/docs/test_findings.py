@@ -190,6 +190,9 @@ def test_the_words_hold():
     assert all(lowest(one_at_a_time()[line][0]) > LOST for line in codes)
     assert np.ptp([dice_of(line) for line in codes]) < 2.4 + 0.05
     assert max(dice_of("Printed equations", seed) for seed in (0, 1)) < 1
+    seeds = {one.method: len(one.dice) for one in rows() if one.labelled == 4}
+    assert {name for name in seeds if seeds[name] == 1} == {"cobionet", "sgrs_paper"}
+    assert {name for name in seeds if seeds[name] == 2} == {"mcnet_plus", "mcf", "ssnet"}
     means = [statistics.fmean(dice) for dice in of_parts()]
     assert all(len(dice) == 2 for dice in of_parts())
     assert min(means) == means[0]

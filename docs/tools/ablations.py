@@ -1,6 +1,5 @@
 """The paper's ablations (Tables 5 to 7, Figure 4) beside ours, as far as they were run."""
 
-from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from docs.tools.forms import (
     NOT_RUN,
     SCORES,
     Line,
+    as_markdown,
     lines_of,
     mean_dice,
     of_pseudo_labels,
@@ -134,12 +134,6 @@ def cells_of(line: Line, table: str | None) -> tuple[str, ...]:
         "" if is_whole else with_interval(whole_methods_lead(runs)),
         f"{of_pseudo_labels(runs[0]).iloc[-1]:.1f}",
     )
-
-
-def as_markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def ends_of_pseudo_labels(omega: str) -> list[float]:

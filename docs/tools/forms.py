@@ -1,5 +1,6 @@
 """Committed runs on real scans, and the table of equations: forms of SGRS-Net, one by one."""
 
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -113,21 +114,26 @@ def lowest(run: Path) -> float:
     return float(curve[curve.index > 500].min())
 
 
+def as_markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def equations() -> str:
     """The table of equations, as far as it was run."""
-    lines = [
-        "| one difference turned over | Dice | of seed 1 "
-        "| Dice of the pseudo labels after iteration 500, at the lowest | … at the end |",
-        "| --- | --- | --- | --- | --- |",
-    ]
+    columns = (
+        "one difference turned over", "Dice", "of seed 1",
+        "Dice of the pseudo labels after iteration 500, at the lowest", "… at the end",
+    )  # fmt: skip
+    rows = []
     for line in lines_of("equations", "table_equations"):
-        cells = [NOT_RUN, "", "", ""]
+        cells = [NOT_RUN, "", ""]
         if 0 in line.runs:
             late = of_pseudo_labels(line.runs[0]).iloc[-1]
-            cells = [line.cell(), "", f"{lowest(line.runs[0]):.1f}", f"{late:.1f}"]
-        cells[1] = line.cell(1)
-        lines.append(f"| {' | '.join([line.title, *cells])} |")
-    return "\n".join(lines)
+            cells = [line.cell(), f"{lowest(line.runs[0]):.1f}", f"{late:.1f}"]
+        rows.append([line.title, cells[0], line.cell(1), *cells[1:]])
+    return as_markdown(columns, rows)
 
 
 @cache

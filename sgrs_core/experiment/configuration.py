@@ -121,11 +121,11 @@ class Files:
                 raise ConfigError(f"{writer}: datasets.{name}.{error}") from None
         file = self.root / "datasets" / f"{name}.yaml"
         if not file.is_file():
-            if "nnunet" in over and "format" not in over:
-                place = self.at("datasets", name, "nnunet")
-                wish = "allowed are paths of folders in nnU-Net's layout"
-                raise ConfigError(f"{place} = {over['nnunet']!r}: {wish}")
             if "format" not in over:  # else it is a data set of one's own
+                if "nnunet" in over:
+                    place = self.at("datasets", name, "nnunet")
+                    wish = "allowed are paths of folders in nnU-Net's layout"
+                    raise ConfigError(f"{place} = {over['nnunet']!r}: {wish}")
                 place = Place(self.writer(("datasets", name)), ("datasets",))
                 check_known(place, name, self._names("datasets"))
             return over

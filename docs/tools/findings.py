@@ -40,6 +40,7 @@ from docs.tools.forms import (
     ROOT,
     SCORES,
     TEN_METHODS,
+    as_markdown,
     dice_of,
     draw_pseudo_labels,
     equations,
@@ -170,15 +171,12 @@ def on_training_scans() -> str:
             test = f"{mean_dice(tested):.1f}"
         labelled, unlabelled = (dice_on(part, method, seed) for part in PARTS)
         found.append((method, seed, labelled, unlabelled, test))
-    lines = [
-        "| run | scans with labels | scans without | test scans |",
-        "| --- | --- | --- | --- |",
-    ]
+    lines = []
     for method, seed, labelled, unlabelled, test in sorted(found, key=lambda one: -one[3]):
         name, *changed = method.split("+")
         words = ", ".join([title(name), *(f"`{one}`" for one in changed), f"seed {seed}"])
-        lines.append(f"| {words} | {labelled:.1f} | {unlabelled:.1f} | {test} |")
-    return "\n".join(lines)
+        lines.append((words, f"{labelled:.1f}", f"{unlabelled:.1f}", test))
+    return as_markdown(("run", "scans with labels", "scans without", "test scans"), lines)
 
 
 def at_full_rate(method: str, iterations: int) -> int:
@@ -241,7 +239,7 @@ def spread(values: np.ndarray) -> str:
 
 def table(columns: Sequence[str] = COLUMNS) -> str:
     """Every method, as Markdown."""
-    lines = [f"| {' | '.join(columns)} |", "| --- " * len(columns) + "|"]
+    lines = []
     for one in rows():
         compared = one.labelled == 4 and one.method != REFERENCE
         cells = (
@@ -254,8 +252,8 @@ def table(columns: Sequence[str] = COLUMNS) -> str:
             published("2", one.method, one.labelled),
         )  # fmt: skip
         shown = dict(zip(COLUMNS, map(str, cells), strict=True))
-        lines.append(f"| {' | '.join(shown[column] for column in columns)} |")
-    return "\n".join(lines)
+        lines.append([shown[column] for column in columns])
+    return as_markdown(columns, lines)
 
 
 def pages() -> dict[Path, str]:

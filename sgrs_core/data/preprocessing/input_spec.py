@@ -85,9 +85,13 @@ class InputSpec:
 
 
 def input_spec_of(how: Mapping[str, Any], files: Sequence[Path]) -> InputSpec:
-    """The input of a run, from `Plan.preparation_of_new` and its scans' prepared files."""
-    factor = how["downsample"]
+    """The input of a run, from `Plan.preparation_of_new` and its scans' prepared files.
+
+    The files say by how much they were downsampled: a prepared file may have been before it came.
+    """
     scans = [read_description(file) for file in files]
+    factors = Counter(int(scan["provenance"].get("downsample", 1)) for scan in scans)
+    factor = factors.most_common(1)[0][0]
     orientations = [orientation_of(scan["direction"]) for scan in scans]
     # Most scans' one where they differ; then the network has seen several, and this one most often.
     orientation = Counter(orientations).most_common(1)[0][0]

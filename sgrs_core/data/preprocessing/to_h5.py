@@ -55,6 +55,7 @@ def reduce(volume: Volume, factor: int) -> Volume:
     A voxel is foreground if at least half of it is. Raises ValueError where nothing of the label is
     left, and as `downsample` does.
     """
+    before = int(volume.provenance.get("downsample", 1))
     image, label = downsample(volume.placed(volume.image), factor), None
     if factor == 1:
         return volume
@@ -71,5 +72,5 @@ def reduce(volume: Volume, factor: int) -> Volume:
         label=label,
         spacing=image.spacing,
         origin=image.origin,
-        provenance={**volume.provenance, "downsample": str(factor)},
+        provenance={**volume.provenance, "downsample": str(before * factor)},
     )

@@ -7,6 +7,7 @@ from scipy.spatial.transform import Rotation
 from sgrs_core.data.formats.geometry import IDENTITY_DIRECTION
 from sgrs_core.data.formats.images import orientation_of
 from sgrs_core.data.preprocessing.input_spec import InputSpec, input_spec_of
+from sgrs_core.data.preprocessing.to_h5 import copy_prepared
 from sgrs_core.data.volumes import Volume, write_volume
 from sgrs_core.experiment.settings import NiftiSettings
 
@@ -68,9 +69,16 @@ def test_what_was_done_to_all_scans_alike_is_noted(tmp_path):
     assert input_spec_of({**HOW, "axes": "zyx"}, files).axes == "zyx"
 
 
-def test_the_spacing_is_the_one_before_downsampling(written):
-    files = written(((1.25, 1.25, 2.0), IDENTITY_DIRECTION))
-    assert input_spec_of({**HOW, "downsample": 2}, files).spacing == (0.625, 0.625, 1.0)
+@pytest.mark.parametrize("asked", [1, 2])
+def test_scans_that_came_downsampled_are_known_by_their_files(asked, tmp_path):
+    image = np.random.default_rng(0).normal(size=(16, 16, 16)).astype(np.float32)
+    told, steps = {"downsample": "2"}, (1.25, 1.25, 2.0)
+    volume = Volume(image, (image > 0).astype(np.uint8), steps, provenance=told)
+    write_volume(tmp_path / "theirs.h5", volume)
+    copy_prepared(tmp_path / "theirs.h5", (1.0,) * 3, "xyz", asked, tmp_path / "ours.h5")
+    spec = input_spec_of({**HOW, "downsample": asked}, [tmp_path / "ours.h5"])
+    assert spec.downsample == 2 * asked
+    assert spec.spacing == (0.625, 0.625, 1.0)
 
 
 def test_scans_of_several_spacings_have_none_in_common(written):

@@ -138,6 +138,10 @@ def parser() -> argparse.ArgumentParser:
         "--foreground", nargs="+", type=int, default=(), metavar="VALUE",
         help="the label's values that count (default: all but 0)",
     )  # fmt: skip
+    add(
+        "--prepared-axes", choices=("xyz", "zyx"), default="xyz",
+        help="how an .h5 that others prepared stores them (default: xyz; BraTS2019's: zyx)",
+    )  # fmt: skip
     add("-o", "--output", type=Path, metavar="CSV", help="write the scores, as the workflow does")
 
     add = options_of(check, "an experiment's files", CHECK)
@@ -255,7 +259,7 @@ def evaluate(options: argparse.Namespace) -> int:
     spacing: tuple[float, ...] = ()
     for name, pair in tqdm(pairs.items(), disable=not sys.stderr.isatty(), leave=False):
         try:
-            lines[name], spacing = score_files(*pair, options.foreground)
+            lines[name], spacing = score_files(*pair, options.foreground, options.prepared_axes)
         except Exception as error:  # whatever one pair raises, the others are scored
             faults.append(in_one_line(error, *pair))
     if lines and options.output:

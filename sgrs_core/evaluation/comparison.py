@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sgrs_core.data.formats.image_files import read_label
 from sgrs_core.data.formats.images import check_grids, oriented_as
-from sgrs_core.data.volumes import read_volume
+from sgrs_core.data.volumes import Axes, read_volume
 from sgrs_core.evaluation.folders import is_prepared, prepared_of
 from sgrs_core.evaluation.scoring import score_line
 from sgrs_core.evaluation.units import FACTORS, HEADINGS, counted
@@ -29,16 +29,17 @@ def check_foreground(foreground: Sequence[int]) -> None:
 
 
 def score_files(
-    mask_file: Path, label_file: Path, foreground: Sequence[int] = ()
+    mask_file: Path, label_file: Path, foreground: Sequence[int] = (), axes: Axes = "xyz"
 ) -> tuple[dict[str, float | bool], tuple[float, ...]]:
     """A mask's line of a score file, against a label or a prepared scan's, and the voxel in mm.
 
     foreground: the label values that count; none given: all but 0. The mask's are all but 0.
+    axes: the order in which a prepared scan that others wrote stores them.
     Raises FileNotFoundError and ValueError, naming the file, for files that cannot be compared.
     """
     mask = read_label(mask_file)
     if is_prepared(label_file):  # one that others wrote does not say where it lies
-        volume = read_volume(label_file, mask.spacing)
+        volume = read_volume(label_file, mask.spacing, axes)
         if volume.label is None:
             raise ValueError(f"{label_file}: was prepared without a label")
         label = volume.placed(volume.label)

@@ -164,9 +164,11 @@ def load_experiment(values: Values, files: Files) -> Experiment:
     """
     whole = dict(values)
     groups = {group: whole[group] for group in GROUPS if isinstance(whole.get(group), Mapping)}
-    if isinstance(whole.get("only"), list):
-        groups = _only(whole["only"], groups, files)
     left_out: list[str] = []  # by `only`, or by a later file's null
+    if isinstance(whole.get("only"), list):
+        named = [name for group in GROUPS[1:] for name in groups.get(group, {})]
+        left_out += [name for name in named if name not in whole["only"]]
+        groups = _only(whole["only"], groups, files)
     for group, members in groups.items():
         given = {name: over for name, over in members.items() if over is not None}
         if group == "datasets":
@@ -180,19 +182,31 @@ def load_experiment(values: Values, files: Files) -> Experiment:
 
 
 def _only(wanted: list[Any], groups: dict[str, Values], files: Files) -> dict[str, Values]:
-    """The groups with null for what is not wanted: other tables, figures, and their data sets."""
+    """The groups with null for what is not wanted: other tables, figures, and their data sets.
+
+    A table whose rows a wanted figure shows stays: its filter holds for both.
+    """
     sheets = {
         name: group for group in GROUPS[1:] for name, over in groups.get(group, {}).items()
         if over is not None
     }  # fmt: skip
     kept: dict[str, list[Any]] = {group: [] for group in GROUPS}
+
+    def whole(name: str) -> Values:
+        given: Values = groups[sheets[name]][name]
+        if is_written_out(given):
+            return given
+        return files.named(sheets[name], name, files.at(sheets[name]))[1]
+
     for name in wanted:
         check_known(files.at("only"), name, sheets)
-        given = groups[sheets[name]][name]
-        if not is_written_out(given):
-            _, given = files.named(sheets[name], name, files.at(sheets[name]))
+        sheet = whole(name)
         kept[sheets[name]].append(name)
-        kept["datasets"].append(given.get("dataset"))
+        kept["datasets"].append(sheet.get("dataset"))
+        table = sheet.get("rows_of")
+        is_followed = sheets[name] == "figures" and isinstance(table, str)
+        if is_followed and sheets.get(table) == "tables" and whole(table).get("dataset") == sheet.get("dataset"):
+            kept["tables"].append(table)
     return {
         group: {name: over if name in kept[group] else None for name, over in members.items()}
         for group, members in groups.items()

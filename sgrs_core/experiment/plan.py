@@ -61,6 +61,8 @@ class Plan:
     # The SHA-256 of the files of those that are in files of one's own.
     sources: Mapping[str, str]
     tables: Mapping[str, schema.Table]
+    # Of which only figures are made, which show what a filter leaves of them.
+    followed: Mapping[str, schema.Table]
     figures: Mapping[str, schema.Figure]
     # Data sets whose scans, lists and resolution are those of the published numbers.
     comparable: frozenset[str]
@@ -112,7 +114,9 @@ class Plan:
         What the figure's own filter says of a key goes over the table's.
         """
         sheet = self.sheets[name]
-        table = self.tables.get(sheet.rows_of or "") if isinstance(sheet, schema.Figure) else None
+        if not isinstance(sheet, schema.Figure):
+            return True
+        table = {**self.tables, **self.followed}.get(sheet.rows_of or "")
         if table is None or table.dataset != sheet.dataset:
             return True
         wanted, own = self.experiment.tables[sheet.rows_of or ""], self.experiment.figures[name]

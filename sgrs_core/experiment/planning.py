@@ -82,7 +82,9 @@ def load_plan(
             sheets[name] = _counting_all(sheet.with_choice_of(choice), splits)
         return sheets
 
-    tables = load(Table, "tables", experiment.tables)
+    loaded = load(Table, "tables", experiment.tables)
+    made = loaded.keys() if experiment.only is None else experiment.only
+    tables = {name: table for name, table in loaded.items() if name in made}
     figures = load(Figure, "figures", experiment.figures)
     for name in experiment.headline:
         check_known(files.at("headline"), name, [*tables, *figures])
@@ -112,6 +114,7 @@ def load_plan(
             if is_own(method.method)
         },
         tables=tables,
+        followed={name: table for name, table in loaded.items() if name not in made},
         figures=figures,
         comparable=frozenset(
             name

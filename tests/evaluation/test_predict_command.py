@@ -4,6 +4,7 @@ import os
 import re
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import SimpleITK
@@ -11,7 +12,7 @@ import torch
 
 from sgrs_core.command_line import main
 from sgrs_core.data.formats.geometry import PlacedImage
-from sgrs_core.data.formats.image_files import read_label
+from sgrs_core.data.formats.image_files import read_label, write_image
 from sgrs_core.data.volumes import Volume, write_volume
 from sgrs_core.evaluation import prediction
 from sgrs_core.evaluation.folders import scans_of
@@ -497,3 +498,15 @@ def test_what_cannot_be_scored_together_is_said(pairs, capsys):
         assert (code, out) == (1, "")
         assert message in err
         assert len(err.splitlines()) == 1
+
+
+def test_a_label_that_others_stored_z_first_is_read_so_when_told(capsys):
+    label = np.zeros((8, 8, 8), np.uint8)
+    label[2:6, 1:4, 5:7] = 1
+    with h5py.File("label.h5", "w") as file:
+        file["image"], file["label"] = np.random.default_rng(0).normal(size=(8, 8, 8)), label.T
+    write_image(Path("mask.nii.gz"), PlacedImage(label))
+    for options, dice in (((), "12.50"), (("--prepared-axes", "zyx"), "100.00")):
+        code, out, _ = evaluate(capsys, "mask.nii.gz", "label.h5", *options)
+        assert code == 0
+        assert out.split()[:2] == ["dice", dice]

@@ -595,6 +595,16 @@ def test_a_choice_of_tables_hides_no_mistake_in_the_data_sets():
             plan({**shipped("config"), "only": ["table2"], "datasets": wrong})
 
 
+@pytest.mark.parametrize("figure", ["figure2", "training_curves", "error_maps", "paired_scores"])
+def test_a_figure_made_alone_has_no_runs_that_its_table_leaves_out(figure):
+    values = shipped("la_half")
+    values["tables"]["table2"] = {"methods": ["sgrs", "vnet"], "labelled": [4]}
+    loaded = plan({**values, "only": [figure]})
+    assert set(loaded.sheets) == {figure}
+    assert set(loaded.experiment.headline) <= {figure}
+    assert loaded.rows.keys() == plan(values).rows.keys()
+
+
 def test_null_takes_a_tables_tests_and_a_figures_slices_away():
     values = changed("tables.table2.reference", None)
     values["figures"]["figure2"] |= {"slices": {"count": 2}}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from sgrs_core.reporting.scores import read_scores, summarise
+from sgrs_core.reporting.scores import gather, read_scores
 
 PROJECT = Path(__file__).parents[1]
 
@@ -27,4 +27,4 @@ def run_experiment(base: str, over: Mapping[str, object], cores: int, *arguments
 
 def mean_dice(scores: Path) -> float:
     """The mean over the test scans of a score file, in per cent; an empty prediction is 0."""
-    return summarise(read_scores(scores), "published")["dice"]
+    return float(gather([read_scores(scores)], "published").of("dice").mean())

@@ -115,7 +115,11 @@ QUIET = Quietness.RULES in (workflow.output_settings.quiet or ())
 if QUIET and workflow.is_main_process and not workflow.output_settings.dryrun:
     from sgrs_core.monitoring.announcer import Announcer
 
-    ANNOUNCER = Announcer(RUNS, Path(RESULTS))
+    ANNOUNCER = Announcer(
+        RUNS,
+        Path(RESULTS),
+        lambda run: PLAN.run(Point(*(run[key] for key in Point._fields))).digest,
+    )
     os.environ[ANNOUNCED] = "1"
     for terminal in logger.handlers:
         terminal.addFilter(ANNOUNCER.leaves)

@@ -19,7 +19,7 @@ SECONDS_BETWEEN_DRAWINGS = 1.0  # of bars; several trainings may share a termina
 
 
 def log_to(file: str | Path) -> None:
-    """Send this process's log messages to a file, added to what an earlier attempt wrote.
+    """Send this process's log messages to a file, added to what it holds.
 
     Warnings and errors go to the terminal, too, which is where a user sees them.
     """

@@ -17,7 +17,7 @@ def results(tmp_path):
 
 
 def test_tables_figures_and_report_are_named(results, capsys):
-    Announcer([], results).conclude()
+    Announcer([], results, str).conclude()
     assert capsys.readouterr().err.splitlines() == [
         f"Tables: {results / 'tables'}",
         f"Figures: {results / 'figures'}",
@@ -27,13 +27,13 @@ def test_tables_figures_and_report_are_named(results, capsys):
 
 def test_a_report_of_other_tables_is_said_to_be_older(results, capsys):
     os.utime(results / "tables/table2.csv", (2000, 2000))
-    Announcer([], results).conclude()
+    Announcer([], results, str).conclude()
     (report,) = (line for line in capsys.readouterr().err.splitlines() if "Report" in line)
     assert report == f"Report (older than the tables): {results / 'report.html'}"
 
 
 def test_after_a_failure_nothing_is_said_to_be_new(results, capsys):
-    announcer = Announcer([], results)
+    announcer = Announcer([], results, str)
     announcer.failed["train.log"] = None
     announcer.conclude()
     lines = capsys.readouterr().err.splitlines()

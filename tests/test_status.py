@@ -19,9 +19,9 @@ from filelock import FileLock
 from sgrs_core.command_line import main
 from sgrs_core.experiment.layout import Layout
 from sgrs_core.experiment.planning import load_plan
-from sgrs_core.monitoring.as_planned import check_planned, check_planned_preparation
+from sgrs_core.monitoring.as_planned import DIGEST, check_planned, check_planned_preparation
 from sgrs_core.monitoring.planned import write_planned
-from sgrs_core.monitoring.status import Known, remaining, status
+from sgrs_core.monitoring.status import Known, most_alike, remaining, status
 from sgrs_core.monitoring.traces import Trace, last_row, process_works, read_trace
 from sgrs_core.training.record import write_record
 from tests.places import PROJECT
@@ -215,6 +215,46 @@ def test_a_job_that_belongs_to_no_run_is_named_where_it_failed(results, tmp_path
     assert f"la/prepare/scan7: OSError: scan7: damaged\n  {log}" in status(tmp_path)
 
 
+def test_what_failed_before_the_last_start_is_no_failure_of_it(tmp_path):
+    log = tmp_path / "logs/la/prepare/left_out.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("2026-01-01 10:00:00,000 CRITICAL left_out: damaged\n")
+    os.utime(log, (1000, 1000))
+    described = {"experiment": "x", "at_once": 1, "runs": [planned("waiting")]}
+    (tmp_path / "runs.json").write_text(json.dumps(described))
+    assert "Failed" not in status(tmp_path)
+
+
+def test_a_full_disk_is_a_failure_although_a_checkpoint_is_kept(tmp_path):
+    folder = folder_of(tmp_path, "failed")
+    folder.mkdir(parents=True)
+    (folder / "train.log").write_text(
+        "2026-01-01 10:00:00,000 CRITICAL no space; the next start goes on from it\nTraceback\n"
+        "OSError: no space; the next start goes on from it\n"
+    )
+    assert trace(tmp_path, "failed").state == "failed"
+
+
+def test_checkpoints_of_other_settings_are_no_progress(results, tmp_path):
+    shutil.copytree(folder_of(results, "killed"), folder_of(tmp_path, "killed"))
+    (folder_of(tmp_path, "killed") / "unfinished" / DIGEST).write_text("of before")
+    for digest, is_there in (("of before", True), ("of now", False)):
+        found = read_trace({**planned("killed"), "digest": digest}, tmp_path)
+        assert found.state == "stopped"
+        assert (found.iteration > 0) is is_there
+
+
+def test_a_folds_pace_is_that_of_the_same_method_in_another_fold():
+    def of(dataset: str, variant: str, seconds: float | None) -> Known:
+        return Known({"dataset": dataset, "variant": variant}, Trace("training", 1, seconds))
+
+    runs = [of("own/fold-0", "sgrs", 10.0), of("own/fold-1", "vnet", 0.1), of("la", "sgrs", 1.0)]
+    paces = [(one, one.trace.seconds) for one in runs]
+    assert most_alike(of("own/fold-1", "sgrs", None), paces) == 10
+    assert most_alike(of("own/fold-1", "dtc", None), paces) == pytest.approx(5.05)
+    assert most_alike(of("pancreas", "dtc", None), paces) == pytest.approx(3.7)
+
+
 def on_another_machine(results: Path, folder: Path, name: str, silent: float) -> Trace:
     """What is seen of a run that some other machine trains and that wrote so long ago."""
     there = folder_of(folder, name)
@@ -244,7 +284,8 @@ def test_a_run_that_was_chosen_from_in_more_ways_than_are_planned_is_trained(
     assert set(run.selection_scans) == {"last", "best_on_test"}
     write_record(folder_of(tmp_path, "finished") / "record.json", run, {"seconds": 1.0})
     now = replace(run, selection_scans=dict.fromkeys(planned_selections, ()))
-    line = {**planned("finished"), "selections": planned_selections, "digest": now.digest}
+    line = {**planned("finished"), "selections": ["last"], "digest": now.digest}
+    line["planned_selections"] = planned_selections  # of which this start asks for the last alone
     assert read_trace(line, tmp_path).state == state
 
 

@@ -14,11 +14,11 @@ from sgrs_core.data.prepared import check_unchanged, listed_digests, read_prepar
 from sgrs_core.data.preprocessing.input_spec import input_spec_of
 from sgrs_core.evaluation.model import save_model
 from sgrs_core.experiment.run import Run
-from sgrs_core.files import exclusive_lock
+from sgrs_core.files import exclusive_lock, write_text
 from sgrs_core.log import log_to
 from sgrs_core.methods import is_changed
 from sgrs_core.methods.contract import own_errors_named
-from sgrs_core.monitoring.as_planned import check_planned, check_planned_preparation
+from sgrs_core.monitoring.as_planned import DIGEST, check_planned, check_planned_preparation
 from sgrs_core.training.gpu import gpu_for
 from sgrs_core.training.log_file import write_log
 from sgrs_core.training.loop import train
@@ -63,6 +63,7 @@ def main(snakemake: "Snakemake") -> None:
         named = own_errors_named(run.method)
         with events as on_row, gpu, named, defer_signals() as asked_to_stop:
             unfinished = Path(snakemake.params.unfinished)
+            write_text(unfinished / DIGEST, run.digest)
             trained = train(
                 run,
                 lambda scan: read_prepared(files[scan], scan not in run.unlabelled),

@@ -204,8 +204,9 @@ def _only(wanted: list[Any], groups: dict[str, Values], files: Files) -> dict[st
         kept[sheets[name]].append(name)
         kept["datasets"].append(sheet.get("dataset"))
         table = sheet.get("rows_of")
-        is_followed = sheets[name] == "figures" and isinstance(table, str)
-        if is_followed and sheets.get(table) == "tables" and whole(table).get("dataset") == sheet.get("dataset"):
+        if sheets[name] == "tables" or not isinstance(table, str) or sheets.get(table) != "tables":
+            continue
+        if whole(table).get("dataset") == sheet.get("dataset"):
             kept["tables"].append(table)
     return {
         group: {name: over if name in kept[group] else None for name, over in members.items()}
@@ -270,6 +271,11 @@ def _with_rows(kind: type[Sheet], values: Values, files: Files, place: Place) ->
     labelled = values.get("labelled")
     if isinstance(values.get("rows_of"), str):
         source = files.table(values["rows_of"], place.below("rows_of"))
+        if "rows_of" in source:
+            raise ConfigError(
+                f"{place.below('rows_of')} = {values['rows_of']!r}: that table has its rows from "
+                f"another; name that one, {source['rows_of']}"
+            )
         taken, labelled = source.get("rows", []), labelled or source.get("labelled")
         if kind is Figure:
             taken = [

@@ -108,13 +108,8 @@ class Layout:
         return self.plan.run(self.point_of(wildcards))
 
     def predicting_of(self, wildcards: "Wildcards") -> dict[str, Any]:
-        """The part of how a run predicts whose change evaluates anew.
-
-        As it is written: Snakemake would take a tuple in a list's place for a change.
-        """
-        point = self.point_of(wildcards)
-        inference = self.plan.layered("inference", point.dataset, self.plan.rows[point])
-        return {key: inference[key] for key in ("stride", "largest_component")}
+        """The part of how a run predicts whose change evaluates anew."""
+        return self.run_of(wildcards).predicting
 
     def volumes_of_run(self, wildcards: "Wildcards") -> list[str]:
         """The prepared scans that a run may read."""

@@ -6,7 +6,7 @@ and two tables that need the same point share one run.
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -290,13 +290,14 @@ class Plan:
     def warnings(self) -> list[str]:
         """What a user should know before the first job.
 
-        Folders that are not read, scans that no longer exist, selections that choose nothing, and
+        Keys that are not read, scans that no longer exist, selections that choose nothing, and
         official recipes without the checkpoint that is theirs.
         """
         unread = [
-            f"{name}: folder = {one.folder} is not read, because source = {one.source}"
+            f"{name}: {key} = {getattr(one, key)} is not read, because {why}"
             for name, one in self.experiment.datasets.items()
-            if one.folder and one.source not in ("raw", "local")
+            for key, why in self._not_read(name)
+            if self.written[name].get(key) is not None
         ]
         absent = [
             f"{name}: {len(lists.absent)} of {sum(map(len, lists[:3]))} scans are left out, "
@@ -320,9 +321,22 @@ class Plan:
             ]
         )
 
+    def _not_read(self, name: str) -> Iterator[tuple[str, str]]:
+        """Keys of a data set that its other keys make nothing read, and because of what."""
+        dataset, lists = self.dataset(name), self.splits[name]
+        of_prepared = ("prepared_file", "prepared_axes")
+        keys = [*(of_prepared if dataset.has_original_files else schema.OF_PANCREAS)]
+        if dataset.source not in ("raw", "local"):
+            keys.append("folder")
+        yield from ((key, f"source = {dataset.source}") for key in keys)
+        if "best_on_validation" not in self.selections(name):
+            yield "validation_scans", "best_on_validation is not among selections"
+        elif lists.present(lists.validation):
+            yield "validation_scans", "splits.validation has a list"
+
     def _selections_of_last(self) -> list[str]:
         """Ways of choosing a checkpoint that have none to choose of but the last."""
-        alike: dict[str, str] = {}
+        alike: dict[tuple[str, str], dict[str, None]] = {}
         for point, row in self.rows.items():
             chosen = [one for one in self.selections(point.dataset) if one != "last"]
             training = self.layered("training", point.dataset, row)
@@ -330,12 +344,18 @@ class Plan:
                 training[key] for key in ("iterations", "selection_from", "selection_every")
             )
             if chosen and -(-first // every) * every >= iterations:
-                alike[base_of(point.dataset)] = (
+                text = (
                     f"{' and '.join(chosen)} can only be the last checkpoint: of {iterations} "
                     f"iterations, those from {first} on compete, every {every} (selection_from, "
                     "selection_every)"
                 )
-        return [f"{name}: {text}" for name, text in alike.items()]
+                alike.setdefault((base_of(point.dataset), text), {})[point.variant] = None
+        warnings = []
+        for (name, text), variants in alike.items():
+            everyone = {one.variant for one in self.rows if base_of(one.dataset) == name}
+            of = f"of {', '.join(variants)}, " if variants.keys() < everyone else ""
+            warnings.append(f"{name}: {of}{text}")
+        return warnings
 
     def run(self, point: Point) -> Run:
         """The run of a point."""

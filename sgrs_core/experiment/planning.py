@@ -23,7 +23,7 @@ from sgrs_core.experiment.configuration import (
     read,
 )
 from sgrs_core.experiment.own_methods import is_own, source_of
-from sgrs_core.experiment.plan import COST, SELECTION_GAIN, Entry, Plan
+from sgrs_core.experiment.plan import COST, SELECTION_GAIN, Entry, Plan, variant_of
 from sgrs_core.experiment.presence import (
     absent_scans,
     check_names_of_files,
@@ -40,7 +40,7 @@ from sgrs_core.experiment.schema import (
     Table,
 )
 from sgrs_core.experiment.settings import MEDIAN, InferenceSettings, TrainingSettings, check_strides
-from sgrs_core.experiment.splits import SplitLists, base_of, fold_lists, read_splits
+from sgrs_core.experiment.splits import SplitLists, base_of, fold_lists, is_scan_name, read_splits
 from sgrs_core.files import sha256_of
 from sgrs_core.log import prefix_errors
 
@@ -63,7 +63,8 @@ def load_plan(
         with prefix_errors(f"{files.at('datasets', name)}.", ConfigError):
             check_names_of_files(dataset, splits[name])
     datasets = {
-        name: _cropped_alike(one, splits[name]) for name, one in experiment.datasets.items()
+        name: _cropped_alike(name, one, splits[name], files)
+        for name, one in experiment.datasets.items()
     }
     experiment = experiment.model_copy(update={"datasets": datasets})
     splits |= {
@@ -170,11 +171,23 @@ def _folds(name: str, dataset: Dataset, lists: SplitLists, files: Files) -> list
         raise ConfigError(f"{place} = {dataset.folds}: {error}{hint}") from None
 
 
-def _cropped_alike(dataset: Dataset, lists: SplitLists) -> Dataset:
-    """The data set, whose scans are all cropped to the body if one has no label to crop to."""
+def _cropped_alike(name: str, dataset: Dataset, lists: SplitLists, files: Files) -> Dataset:
+    """The data set, whose scans are all cropped to the body if one has no label to crop to.
+
+    Raises ConfigError where it asks for their labels all the same.
+    """
     custom = dataset.custom
-    if custom is None or custom.crop or all(map(dataset.has_label, lists.scans())):
+    if custom is None or custom.crop == "body":
         return dataset
+    missing = [scan for scan in lists.scans() if not dataset.has_label(scan)]
+    if not missing:
+        return dataset
+    if custom.crop and custom.margin is not None:
+        raise ConfigError(
+            f"{files.at('datasets', name, 'nifti', 'crop')} = {custom.crop}: allowed where each "
+            f"scan has a label file; without one are {of_labels(dataset, missing)}; body, or no "
+            "such key, crops all scans alike"
+        )
     return dataset.model_copy(update={"nifti": replace(custom, crop="body")})
 
 
@@ -281,6 +294,13 @@ def _check_sheet(plan: Plan, name: str, files: Files) -> None:
                 f"{plan.places[name]}: rows = {variant!r} with {count} labelled scans stands "
                 "there twice; allowed is each once"
             )
+    for row in sheet.rows:
+        if not is_scan_name(variant := variant_of(row)) or "," in variant:
+            raise ConfigError(
+                f"{plan.places[name].below('rows', row.variant)}: what its row changes makes the "
+                f"folder's name {variant!r}: allowed are values without / \\ {{ }} * ' \" and "
+                "commas; of longer ones, a method of its own under `methods`"
+            )
     if isinstance(sheet, Table) and sheet.published_table is not None:
         _check_published(sheet, plan.places[name], plan.root)
     for fold in plan.folds(sheet.dataset):
@@ -311,14 +331,21 @@ def _check_labelled(plan: Plan, entry: Entry, dataset: str, place: Place) -> Non
             f"{place.below('labelled')} = {entry.labelled} (row {entry.row.variant}): allowed are "
             f"1 to {len(lists.train)}, the training scans of {dataset}"
         )
-    if "best_on_validation" not in plan.selections(dataset) or lists.validation:
+    present = len(lists.labelled(entry.labelled))
+    if not present:
+        raise ConfigError(
+            f"{place.below('labelled')} = {entry.labelled} (row {entry.row.variant}): none of the "
+            f"first {entry.labelled} training scans of {dataset} is there any more"
+        )
+    if "best_on_validation" not in plan.selections(dataset) or lists.present(lists.validation):
         return
     held_out = plan.dataset(dataset).validation_scans
-    if not 1 <= held_out < entry.labelled:
+    if not 1 <= held_out < present:
+        there = f", {present} of which are there" if present < entry.labelled else ""
+        allowed = f"allowed are 1 to {present - 1}" if present > 1 else "none can be held out"
         raise ConfigError(
-            f"{place}: with selections = best_on_validation and {entry.labelled} labelled scans, "
-            f"datasets.{base_of(dataset)}.validation_scans = {held_out}: allowed are 1 to "
-            f"{entry.labelled - 1}"
+            f"{place}: with selections = best_on_validation and {entry.labelled} labelled scans"
+            f"{there}, datasets.{base_of(dataset)}.validation_scans = {held_out}: {allowed}"
         )
 
 

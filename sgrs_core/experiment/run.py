@@ -69,6 +69,12 @@ class Run:
             description["selection_stride"] = inference["selection_stride"]
         return description
 
+    @property
+    def predicting(self) -> dict[str, Any]:
+        """What decides its masks besides its weights."""
+        inference = self.description()["inference"]
+        return {key: inference[key] for key in ("stride", "largest_component")}
+
     def choosing(self, selections: Collection[Selection]) -> Self:
         """The same run, with those of its selections alone that are named."""
         kept = {name: judges for name, judges in self.selection_scans.items() if name in selections}
@@ -84,14 +90,21 @@ class Run:
 
     @property
     def digest(self) -> str:
-        """Of the identity; the same wherever it was read from."""
-        text = json.dumps(self.identity(), sort_keys=True, default=list)
+        """Of the identity; the same wherever it was read from, and however a number is written."""
+        identity = self.identity()
+        identity["settings"] = {key: _plain(value) for key, value in identity["settings"].items()}
+        text = json.dumps(identity, sort_keys=True, default=list)
         return hashlib.sha256(text.encode()).hexdigest()
 
     @classmethod
     def from_description(cls, values: Mapping[str, Any]) -> Self:
         """The run that `description` described."""
         return TypeAdapter(cls).validate_python(_of_today(values))
+
+
+def _plain(value: Any) -> Any:
+    """1 for 1.0, and likewise; other values as they are."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _of_today(values: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -239,6 +239,10 @@ class Dataset(Strict):
         for key in OF_PANCREAS if self.format != "pancreas" else ():
             if (value := getattr(self, key)) != type(self).model_fields[key].default:
                 raise ValueError(f"{key} = {value}: allowed for format = pancreas")
+        if self.nifti is not None and self.format != "nifti":
+            raise ValueError(
+                "nifti = ...: allowed for format = nifti; other formats have their own"
+            )
         labels = "labels" if self.label_files == "nifti" else "idc"
         if self.downloads_originals and getattr(self, labels) is None:
             raise ValueError(f"{labels} = None: label_files = {self.label_files} needs this key")

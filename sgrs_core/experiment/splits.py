@@ -38,6 +38,11 @@ class SplitLists(NamedTuple):
         """The training scans after the first `labelled`, without absent ones."""
         return self.present(self.train[labelled:])
 
+    def most_labelled(self) -> int:
+        """The largest number of labelled scans that leaves an unlabelled one; 0 if none does."""
+        there = (count for count, name in enumerate(self.train) if name not in self.absent)
+        return max(there, default=0)
+
     def present(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """The names that are not absent."""
         return tuple(name for name in names if name not in self.absent)

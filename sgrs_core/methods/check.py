@@ -6,6 +6,7 @@ from sgrs_core.experiment.configuration import ConfigError, Place, checked
 from sgrs_core.experiment.own_methods import is_own, with_its_kind
 from sgrs_core.experiment.plan import Entry, Plan
 from sgrs_core.experiment.schema import Figure, Table
+from sgrs_core.experiment.splits import SplitLists
 from sgrs_core.methods import method_class
 from sgrs_core.methods.contract import PAGE
 
@@ -59,10 +60,12 @@ def _check_row(entry: Entry, sheet: Table | Figure, plan: Plan, place: Place) ->
             f"{plan.recipe_name(sheet.dataset, row)}): {row.method} trains on from weights that "
             f"{selection} chooses; list it in selections, or set recipe: shared"
         )
-    scans = min(len(plan.splits[fold].train) for fold in plan.folds(sheet.dataset))
-    if kind.uses_unlabelled and entry.labelled == scans:
+    lists = min(
+        (plan.splits[fold] for fold in plan.folds(sheet.dataset)), key=SplitLists.most_labelled
+    )
+    if kind.uses_unlabelled and entry.labelled > lists.most_labelled():
         raise ConfigError(
-            f"{place.below('labelled')} = {scans} (row {row.variant}): allowed are less than all "
-            f"{scans} training scans of {sheet.dataset}, because {method.method} needs unlabelled "
-            "ones"
+            f"{place.below('labelled')} = {entry.labelled} (row {row.variant}): allowed are up to "
+            f"{lists.most_labelled()} of the {len(lists.train)} training scans of {sheet.dataset}, "
+            f"because {method.method} needs unlabelled ones"
         )

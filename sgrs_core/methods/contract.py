@@ -38,8 +38,11 @@ def own_errors_named(method: str) -> Iterator[None]:
         raise RuntimeError(f"{with_its_kind(place, error)}; {PAGE}") from error
 
 
-def check_output(method: Method, output: StepOutput) -> None:
-    """Raise TypeError unless a step gave a loss to minimise and terms to log."""
+def check_output(method: Method, output: StepOutput, images_u: Tensor) -> None:
+    """Raise TypeError unless a step gave a loss to minimise and terms to log.
+
+    images_u: the unlabelled patches (U, 1, X, Y, Z), which pseudo labels are of.
+    """
     if not isinstance(output, StepOutput):
         raise TypeError(_refused(method, "step gives StepOutput.of(loss, ...)", output))
     if not (_is_number(output.loss) and output.loss.requires_grad):
@@ -54,6 +57,11 @@ def check_output(method: Method, output: StepOutput) -> None:
         if not _is_number(term):
             asked = f"step's term {name!r} is one number, a tensor of shape ()"
             raise TypeError(_refused(method, asked, term))
+    shape = images_u[:, 0].shape
+    pseudo_labels = output.observed.get("pseudo_labels")
+    if pseudo_labels is not None and pseudo_labels.shape != shape:
+        asked = f"step's pseudo_labels are a tensor of shape {tuple(shape)}"
+        raise TypeError(_refused(method, asked, pseudo_labels))
 
 
 @torch.no_grad()

@@ -6,9 +6,10 @@ handler of its log says which run is trained and evaluated, and which job failed
 
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from snakemake_interface_logger_plugins.common import LogEvent
 
@@ -20,14 +21,31 @@ from sgrs_core.monitoring.traces import checkpointed, failure, last_loss, mean_d
 # What Snakemake says of each job although it is quiet about rules; the last has no event.
 HIDDEN = {LogEvent.JOB_STARTED, LogEvent.JOB_FINISHED}
 SELECTS = "Select jobs to execute..."
-Job = tuple[str, Mapping[str, str], Mapping[str, Any] | None]  # rule, wildcards, run
+
+
+class Job(NamedTuple):
+    """A job, its wildcards, its run if it is of one, and when it was started."""
+
+    rule: str
+    place: Mapping[str, str]
+    run: Mapping[str, Any] | None
+    begun: datetime
 
 
 class Announcer(logging.Handler):
-    """Says on standard error what happens to the runs of an experiment, `Layout.runs`."""
+    """Says on standard error what happens to the runs of an experiment, `Layout.runs`.
 
-    def __init__(self, runs: Sequence[Mapping[str, Any]], results: Path) -> None:
+    digest_of: what a run's settings are, told by one of them.
+    """
+
+    def __init__(
+        self,
+        runs: Sequence[Mapping[str, Any]],
+        results: Path,
+        digest_of: Callable[[Mapping[str, Any]], str],
+    ) -> None:
         super().__init__()
+        self.digest_of = digest_of
         self.runs = {tuple(str(run[key]) for key in Point._fields): run for run in runs}
         self.results = results
         self.jobs: dict[int, Job] = {}
@@ -50,7 +68,7 @@ class Announcer(logging.Handler):
                 case LogEvent.JOB_INFO:
                     self._started(about)
                 case LogEvent.JOB_FINISHED:
-                    self._finished(*self.jobs.pop(about["job_id"]))
+                    self._finished(self.jobs.pop(about["job_id"]))
                 case LogEvent.JOB_ERROR:
                     self._failed(about)
         except Exception:
@@ -59,29 +77,37 @@ class Announcer(logging.Handler):
     def _started(self, about: Mapping[str, Any]) -> None:
         place = {key: str(value) for key, value in (about["wildcards"] or {}).items()}
         run = self.runs.get(tuple(place.get(key, "") for key in Point._fields))
-        self.jobs[about["jobid"]] = (about["rule_name"], place, run)
+        now = datetime.now(UTC).replace(microsecond=0)  # a record knows seconds
+        self.jobs[about["jobid"]] = Job(about["rule_name"], place, run, now)
         if run and about["rule_name"] == "train":
             doing = "training" if about["local"] else "submitted"
-            done = checkpointed(self.results / run["folder"] / "unfinished")
+            unfinished = self.results / run["folder"] / "unfinished"
+            done = checkpointed(unfinished, self.digest_of(run))
             after = f", going on after {done:,}" if done else ""
             say(f"{run['label']}: {doing}, {run['iterations']:,} iterations{after}")
 
-    def _finished(self, rule: str, place: Mapping[str, str], run: Mapping[str, Any] | None) -> None:
+    def _finished(self, job: Job) -> None:
+        run = job.run
         if not run:
             return
         folder = self.results / run["folder"]
-        if rule == "train":
-            record = read_json(folder / "record.json", "training")
+        if job.rule == "train":
+            record = read_json(folder / "record.json", "training", "finished")
+            if datetime.fromisoformat(record["finished"]) < job.begun:
+                say(f"{run['label']}: was trained before")
+                return
             took = in_words(record["training"]["seconds"])
             say(f"{run['label']}: trained in {took}, loss {last_loss(folder / 'log.csv'):.2f}")
-        if rule == "evaluate":
-            dice = mean_dice(folder / place["selection"] / "scores.csv")
-            say(f"{run['label']}: evaluated, Dice {dice:.2f} % ({place['selection']})")
+        if job.rule == "evaluate":
+            selection = job.place["selection"]
+            dice = mean_dice(folder / selection / "scores.csv")
+            say(f"{run['label']}: evaluated, Dice {dice:.2f} % ({selection})")
 
     def _failed(self, about: Mapping[str, Any]) -> None:
-        rule, place, run = self.jobs.get(about["jobid"], (about["rule_name"], {}, None))
-        of = run["label"] if run else ", ".join(place.values())
-        say(f"FAILED: {rule}{f' of {of}' if of else ''}")
+        unknown = Job(about["rule_name"], {}, None, datetime.now(UTC))
+        job = self.jobs.get(about["jobid"], unknown)
+        of = job.run["label"] if job.run else ", ".join(job.place.values())
+        say(f"FAILED: {job.rule}{f' of {of}' if of else ''}")
         for log in about["log"]:
             file = Path(log.split(" (")[0])  # Snakemake adds what it knows of a path
             why = failure(read_messages(file))

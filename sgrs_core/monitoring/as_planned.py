@@ -12,13 +12,12 @@ from sgrs_core.experiment.run import Run
 from sgrs_core.files import read_json
 
 NAME = "runs.json"
-PREDICTING = ("stride", "largest_component")  # what decides masks besides weights
+DIGEST = "digest"  # beside a run's checkpoints: whose they are
 
 
 def decisive(run: Run) -> dict[str, Any]:
     """What decides a run's weights, `digest`, and with them its masks, `predicting`."""
-    inference = run.description()["inference"]
-    return {"digest": run.digest, "predicting": {key: inference[key] for key in PREDICTING}}
+    return {"digest": run.digest, "predicting": run.predicting}
 
 
 def check_planned(results: Path, folder: Path, run: Run, keys: Collection[str]) -> None:

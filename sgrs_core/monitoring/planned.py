@@ -21,15 +21,22 @@ def write_planned(
     """Write the runs of `Layout.runs` to the results folder, whole or not at all.
 
     plan: which `runs` are of. asked: the runs and their selections that this start of the workflow
-    was asked for; of a run that it was not, all selections are noted. at_once: how many trainings
-    it may run together. The process that calls this is noted as the workflow's.
+    was asked for; of a run that it was not, all selections are noted as such. at_once: how many
+    trainings it may run together. The process that calls this is noted as the workflow's.
     """
     noted = []
     for run in runs:
         point = Point(*(run[key] for key in Point._fields))
         wanted = [name for name in run["selections"] if name in asked.get(point, ())]
         of_run = {**{key: run[key] for key in NOTED}, **decisive(plan.run(point))}
-        noted.append({**of_run, "asked": point in asked, "selections": wanted or run["selections"]})
+        noted.append(
+            {
+                **of_run,
+                "asked": point in asked,
+                "selections": wanted or run["selections"],
+                "planned_selections": run["selections"],
+            }
+        )
     preparations = {  # of folds, too: trainings are theirs
         name: [plan.preparation(name), plan.preparation_of_new(name)] for name in plan.splits
     }

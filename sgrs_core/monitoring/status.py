@@ -19,6 +19,7 @@ from statistics import fmean
 from typing import Any
 
 from sgrs_core.clock import in_words
+from sgrs_core.experiment.splits import base_of
 from sgrs_core.files import read_json
 from sgrs_core.monitoring.as_planned import NAME
 from sgrs_core.monitoring.traces import (
@@ -131,12 +132,17 @@ def left_of(
 
 def most_alike(one: Known, values: Iterable[tuple[Known, float | None]]) -> float | None:
     """The mean of the values of those runs that are most like one; None where there are none."""
-    known = [(two.run, value) for two, value in values if value is not None]
-    for keys in (("dataset", "variant"), ("dataset",), ()):
-        alike = [value for run, value in known if all(run[key] == one.run[key] for key in keys)]
+    known = [(kind_of(two), value) for two, value in values if value is not None]
+    for keys in (2, 1, 0):  # method and data set, data set alone, any
+        alike = [value for kind, value in known if kind[:keys] == kind_of(one)[:keys]]
         if alike:
             return fmean(alike)
     return None
+
+
+def kind_of(one: Known) -> tuple[str, str]:
+    """Data set and method; folds are one data set."""
+    return base_of(one.run["dataset"]), one.run["variant"]
 
 
 def remaining(runs: Sequence[Known], noted: int) -> str:
@@ -201,7 +207,12 @@ def table(lines: Sequence[Sequence[str]]) -> str:
 
 
 def failures(runs: Sequence[Known], results: Path) -> list[str]:
-    """Each failed job with its error and the log that tells the whole story."""
+    """Each failed job with its error and the log that tells the whole story.
+
+    Of scans, tables and figures those that failed since the workflow's last start, which tries all
+    that are still asked for.
+    """
+    started = (results / NAME).stat().st_mtime
     failed = [
         f"{one.run['label']}: {one.trace.reason}"
         + (f"\n  {one.trace.log}" if one.trace.log else "")
@@ -209,6 +220,6 @@ def failures(runs: Sequence[Known], results: Path) -> list[str]:
         if one.state == "failed"
     ]
     for log in sorted((results / "logs").rglob("*.log")):  # of scans, tables, figures
-        if why := failure(read_messages(log)):
+        if log.stat().st_mtime >= started and (why := failure(read_messages(log))):
             failed.append(f"{log.relative_to(results / 'logs').with_suffix('')}: {why}\n  {log}")
     return ["Failed:\n" + "\n".join(failed)] if failed else []

@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 from sgrs_core.experiment.run import Run
 from sgrs_core.files import read_json
+from sgrs_core.monitoring.as_planned import DIGEST
 
 State = Literal["waiting", "training", "stopped", "failed", "trained", "evaluated"]
 SILENCE = 120.0  # seconds without a sign after which a training on another machine has stopped
@@ -32,6 +33,7 @@ MESSAGE = re.compile(
 )
 WAITING = ("waiting until it has ended", "waiting for one")  # a folder's lock, a card's
 PROGRESS = re.compile(r"(\d+)/\d+, (\S+) per second")
+STOPPED = "StoppedError"  # of training/signals.py, whose package takes seconds to import
 PROCESS = re.compile(r"process (\d+) on (\S+)")
 
 
@@ -60,25 +62,27 @@ def read_trace(run: Mapping[str, Any], results: Path) -> Trace:
                 return Trace("waiting")  # for it is trained anew
         except ValueError as error:  # that of one run, the others have theirs
             return Trace("failed", reason=f"{error}: remove it, and the run is trained anew")
-    messages, saved = read_messages(log), checkpointed(unfinished)
+    messages, saved = read_messages(log), checkpointed(unfinished, run.get("digest"))
     rates = [found for *_, text in messages if (found := PROGRESS.match(text))]
     seconds = 1 / float(rates[-1][2]) if rates else None
     if why := failure(messages):
-        stopped = "the next start goes on from it" in why  # see the training loop
-        return Trace("stopped" if stopped else "failed", saved, seconds, 0, why, log)
+        state: State = "stopped" if STOPPED in why else "failed"
+        return Trace(state, saved, seconds, 0, why, log)
     if not messages or messages[-1][2].rstrip().endswith(WAITING):
         return Trace("stopped" if saved else "waiting", saved)
     if not is_alive(messages, [log, unfinished / "log.csv", unfinished]):
         return Trace("stopped", saved, seconds)
     seen = int(rates[-1][1]) if rates else 0
-    return Trace("training", max(saved, seen, last_row(unfinished / "log.csv")), seconds)
+    rows = last_row(unfinished / "log.csv") if is_as_planned(unfinished, run.get("digest")) else 0
+    return Trace("training", max(saved, seen, rows), seconds)
 
 
 def _is_of(run: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
     """Whether a record is of a planned run; notes from before digests know its length alone."""
     if "digest" in run:
-        recorded = Run.from_description(record["run"])
-        return run["digest"] in (recorded.digest, recorded.choosing(run["selections"]).digest)
+        planned = run.get("planned_selections", run["selections"])  # of older versions: none
+        recorded = Run.from_description(record["run"]).choosing(planned)
+        return bool(run["digest"] == recorded.digest)
     return bool(record["run"]["training"]["iterations"] == run["iterations"])
 
 
@@ -142,8 +146,17 @@ def process_works(number: int, seen: float) -> bool:
     return True
 
 
-def checkpointed(unfinished: Path) -> int:
-    """The iteration from which a next start would go on."""
+def is_as_planned(unfinished: Path, digest: str | None) -> bool:
+    """Whether what is unfinished there is of the planned run, as far as versions noted it."""
+    with suppress(FileNotFoundError):
+        return digest in (None, (unfinished / DIGEST).read_text(encoding="utf-8"))
+    return True
+
+
+def checkpointed(unfinished: Path, digest: str | None) -> int:
+    """The iteration from which a next start of the planned run would go on."""
+    if not is_as_planned(unfinished, digest):
+        return 0
     names = [path.name for path in unfinished.glob("checkpoint-*.pt")]
     return max((int(name.split("-")[1]) for name in names), default=0)
 

@@ -129,12 +129,6 @@ def check_same_scans(scans: Sequence[str], others: Sequence[str]) -> None:
         )
 
 
-def summarise(scores: DataFrame, scoring: str) -> dict[str, float]:
-    """The mean of each metric over one seed's scans, in a table's units; see `counted`."""
-    means = gather([scores], scoring).values.mean(axis=(1, 2))
-    return dict(zip(METRICS, map(float, means), strict=True))
-
-
 def dice_by_title(rows: Sequence[Mapping[str, Any]]) -> DataFrame:
     """Dice in per cent: a row for each scan, a column for each row's `title`, from its `scores`."""
     files = {row["title"]: read_scores(row["scores"]).set_index("scan") for row in rows}

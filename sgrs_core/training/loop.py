@@ -190,7 +190,7 @@ def take_step(
     method.train()
     with autocast(sample.batch.images_l.device, settings.precision):
         output = method.step(sample.batch, iteration)
-    check_output(method, output)
+    check_output(method, output, sample.batch.images_u)
     check_finite(method, output, iteration)
     for optimizer in optimizers:
         optimizer.zero_grad(set_to_none=True)
@@ -235,6 +235,13 @@ def is_competing(iteration: int, settings: TrainingSettings) -> bool:
     """Whether this iteration's weights take part in the choice of a checkpoint."""
     started = iteration >= settings.selection_from
     return started and iteration % settings.selection_every == 0
+
+
+def chooses_before_a_stage(method: Method, settings: TrainingSettings) -> bool:
+    """Whether weights compete before a stage begins, which may start from them."""
+    iterations = range(1, settings.iterations + 1)
+    stage = next(filter(method.starts_stage, iterations), 0)
+    return any(is_competing(iteration, settings) for iteration in range(1, stage))
 
 
 def update_best(
@@ -289,7 +296,8 @@ def finish(run: Run, method: Method, progress: Progress, device: torch.device) -
     }
     facts = {
         "read_test_scans_in_training": bool(run.selection_scans.get("best_on_test")),
-        "test_scans_shaped_weights": "best_on_test" in method.trained_on(method.settings),
+        "test_scans_shaped_weights": "best_on_test" in method.trained_on(method.settings)
+        and chooses_before_a_stage(method, run.training),
         "selected": selected,
         "seconds": round(progress.seconds, 1),
         **progress.costs.facts(),

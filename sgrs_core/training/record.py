@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from sgrs_core.experiment.run import Run
 from sgrs_core.files import read_json, sha256_of_all, write_text
 
@@ -51,17 +53,29 @@ def sums_of_scans(run: Run, digests: Mapping[str, str]) -> dict[str, Any]:
 def is_record_of(run: Run, scans: Mapping[str, Any], path: Path) -> bool:
     """Whether there is a record at `path`, of a run that answers this one, on the same scans.
 
-    scans: the run's, as `sums_of_scans` has them.
+    scans: the run's, as `sums_of_scans` has them. Raises ValueError, naming the file, where it is
+    damaged or not one of this version.
     """
     if not path.is_file():
         return False
-    record = read_json(path, "run", "training")
+    way_out = "delete it, and the run is trained anew"
+    try:
+        record = read_json(path, "run", "training")
+        recorded = Run.from_description(record["run"])
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ValueError(
+            f"{path}: of another version ({where}: {first['msg']}); {way_out}"
+        ) from None
+    except ValueError as error:
+        raise ValueError(f"{error}; {way_out}") from None
     noted = record["training"]
     by_use = noted.get("scans_sha256_by_use", {})  # of older versions: none
     on_these = noted.get("scans_sha256") == scans["scans_sha256"] or (
         scans["scans_sha256_by_use"].items() <= by_use.items()
     )
-    return on_these and Run.from_description(record["run"]).answers(run)
+    return on_these and recorded.answers(run)
 
 
 def is_of_another(run: Run, path: Path) -> bool:

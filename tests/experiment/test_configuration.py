@@ -129,6 +129,7 @@ def test_the_runs_that_share_a_gpu_are_read_under_the_old_name_too(key):
             "selections.0 = 'best': allowed are 'last', 'best_on_test', 'best_",
         ),
         ("headline", ["table9"], "headline = 'table9': allowed are table2, table3"),
+        ("datasets.la.nifti", {}, r"datasets.la.nifti = \.\.\.: allowed for format = nifti"),
         ("datasets.moon", {}, "datasets = 'moon': allowed are brats2019, la, pancreas"),
         ("datasets.la.source", "raw", "datasets.la.folder = None: source = raw needs this key"),
         (
@@ -220,7 +221,7 @@ def test_the_runs_that_share_a_gpu_are_read_under_the_old_name_too(key):
         (
             "datasets.la.phantom.train_scans",
             8,
-            "labelled = 8 .row dtc.: allowed are less than all 8",
+            "labelled = 8 .row dtc.: allowed are up to 7 of the 8 training scans of la",
         ),
         ("tables.table2.labelled", [5], "tables.table2.labelled = 5: allowed are 4, 8, 20"),
         ("tables.table2.methods", ["x"], "table2.methods = 'x': allowed are .*sgrs, sgrs_paper"),
@@ -605,6 +606,28 @@ def test_a_figure_made_alone_has_no_runs_that_its_table_leaves_out(figure):
     assert loaded.rows.keys() == plan(values).rows.keys()
 
 
+def test_a_warning_names_the_rows_that_it_is_about():
+    values = shipped("la_half")
+    short = {"method": "dtc", "labelled": [4], "training": {"iterations": 100}}
+    values["tables"]["own"] = {"title": "Own", "dataset": "la", "rows": [short]}
+    (warning,) = plan(values).warnings()
+    assert warning.startswith("la: of dtc+training.iterations=100, best_on_test can only be the")
+
+
+@pytest.mark.parametrize("value", ["a/b", "it's", "a b,c", {"a": 1}])
+def test_what_cannot_be_a_runs_folder_is_no_value_in_a_row(value):
+    row = {"method": "dtc", "labelled": [4], "settings": {"where": value}}
+    values = changed("tables.own", {"title": "Own", "dataset": "la", "rows": [row]})
+    with pytest.raises(ConfigError, match=r"rows\.dtc: what its row changes makes the folder's"):
+        plan(values)
+
+
+def test_rows_are_taken_from_the_table_that_writes_them():
+    own = {"title": "Own", "dataset": "pancreas", "rows_of": "table3", "labelled": [3]}
+    with pytest.raises(ConfigError, match=r"rows_of = 'table3': .* name that one, table2"):
+        plan(changed("tables.own", own))
+
+
 def test_null_takes_a_tables_tests_and_a_figures_slices_away():
     values = changed("tables.table2.reference", None)
     values["figures"]["figure2"] |= {"slices": {"count": 2}}
@@ -742,11 +765,41 @@ def test_withdrawn_scans_are_left_out_recorded_warned_of_and_noted_beneath_table
     assert "image0025" not in loaded.note_of("table2")
 
 
+@pytest.mark.parametrize(
+    ("labelled", "held_out", "method", "message"),
+    [
+        (1, 0, "vnet", "labelled = 1 .row vnet.: none of the first 1 training scans of pancreas"),
+        (2, 1, "vnet", "2 labelled scans, 1 of which are there, .* = 1: none can be held out"),
+        (3, 2, "vnet", "3 labelled scans, 2 of which are there, .* = 2: allowed are 1 to 1"),
+        (3, 0, "sgrs", "labelled = 3 .row sgrs.: allowed are up to 2 of the 4 training scans"),
+    ],
+)
+def test_labels_are_asked_for_of_scans_that_are_there(labelled, held_out, method, message):
+    values = shipped("paper")
+    train = ["image0070", "image0001", "image0002", "image0025"]
+    values["datasets"] = {
+        "pancreas": {
+            "source": "idc",
+            "splits": {"train": train, "test": ["image0005"], "counts": None},
+            "validation_scans": held_out,
+        }
+    }
+    values["selections"] = ["last", "best_on_validation"] if held_out else ["last"]
+    rows = [{"method": method, "labelled": [labelled]}]
+    values["tables"] = {"own": {"title": "Own", "dataset": "pancreas", "rows": rows}}
+    with pytest.raises(ConfigError, match=message):
+        check_methods(plan({**values, "figures": {}, "headline": []}))
+
+
 def test_a_folder_that_is_not_read_is_said():
     values = shipped("la_half")
     assert plan(values).warnings() == []
     values["datasets"]["la"]["folder"] = "/scans"
     assert plan(values).warnings() == ["la: folder = /scans is not read, because source = mirror"]
+    values["datasets"]["la"] |= {"folder": None, "validation_scans": 2}
+    assert plan(values).warnings() == [
+        "la: validation_scans = 2 is not read, because best_on_validation is not among selections"
+    ]
 
 
 def test_a_number_of_labelled_scans_counts_the_published_list():

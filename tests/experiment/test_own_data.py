@@ -112,7 +112,7 @@ def test_validation_scans_need_labels_where_they_choose(selection, needed, plann
         (None, SCANS, None),
         (None, [*SCANS[:2], *SCANS[6:]], "body"),
         ("body", SCANS, "body"),
-        ("label", [*SCANS[:2], *SCANS[6:]], "label"),
+        ("label", SCANS, "label"),
     ],
 )
 def test_all_scans_are_cropped_alike_to_what_all_of_them_have(
@@ -122,6 +122,13 @@ def test_all_scans_are_cropped_alike_to_what_all_of_them_have(
     plan = planned(nifti={"crop": given})
     assert plan.preparation("own")["options"]["crop"] == crop
     assert plan.preparation_of_new("own")["nifti"]["crop"] == crop
+
+
+def test_scans_without_a_label_cannot_be_cropped_to_it(planned, tmp_path):
+    fill(tmp_path, [*SCANS[:2], *SCANS[6:]])
+    with pytest.raises(ConfigError, match=r"nifti\.crop = label: allowed where each .* are case2"):
+        planned(nifti={"crop": "label"})
+    planned(nifti={"crop": "label", "margin": None})  # nothing is cropped
 
 
 FOLDS = {"splits": {"train": SCANS}, "folds": 3}
@@ -288,7 +295,7 @@ def test_a_choice_among_the_last_checkpoint_alone_is_a_warning(training, said, p
         any("own: best_on_validation can only be the last" in line for line in plan.warnings())
         is said
     )
-    assert not planned(**keys).warnings()
+    assert not planned(training=training).warnings()
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,9 @@ def test_absent_scans_are_left_out_but_counted_as_the_published_list_counts_them
     assert lists.labelled(3) == ("a", "c")
     assert lists.unlabelled(3) == ("d",)
     assert lists.scans() == ("a", "c", "d", "e")
+    assert lists.most_labelled() == 3
+    assert lists._replace(absent=("c", "d")).most_labelled() == 1  # b is left
+    assert lists._replace(absent=lists.train).most_labelled() == 0
 
 
 def test_what_follows_a_comma_and_empty_lines_are_ignored(tmp_path):

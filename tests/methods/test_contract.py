@@ -26,6 +26,10 @@ WRONG = {
                     "step's term 'parts' is one number, a tensor of shape (), but this one gave a"),
     "a column of the log": (STEP[:-1] + ", iteration=1.0)", "step's terms are called other than "
                             "iteration and loss, which the log has, but this one gave one called"),
+    "pseudo labels with channels": (
+        STEP.replace("mean())", "mean(), {'pseudo_labels': batch.images_u > 0})"),
+        "step's pseudo_labels are a tensor of shape (2, 16, 16, 16), but this one gave a tensor of "
+        "shape (2, 1, 16, 16, 16)"),
     "not finite": (STEP[:-1] + " * float('nan'))", "iteration 1: the loss term 'loss' is nan"),
     "raised": ("StepOutput.of(self.decoder(batch.images_l).mean())", "line 13, in step of "
                "mine:MeanTeacher: it raised (AttributeError: 'MeanTeacher' object has no attri"),

@@ -4,7 +4,7 @@ import pytest
 
 from sgrs_core.evaluation.units import METRICS
 from sgrs_core.reporting import statistics
-from sgrs_core.reporting.scores import gather, read_scores, summarise
+from sgrs_core.reporting.scores import gather, read_scores
 from sgrs_core.reporting.statistics import compare, holm, mean_interval
 from sgrs_core.reporting.tables import PARTS, Rules, build_table, read_table
 from tests.synthetic_scores import DIAGONAL, moved, published, scores, write
@@ -28,6 +28,12 @@ def row(table, method: str, scoring: str = "strict", **more) -> dict:
         if all(one[key] == value for key, value in wanted.items())
     ]
     return found
+
+
+def summarise(one: pandas.DataFrame, scoring: str) -> dict[str, float]:
+    """The mean of each metric over one seed's scans."""
+    means = gather([one], scoring).values.mean(axis=(1, 2))
+    return dict(zip(METRICS, map(float, means), strict=True))
 
 
 @pytest.fixture

@@ -133,7 +133,8 @@ def test_a_stage_that_was_to_start_from_the_best_says_where_there_is_none_yet(
     run, tmp_path, caplog
 ):
     settings = {"pretraining": 1 / 8, "second_stage": "best_on_test"}  # before the first choice
-    train(replace(run, method="bcp", settings=settings), read, tmp_path)
+    trained = train(replace(run, method="bcp", settings=settings), read, tmp_path)
+    assert not trained.facts["test_scans_shaped_weights"]
     assert (
         "iteration 2: the next stage was to start from the weights of best_on_test" in caplog.text
     )

@@ -124,3 +124,29 @@ def test_a_record_of_before_uses_had_digests_stands_for_its_own_run_alone(both_w
     record.write_text(json.dumps(content))
     assert is_there(record, run, digests)
     assert not is_there(record, last, of_its_own(last, digests))
+
+
+def test_a_record_that_cannot_be_read_is_named_with_a_way_out(both_ways, tmp_path):
+    run, digests = both_ways
+    record = tmp_path / "record.json"
+    write(record, run, digests)
+    whole = record.read_text()
+    of_later = json.loads(whole)
+    of_later["run"]["training"]["later"] = 1
+    for text, message in (
+        (whole[:200], "damaged"),
+        (json.dumps(of_later), r"of another version \(training.*later: Unexpected keyword"),
+    ):
+        record.write_text(text)
+        with pytest.raises(ValueError, match=rf"record\.json: {message}.*; delete it, and") as said:
+            is_there(record, run, digests)
+        assert "\n" not in str(said.value)
+        assert not is_of_another(run, record)
+
+
+def test_a_number_has_one_digest_however_it_is_written(both_ways):
+    run, _ = both_ways
+    one, same, other = (
+        dataclasses.replace(run, settings={"noise": noise}) for noise in (1, 1.0, 1.5)
+    )
+    assert one.digest == same.digest != other.digest

@@ -3,6 +3,7 @@
 Scans are turned to one orientation, so that a scan is prepared alike however it is stored.
 """
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from sgrs_core.data.volumes import Volume
 from sgrs_core.experiment.settings import NiftiSettings
 
 ORIENTATION = "LPS"
+
+logger = logging.getLogger(__name__)
 
 
 def prepare(root: Path, scan: str, settings: NiftiSettings, label_is_used: bool = True) -> Volume:
@@ -40,6 +43,11 @@ def prepare(root: Path, scan: str, settings: NiftiSettings, label_is_used: bool 
                 f"nifti.foreground = {list(settings.foreground)}; correct that setting, or leave "
                 "out the scan"
             )
+    if mask is None and label_file in files and settings.margin and settings.crop != "body":
+        logger.warning(
+            "%s: %s marks nothing, so the scan is cropped to the body, unlike those that are "
+            "cropped to their labels; nifti.crop: body crops all alike", scan, label_file,
+        )  # fmt: skip
     with with_name(scan):
         check_modality(image, "nifti", settings.window)
         prepared = prepare_custom(image.array, mask, image.spacing, settings)

@@ -54,11 +54,12 @@ def to_volume(
 def provenance(files: Sequence[Path], preprocessing: str, **parameters: object) -> dict[str, str]:
     """Digests of the sources, what was done to them with which parameters, our version.
 
-    files: with folders of DICOM series; told by their names, and by their folders' where names are
-    the same.
+    files: with folders of DICOM series; told by their names, and by as many of their folders' as
+    tell them apart.
     """
-    alike = len({file.name for file in files}) < len(files)
-    names = [f"{file.parent.name}/{file.name}" if alike else file.name for file in files]
+    depths = range(1, 1 + max(len(file.parts) for file in files))
+    namings = (["/".join(file.parts[-depth:]) for file in files] for depth in depths)
+    names = next(names for names in namings if len(set(names)) == len(files))
     return {
         **{f"sha256 {name}": digest_of(file) for name, file in zip(names, files, strict=True)},
         "preprocessing": preprocessing,

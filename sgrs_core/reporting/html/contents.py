@@ -8,6 +8,7 @@ from typing import Any
 from sgrs_core.experiment.layout import Layout
 from sgrs_core.experiment.plan import Plan
 from sgrs_core.experiment.schema import SHOWING_SCANS
+from sgrs_core.experiment.splits import base_of
 from sgrs_core.reporting.html import SELECTIONS
 
 # Of docs/, in every report, and in those of the paper's data sets.
@@ -68,6 +69,7 @@ def pages_of(plan: Plan, docs: Path) -> list[Path]:
 
 def _dataset(plan: Plan, layout: Layout, name: str) -> dict[str, Any]:
     dataset, lists = plan.dataset(name), plan.splits[name]
+    iterations = {run["iterations"] for run in layout.runs() if base_of(run["dataset"]) == name}
     return {
         "name": name,
         "title": dataset.title,
@@ -76,5 +78,5 @@ def _dataset(plan: Plan, layout: Layout, name: str) -> dict[str, Any]:
         "test scans": sum(len(layout.volumes_of_part(fold, "test")) for fold in plan.folds(name)),
         "absent scans": len(lists.absent),
         "checkpoints": ", ".join(SELECTIONS[one] for one in plan.selections(name)),
-        "iterations": dataset.training.iterations,
+        "iterations": ", ".join(map(str, sorted(iterations))),
     }

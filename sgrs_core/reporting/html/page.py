@@ -117,7 +117,7 @@ def _summary(contents: Mapping[str, Any], runs: Sequence[Finished]) -> dict[str,
         "Experiment": contents["experiment"],
         "Runs": str(len(runs)),
         "Seeds": f"{len(seeds)} (number{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))})",
-        "Finished": " to ".join(dict.fromkeys((days[0], days[-1]))),
+        "Finished": " to ".join(dict.fromkeys(days[:1] + days[-1:])),
         "Commits of the runs": ", ".join(dict.fromkeys(run.commit for run in runs)),
         "Hours of training": f"{sum(run.hours for run in runs):.2f}",
     }

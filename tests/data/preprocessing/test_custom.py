@@ -14,6 +14,7 @@ from sgrs_core.data.preprocessing.custom import prepare
 from sgrs_core.data.preprocessing.input_spec import InputSpec
 from sgrs_core.data.preprocessing.modality import check_modality
 from sgrs_core.data.preprocessing.new_scan import NewScan
+from sgrs_core.data.preprocessing.reading import provenance
 from sgrs_core.experiment.settings import NiftiSettings
 from tests.data.formats.writing import affine_of, write_dicom, write_itk, write_nifti
 
@@ -67,6 +68,15 @@ def test_a_label_stored_in_any_order_of_axes_is_put_back(order, scan, tmp_path):
     SimpleITK.WriteImage(turned, str(file))
     volume = prepare(tmp_path, "scan é 1", WHOLE)
     np.testing.assert_array_equal(volume.label, np.isin(scan[1], (2, 4)))
+
+
+def test_provenance_tells_files_apart_by_as_many_folders_as_it_takes(tmp_path):
+    files = [tmp_path / part / "case/scan.nii.gz" for part in ("images", "labels")]
+    for file in files:
+        file.parent.mkdir(parents=True)
+        file.touch()
+    names = [name for name in provenance(files, "none") if name.startswith("sha256")]
+    assert names == ["sha256 images/case/scan.nii.gz", "sha256 labels/case/scan.nii.gz"]
 
 
 def test_provenance_has_image_and_label_though_their_names_are_one(scan, tmp_path):
@@ -177,10 +187,14 @@ def test_a_label_that_is_not_used_may_be_missing_or_mark_nothing(scan, tmp_path,
     write(tmp_path, "empty", scan[0], np.zeros_like(scan[1]))
     write(tmp_path, "none", scan[0], scan[1])
     (tmp_path / "labels/none.nii.gz").unlink()
+    told = (
+        "marks nothing, so the scan is cropped to the body, unlike those that are cropped to their "
+        "labels; nifti.crop: body crops all alike"
+    )
     for name in ("empty", "none"):
         volume = prepare(tmp_path, name, NiftiSettings(margin=2), label_is_used=False)
         assert volume.label is None
-        assert not caplog.text
+        assert caplog.messages == [f"empty: {tmp_path}/labels/empty.nii.gz {told}"]
         with pytest.raises((ValueError, FileNotFoundError), match=rf"labels/{name}\.nii\.gz"):
             prepare(tmp_path, name, NiftiSettings(margin=2))
 

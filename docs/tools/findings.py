@@ -270,6 +270,7 @@ def pages() -> dict[Path, str]:
         at_full_rate,
         swaps,
         median_pseudo_label,
+        published,
         dice_of,
         on_training_scans,
         on_other_hardware,

@@ -438,7 +438,7 @@ class Experiment(Strict):
     note: str = ""
     """printed with every table and figure (say what is not the paper's setting)"""
     data_folder: PlainPath = "data"
-    """for downloads and raw scans, shared between experiments"""
+    """for downloads, shared between experiments"""
     training_threads: Few = 1
     """CPU threads of one training run; the last bits of its weights depend on it"""
     runs_per_gpu: Count = Field(

@@ -62,6 +62,11 @@ def check_modality(
             f"{found}, but training is on CT in HU, with air or fat below {low:g} and "
             "tissue above 0; is it CT, and are slope and intercept applied?"
         )
+    if form == "nifti" and low < 0 <= lowest:
+        raise ValueError(
+            f"{found}, but the window from {low:g} to {high:g} that training sees begins below 0; "
+            "is it in HU, and are slope and intercept applied?"
+        )
     if not ((array > low) & (array < high)).any():
         raise ValueError(
             f"{found}, but none lies in the window from {low:g} to {high:g} that training "

@@ -70,6 +70,13 @@ def test_a_label_stored_in_any_order_of_axes_is_put_back(order, scan, tmp_path):
     np.testing.assert_array_equal(volume.label, np.isin(scan[1], (2, 4)))
 
 
+def test_stored_values_of_a_ct_without_its_intercept_are_refused(scan):
+    stored = PlacedImage((scan[0] + 1024).clip(0, 4095))
+    check_modality(stored, "nifti", (0.0, 400.0))
+    with pytest.raises(ValueError, match="window from -125 to 275 .* begins below 0; is it in HU"):
+        check_modality(stored, "nifti", (-125.0, 275.0))
+
+
 def test_provenance_tells_files_apart_by_as_many_folders_as_it_takes(tmp_path):
     files = [tmp_path / part / "case/scan.nii.gz" for part in ("images", "labels")]
     for file in files:

@@ -62,6 +62,7 @@ def test_a_run_that_ended_after_its_snakemake_was_killed_is_not_trained_again(
     final = complete()
     assert final.returncode == 0, final.stderr[-3000:]
     assert "this run is finished" in (disturbed / RUN / "train.log").read_text()
+    assert ": was trained before" in final.stderr
     assert_same_run(undisturbed, disturbed)
 
 

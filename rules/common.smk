@@ -118,7 +118,7 @@ if QUIET and workflow.is_main_process and not workflow.output_settings.dryrun:
     ANNOUNCER = Announcer(
         RUNS,
         Path(RESULTS),
-        lambda run: PLAN.run(Point(*(run[key] for key in Point._fields))).digest,
+        lambda one: PLAN.run(Point(*(one[key] for key in Point._fields))).digest,
     )
     os.environ[ANNOUNCED] = "1"
     for terminal in logger.handlers:

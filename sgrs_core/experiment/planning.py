@@ -23,7 +23,7 @@ from sgrs_core.experiment.configuration import (
     read,
 )
 from sgrs_core.experiment.own_methods import is_own, source_of
-from sgrs_core.experiment.plan import COST, SELECTION_GAIN, Entry, Plan, variant_of
+from sgrs_core.experiment.plan import COST, SELECTION_GAIN, Entry, Plan
 from sgrs_core.experiment.presence import (
     absent_scans,
     check_names_of_files,
@@ -40,7 +40,7 @@ from sgrs_core.experiment.schema import (
     Table,
 )
 from sgrs_core.experiment.settings import MEDIAN, InferenceSettings, TrainingSettings, check_strides
-from sgrs_core.experiment.splits import SplitLists, base_of, fold_lists, is_scan_name, read_splits
+from sgrs_core.experiment.splits import SplitLists, base_of, fold_lists, read_splits
 from sgrs_core.files import sha256_of
 from sgrs_core.log import prefix_errors
 
@@ -293,13 +293,6 @@ def _check_sheet(plan: Plan, name: str, files: Files) -> None:
             raise ConfigError(
                 f"{plan.places[name]}: rows = {variant!r} with {count} labelled scans stands "
                 "there twice; allowed is each once"
-            )
-    for row in sheet.rows:
-        if not is_scan_name(variant := variant_of(row)) or "," in variant:
-            raise ConfigError(
-                f"{plan.places[name].below('rows', row.variant)}: what its row changes makes the "
-                f"folder's name {variant!r}: allowed are values without / \\ {{ }} * ' \" and "
-                "commas; of longer ones, a method of its own under `methods`"
             )
     if isinstance(sheet, Table) and sheet.published_table is not None:
         _check_published(sheet, plan.places[name], plan.root)

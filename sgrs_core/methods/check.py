@@ -4,9 +4,9 @@ import inspect
 
 from sgrs_core.experiment.configuration import ConfigError, Place, checked
 from sgrs_core.experiment.own_methods import is_own, with_its_kind
-from sgrs_core.experiment.plan import Entry, Plan
+from sgrs_core.experiment.plan import Entry, Plan, variant_of
 from sgrs_core.experiment.schema import Figure, Table
-from sgrs_core.experiment.splits import SplitLists
+from sgrs_core.experiment.splits import SplitLists, is_scan_name
 from sgrs_core.methods import method_class
 from sgrs_core.methods.contract import PAGE
 
@@ -38,6 +38,12 @@ def _check_row(entry: Entry, sheet: Table | Figure, plan: Plan, place: Place) ->
     kind = method_class(method.method)
     settings = plan.settings(sheet.dataset, row, entry.labelled)
     checked(kind.Settings, settings, place.below("rows", row.variant, "settings"))
+    if not is_scan_name(variant := variant_of(row)) or "," in variant:
+        raise ConfigError(
+            f"{place.below('rows', row.variant)}: what it changes makes its folder's name "
+            f"{variant!r}: allowed are values without / \\ {{ }} * ' \" and commas; give the "
+            "method such settings under a name of its own, in the experiment's `methods`"
+        )
     try:
         kind.check(plan.run(entry.points[0]).training, kind.Settings(**settings))
     except ValueError as error:

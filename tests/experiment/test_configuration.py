@@ -614,14 +614,6 @@ def test_a_warning_names_the_rows_that_it_is_about():
     assert warning.startswith("la: of dtc+training.iterations=100, best_on_test can only be the")
 
 
-@pytest.mark.parametrize("value", ["a/b", "it's", "a b,c", {"a": 1}])
-def test_what_cannot_be_a_runs_folder_is_no_value_in_a_row(value):
-    row = {"method": "dtc", "labelled": [4], "settings": {"where": value}}
-    values = changed("tables.own", {"title": "Own", "dataset": "la", "rows": [row]})
-    with pytest.raises(ConfigError, match=r"rows\.dtc: what its row changes makes the folder's"):
-        plan(values)
-
-
 def test_rows_are_taken_from_the_table_that_writes_them():
     own = {"title": "Own", "dataset": "pancreas", "rows_of": "table3", "labelled": [3]}
     with pytest.raises(ConfigError, match=r"rows_of = 'table3': .* name that one, table2"):

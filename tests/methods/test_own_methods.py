@@ -11,6 +11,7 @@ import yaml
 from sgrs_core.command_line import main
 from sgrs_core.data.batch import Batch
 from sgrs_core.evaluation.model import load_model, save_model
+from sgrs_core.experiment.configuration import ConfigError
 from sgrs_core.experiment.layout import Layout
 from sgrs_core.experiment.own_methods import name_of, title_of
 from sgrs_core.experiment.plan import Point
@@ -53,6 +54,12 @@ class Needy(MeanTeacher):
 class WrongDefault(MeanTeacher):
     class Settings(MethodSettings):
         weight: Annotated[float, Field(ge=0)] = -1.0
+
+class FreeSettings(MethodSettings):
+    where: str | dict[str, int] = ""
+
+class Free(MeanTeacher):
+    Settings = FreeSettings
 
 class Checked(MeanTeacher):
     def check(self):
@@ -160,6 +167,15 @@ def test_runs_of_the_methods_here_are_known_as_ever(run):
     assert "source_sha256" not in run.description()
     assert "source_sha256" not in run.identity()
     assert replace(run, source_sha256="f00").identity()["source_sha256"] == "f00"
+
+
+@pytest.mark.parametrize("value", ["a/b", "it's", "a b,c", {"a": 1}])
+def test_what_cannot_be_in_a_folders_name_is_no_value_in_a_row(value, folder):
+    row = {"method": "smoothing.method:Free", "settings": {"where": value}}
+    with pytest.raises(ConfigError, match=r"rows\.free: what it changes makes its folder's name"):
+        planned(folder, row)
+    methods = {"mine": {**row, "title": "Mine"}}
+    assert run_of(planned(folder, "mine", methods=methods), "mine").settings == {"where": value}
 
 
 @pytest.mark.parametrize(

@@ -181,11 +181,17 @@ def on_training_scans() -> str:
 
 def at_full_rate(method: str, iterations: int) -> int:
     """How many iterations, of a training that long, have the rate that it starts with."""
+    rates = rates_of(method, iterations)
+    return rates.count(rates[0])
+
+
+def rates_of(method: str, iterations: int) -> list[float]:
+    """The learning rates of a training that long."""
     record = TEN_METHODS / f"la/labelled-4/{method}/seed-0/record.json"
     run = Run.from_description(read_json(record, "run")["run"])
     longer = replace(run, training=replace(run.training, iterations=iterations))
-    rates = map(new_method(longer).learning_rate, range(1, iterations + 1))
-    return sum(rate == run.training.learning_rate for rate in rates)
+    trained = new_method(longer)
+    return [trained.learning_rate(iteration) for iteration in range(1, iterations + 1)]
 
 
 class Comparison(NamedTuple):

@@ -448,3 +448,15 @@ def test_the_process_that_notes_the_plan_is_the_one_that_is_at_work(tmp_path):
     plan = plan_of_quick()
     write_planned(tmp_path, Layout(plan).runs(), plan, {}, 1)
     assert f"Snakemake is at work, as process {os.getpid()}." in status(tmp_path)
+
+
+def test_a_record_of_another_version_is_named_in_one_line(results, tmp_path):
+    folder = folder_of(tmp_path, "finished")
+    shutil.copytree(folder_of(results, "finished"), folder)
+    record = json.loads((folder / "record.json").read_text())
+    record["run"]["training"]["later"] = 1
+    (folder / "record.json").write_text(json.dumps(record))
+    found = read_trace({**planned("finished"), "digest": "any"}, tmp_path)
+    assert found.state == "failed"
+    assert found.reason.startswith(f"{folder / 'record.json'}: of another version (training.")
+    assert "\n" not in found.reason

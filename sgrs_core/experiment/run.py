@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any, Self
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from sgrs_core.experiment.settings import InferenceSettings, Selection, TrainingSettings
@@ -98,8 +98,13 @@ class Run:
 
     @classmethod
     def from_description(cls, values: Mapping[str, Any]) -> Self:
-        """The run that `description` described."""
-        return TypeAdapter(cls).validate_python(_of_today(values))
+        """The run that `description` described; ValueError, in a line, where it described none."""
+        try:
+            return TypeAdapter(cls).validate_python(_of_today(values))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise ValueError(f"of another version ({where}: {first['msg']})") from None
 
 
 def _plain(value: Any) -> Any:

@@ -132,9 +132,10 @@ def left_of(
 
 def most_alike(one: Known, values: Iterable[tuple[Known, float | None]]) -> float | None:
     """The mean of the values of those runs that are most like one; None where there are none."""
+    mine = kind_of(one)
     known = [(kind_of(two), value) for two, value in values if value is not None]
     for keys in (2, 1, 0):  # method and data set, data set alone, any
-        alike = [value for kind, value in known if kind[:keys] == kind_of(one)[:keys]]
+        alike = [value for kind, value in known if kind[:keys] == mine[:keys]]
         if alike:
             return fmean(alike)
     return None

@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 from sgrs_core.experiment.run import Run
 from sgrs_core.files import read_json
+from sgrs_core.log import in_one_line
 from sgrs_core.monitoring.as_planned import DIGEST
 
 State = Literal["waiting", "training", "stopped", "failed", "trained", "evaluated"]
@@ -61,7 +62,8 @@ def read_trace(run: Mapping[str, Any], results: Path) -> Trace:
             if not unfinished.is_dir():
                 return Trace("waiting")  # for it is trained anew
         except ValueError as error:  # that of one run, the others have theirs
-            return Trace("failed", reason=f"{error}: remove it, and the run is trained anew")
+            why = in_one_line(error, record)
+            return Trace("failed", reason=f"{why}: remove it, and the run is trained anew")
     messages, saved = read_messages(log), checkpointed(unfinished, run.get("digest"))
     rates = [found for *_, text in messages if (found := PROGRESS.match(text))]
     seconds = 1 / float(rates[-1][2]) if rates else None

@@ -11,10 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from sgrs_core.experiment.run import Run
 from sgrs_core.files import read_json, sha256_of_all, write_text
+from sgrs_core.log import in_one_line
 
 logger = logging.getLogger(__name__)
 
@@ -58,18 +57,12 @@ def is_record_of(run: Run, scans: Mapping[str, Any], path: Path) -> bool:
     """
     if not path.is_file():
         return False
-    way_out = "delete it, and the run is trained anew"
     try:
         record = read_json(path, "run", "training")
         recorded = Run.from_description(record["run"])
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ValueError(
-            f"{path}: of another version ({where}: {first['msg']}); {way_out}"
-        ) from None
     except ValueError as error:
-        raise ValueError(f"{error}; {way_out}") from None
+        way_out = "delete it, and the run is trained anew"
+        raise ValueError(f"{in_one_line(error, path)}; {way_out}") from None
     noted = record["training"]
     by_use = noted.get("scans_sha256_by_use", {})  # of older versions: none
     on_these = noted.get("scans_sha256") == scans["scans_sha256"] or (

@@ -17,7 +17,7 @@ GENERAL_PAGES, OF_PAPER = ("tables.md", "glossary.md"), ("reproducibility.md", "
 
 def contents_of(plan: Plan, layout: Layout) -> dict[str, Any]:
     """The experiment, its data sets, tables, figures and runs, as dictionaries, lists and texts."""
-    experiment = plan.experiment
+    experiment, runs = plan.experiment, layout.runs()
     sheets = {
         name: {"name": name, "title": sheet.title, "note": plan.note_of(name)}
         for name, sheet in plan.sheets.items()
@@ -26,7 +26,7 @@ def contents_of(plan: Plan, layout: Layout) -> dict[str, Any]:
         "experiment": experiment.title or experiment.experiment,
         "note": experiment.note.strip(),
         "seeds": experiment.seeds,
-        "datasets": [_dataset(plan, layout, name) for name in experiment.datasets],
+        "datasets": [_dataset(plan, layout, runs, name) for name in experiment.datasets],
         "tables": [
             {
                 **sheets[name],
@@ -45,7 +45,7 @@ def contents_of(plan: Plan, layout: Layout) -> dict[str, Any]:
             }
             for name, figure in plan.figures.items()
         ],
-        "runs": layout.runs(),
+        "runs": runs,
     }
 
 
@@ -67,9 +67,9 @@ def pages_of(plan: Plan, docs: Path) -> list[Path]:
     return [docs / name for name in names if (docs / name).is_file()]
 
 
-def _dataset(plan: Plan, layout: Layout, name: str) -> dict[str, Any]:
+def _dataset(plan: Plan, layout: Layout, runs: list[dict[str, Any]], name: str) -> dict[str, Any]:
     dataset, lists = plan.dataset(name), plan.splits[name]
-    iterations = {run["iterations"] for run in layout.runs() if base_of(run["dataset"]) == name}
+    iterations = {run["iterations"] for run in runs if base_of(run["dataset"]) == name}
     return {
         "name": name,
         "title": dataset.title,

@@ -1,10 +1,10 @@
-"""What was found on real scans: README's table, docs/findings.md, a table and a figure of it.
+"""What was found on real scans: README's table, docs/findings.md, tables and figures of it.
 
     python -m docs.tools.findings
 
-docs/findings.md is the template docs/tools/findings.md.j2 with its numbers filled in; README.md,
-the results' own page and SGRS-Net's hold a table between two marks. All values are means over test
-scans.
+docs/findings.md and the page of scans of the training are templates beside this file with their
+numbers filled in; README.md, the results' own pages and SGRS-Net's hold a table between two marks.
+All values are means over test scans, but for those on scans of the training.
 """
 
 import re
@@ -13,13 +13,13 @@ from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas
 import yaml
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from docs.tools.ablations import (
     ablations,
@@ -28,13 +28,11 @@ from docs.tools.ablations import (
     draw_ablations,
     ends_of_pseudo_labels,
     further_ablated,
-    of_thresholds,
     parts_table,
     published_lead,
 )
 from docs.tools.forms import (
     ABLATIONS,
-    OTHER_HARDWARE,
     PSEUDO_LABELS,
     REFERENCE_RUNS,
     ROOT,
@@ -60,7 +58,7 @@ from sgrs_core.reporting.typeset import with_interval
 TRAINING_SCANS = REFERENCE_RUNS / "la_half_training_scans"
 FLOAT32 = REFERENCE_RUNS / "la_half_float32"
 FINDINGS, FIGURE = ROOT / "docs/findings.md", TEN_METHODS / "figures/dice.png"
-TEMPLATE = Path(__file__).with_suffix(".md.j2")
+TEMPLATES = {FINDINGS: "findings.md.j2", TRAINING_SCANS / "README.md": "training_scans.md.j2"}
 README = ROOT / "README.md"
 FORMS = ROOT / "docs/methods/sgrs.md"
 BEGIN, END = "<!-- made by docs/tools/findings.py -->", "<!-- end -->"
@@ -70,11 +68,16 @@ SGRS = (REFERENCE, 4)
 PARTS = ("labelled", "unlabelled")
 COLUMNS = (
     "method", "labelled scans", "seeds", "Dice, last checkpoint", "of each seed",
-    "SGRS-Net's lead", "Dice, chosen on test scans", "95HD (voxels), last", "empty masks",
+    "SGRS-Net's lead", "p", "Dice, chosen on test scans", "95HD (voxels), last", "empty masks",
     "published Dice, at full size",
 )  # fmt: skip
-LEFT_OUT = ("of each seed", "95HD (voxels), last", "empty masks")  # of README's table
-FEW = [column for column in COLUMNS if column not in LEFT_OUT]
+IN_README, IN_FINDINGS = (
+    [column for column in COLUMNS if column not in left_out]
+    for left_out in (
+        ("of each seed", "p", "95HD (voxels), last", "empty masks"),
+        ("of each seed", "95HD (voxels), last", "empty masks"),
+    )
+)
 
 
 class Row(NamedTuple):
@@ -89,6 +92,11 @@ class Row(NamedTuple):
     def dice(self) -> np.ndarray:
         """Dice of each seed at the last checkpoint, in per cent."""
         return self.last.of("dice").mean(axis=1)
+
+    @property
+    def apart(self) -> float:
+        """How far seeds lie apart in it."""
+        return float(np.ptp(self.dice))
 
     @property
     def gain(self) -> float:
@@ -134,16 +142,6 @@ def gained(one: Row) -> str:
     """What choosing on the test scans adds to Dice, with its interval over scans."""
     of_scans = one.best_on_test.of("dice").mean(axis=0) - one.last.of("dice").mean(axis=0)
     return with_interval(Difference(one.gain, *mean_interval(of_scans)))
-
-
-def on_other_hardware() -> str:
-    """Last checkpoints of the runs that were made twice, as made on a CPU, beside the GPU's."""
-    return made_twice(OTHER_HARDWARE, TEN_METHODS)
-
-
-def in_float32() -> str:
-    """The same runs on a CPU in float32, beside those in bfloat16."""
-    return made_twice(FLOAT32, OTHER_HARDWARE)
 
 
 def made_twice(place: Path, other: Path) -> str:
@@ -207,6 +205,7 @@ class Comparison(NamedTuple):
         return self.p < 1 - CONFIDENCE
 
 
+@cache
 def comparisons() -> list[Comparison]:
     """Every method with 4 labelled scans and several seeds, against SGRS-Net; as in the table."""
     methods = [
@@ -218,9 +217,14 @@ def comparisons() -> list[Comparison]:
     return list(map(Comparison, methods, found, holm([one.p for one in found])))
 
 
+def nearest_to_shown() -> Comparison:
+    """Of the methods than which SGRS-Net is not shown to be better, the one of the lowest p."""
+    return min((one for one in comparisons() if not one.is_shown), key=lambda one: one.p)
+
+
 def listed(some: Sequence[Comparison]) -> str:
     """Methods, and in brackets by how much SGRS-Net is better than they are."""
-    each = [f"{title(one.method)} ({with_interval(one.difference)}, p {one.p:.2g})" for one in some]
+    each = [f"{title(one.method)} ({with_interval(one.difference)}, p {one.p:.3g})" for one in some]
     return f"{', '.join(each[:-1])} and {each[-1]}" if len(each) > 1 else "".join(each)
 
 
@@ -246,12 +250,14 @@ def spread(values: np.ndarray) -> str:
 def table(columns: Sequence[str] = COLUMNS) -> str:
     """Every method, as Markdown."""
     lines = []
+    corrected = {one.method: f"{one.p:.3g}" for one in comparisons()}
     for one in rows():
         compared = one.labelled == 4 and one.method != REFERENCE
         cells = (
             title(one.method), one.labelled, len(one.dice), spread(one.dice),
             ", ".join(f"{value:.1f}" for value in one.dice),
             with_interval(lead(SGRS, (one.method, 4))) if compared else "",
+            corrected.get(one.method, "") if compared else "",
             spread(one.best_on_test.of("dice").mean(axis=1)),
             "–" if np.isnan(distance := one.last.of("hd95").mean()) else f"{distance:.1f}",
             f"{one.last.empty} of {one.last.of('dice').size}" if one.last.empty else "",
@@ -264,12 +270,18 @@ def table(columns: Sequence[str] = COLUMNS) -> str:
 
 def pages() -> dict[Path, str]:
     """Each page and table with numbers of these results, as it should be."""
-    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
     shown = (
         row,
         rows,
         comparisons,
+        nearest_to_shown,
         listed,
+        title,
         spread,
         table,
         dice_on,
@@ -279,24 +291,21 @@ def pages() -> dict[Path, str]:
         published,
         dice_of,
         on_training_scans,
-        on_other_hardware,
-        in_float32,
         between_forms,
         between_seeds,
         ends_of_pseudo_labels,
         parts_table,
         published_lead,
         further_ablated,
-        of_thresholds,
         lead,
         gained,
         with_interval,
     )
-    values: dict[str, Any] = {one.__name__: one for one in shown}
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    found = {FINDINGS: template.render(values), **reference_tables()}
+    environment.globals.update({one.__name__: one for one in shown}, IN_FINDINGS=IN_FINDINGS)
+    made = {page: environment.get_template(name).render() for page, name in TEMPLATES.items()}
+    found = {**made, **reference_tables()}
     tables = {
-        README: table(FEW),
+        README: table(IN_README),
         TEN_METHODS / "README.md": table(COLUMNS),
         FORMS: equations(),
         ABLATIONS / "README.md": ablations(),

@@ -23,14 +23,20 @@ from docs.tools.ablations import (
 )
 from docs.tools.findings import (
     COLUMNS,
-    FEW,
     FIGURE,
+    FINDINGS,
     FLOAT32,
     FORMS,
+    IN_FINDINGS,
+    IN_README,
+    PARTS,
     README,
+    TRAINING_SCANS,
     comparisons,
     lead,
     made_twice,
+    nearest_to_shown,
+    on_training_scans,
     pages,
     rates_of,
     row,
@@ -70,9 +76,11 @@ def test_a_page_is_what_the_scores_make_of_it(page):
     if page.parent.name == "tables":  # recomputed in another way by tests/test_reference.py
         return
     shown = {
-        README: table(FEW), FORMS: equations(), ABLATIONS / "README.md": ablations(),
+        FINDINGS: table(IN_FINDINGS), README: table(IN_README), FORMS: equations(),
+        TEN_METHODS / "README.md": table(COLUMNS), ABLATIONS / "README.md": ablations(),
+        TRAINING_SCANS / "README.md": on_training_scans(),
     }  # fmt: skip
-    assert shown.get(page, table(COLUMNS)) in PAGES[page]
+    assert shown[page] in PAGES[page]
 
 
 def test_every_committed_run_stands_in_the_table():
@@ -96,6 +104,16 @@ def test_the_table_says_what_the_score_files_say_reckoned_in_another_way():
             ours = [mean(read(run / "last/scores.csv"), "dice", "strict") for run in of_sgrs]
             expected = statistics.fmean(ours) - statistics.fmean(seeds)
             assert float(cells[5].split()[0]) == pytest.approx(expected, abs=0.051)
+
+
+def test_the_table_of_scans_of_the_training_says_what_its_score_files_say():
+    lines = [line.split("|")[2:4] for line in on_training_scans().splitlines()[2:]]
+    expected = [
+        [mean(read(run / part / "scores.csv"), "dice", "strict") for part in PARTS]
+        for run in TRAINING_SCANS.glob("labelled-4/*/seed-*")
+    ]
+    for line, ours in zip(lines, sorted(expected, key=lambda one: -one[1]), strict=True):
+        assert [float(cell) for cell in line] == pytest.approx(ours, abs=0.051)
 
 
 def test_the_table_of_equations_says_what_its_score_files_say():
@@ -167,6 +185,7 @@ def test_the_words_hold():
     """What the template says without a number; when one of these fails, its sentence is to go."""
     assert rows()[0].method == "sgrs"
     assert {one.is_shown for one in comparisons()} == {True, False}
+    assert nearest_to_shown().p == min(one.p for one in comparisons() if one.p >= 0.05)
     assert all(one.difference.value > 0 for one in comparisons())
     assert any(one.difference.low > 0 and not one.is_shown for one in comparisons())
     beside_all_labels = lead(("sgrs", 4), ("vnet", 80))
@@ -223,7 +242,7 @@ def test_the_words_hold():
         assert rates[-1] == pytest.approx(max(rates), rel=1e-4)
         assert min(rates) < 1e-5
     gains = {method: row(method).gain for method in ("sgrs", "caml", "vnet", "mcnet_plus")}
-    spreads = {method: float(np.ptp(row(method).dice)) for method in gains}
+    spreads = {method: row(method).apart for method in gains}
     assert max(gains, key=gains.__getitem__) == max(spreads, key=spreads.__getitem__)
     assert all(gain > 0 for gain in gains.values())
 

@@ -109,5 +109,8 @@ rule list_prepared:
         # With `threads`, because a list serves runs of more labelled scans, too: what is new about
         # them, whether they have labels, training asks itself.
         labelled=lambda wildcards, threads: PLAN.used_labels(wildcards.dataset),
+        others=lambda wildcards, threads: LAYOUT.volumes_of_other_parts(
+            wildcards.dataset, wildcards.part
+        ),
     script:
         "../workflow_scripts/list_prepared.py"

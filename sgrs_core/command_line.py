@@ -234,8 +234,8 @@ def counts(outcomes: Sequence["Outcome"], sharing: Sequence[Path]) -> Iterator[s
         (labels, "look like labels", ""),
         (
             kept,
-            "have another file, of another model or scan or of unknown origin, where their mask "
-            "belongs",
+            "have another file, of another model, scan or stride or of unknown origin, where their "
+            "mask belongs",
             "; --overwrite replaces them, another folder after -o keeps both",
         ),
         ([*sharing, *failed], "have no mask", ""),
@@ -253,7 +253,7 @@ def evaluate(options: argparse.Namespace) -> int:
     from sgrs_core.evaluation.scoring import write_scores
 
     check_foreground(options.foreground)
-    check_table(options.output)
+    check_table(options.output, options.mask, options.label)
     pairs, faults = pairs_of(options.mask, options.label)
     lines: dict[str, dict[str, float | bool]] = {}
     spacing: tuple[float, ...] = ()
@@ -314,7 +314,7 @@ def compare(options: argparse.Namespace) -> int:
     from sgrs_core.files import write_text
     from sgrs_core.reporting.comparison import compare_runs, in_words
 
-    check_table(options.output)
+    check_table(options.output, options.one, options.other)
     comparison = compare_runs(options.one, options.other, options.selection, options.scoring)
     if options.output:
         write_text(options.output, comparison.table.to_csv(index=False))

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 def main(snakemake: "Snakemake") -> None:
     log_to(snakemake.log[0])
     files = [Path(file) for file in snakemake.input.volumes]
-    list_prepared(Path(snakemake.output.digests), files, snakemake.params.labelled)
+    others = [Path(file) for file in snakemake.params.others]
+    list_prepared(Path(snakemake.output.digests), files, snakemake.params.labelled, others)
 
 
 if "snakemake" in globals():

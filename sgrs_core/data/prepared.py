@@ -1,10 +1,22 @@
 """Lists of prepared scans: what stands in one can serve, and is what is read later."""
 
+import hashlib
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from sgrs_core.data.volumes import Volume, check_place, read_volume
+import h5py
+import numpy as np
+
+from sgrs_core.data.volumes import (
+    SAME_SPACING,
+    Volume,
+    check_place,
+    read_description,
+    read_volume,
+)
 from sgrs_core.digests import list_files, read_digests
 from sgrs_core.files import sha256_of
 from sgrs_core.log import in_one_line
@@ -14,11 +26,14 @@ LARGEST_DEVIATION = 20  # of a standardised image: more are raw intensities
 logger = logging.getLogger(__name__)
 
 
-def list_prepared(path: Path, files: Sequence[Path], labelled: Collection[str]) -> None:
+def list_prepared(
+    path: Path, files: Sequence[Path], labelled: Collection[str], others: Sequence[Path] = ()
+) -> None:
     """Check prepared scans and write their list, with digests.
 
-    labelled: the names of those whose label is used. Raises ValueError, naming every file that
-    cannot serve and why, and writes no list then.
+    labelled: the names of those whose label is used. others: the data set's scans of other lists,
+    as far as they are prepared. Warns of what looks like a mistake and may be none. Raises
+    ValueError, naming every file that cannot serve and why, and writes no list then.
     """
     faults = []
     for file in files:
@@ -39,7 +54,46 @@ def list_prepared(path: Path, files: Sequence[Path], labelled: Collection[str]) 
             "Mend their source files, or take them out of the split lists; a prepared file that "
             "was damaged is made again where it is deleted"
         )
+    warn_of_voxels(files)
+    for one, other in twins([*files, *filter(Path.is_file, others)]):
+        if {one, other} & set(files):
+            logger.warning(
+                "%s, %s: one image under two names. If a run learns from one and is tested on the "
+                "other, its score is worth nothing: take one out of the split lists", one, other,
+            )  # fmt: skip
     list_files(path, files)
+
+
+def warn_of_voxels(files: Sequence[Path]) -> None:
+    """Say which scans have the largest and the smallest voxels, where they differ."""
+    sizes = np.array([read_description(file)["spacing"] for file in files])
+    if (sizes.max(axis=0) / sizes.min(axis=0) > 1 + SAME_SPACING).any():
+        volumes = sizes.prod(axis=1)
+        ends = (f"{files[at]} {sizes[at].tolist()}" for at in (volumes.argmin(), volumes.argmax()))
+        logger.warning(
+            "voxels differ in size (mm): %s; distances in voxels are then of several lengths. Is a "
+            "header wrong? nifti.voxel brings scans of one's own to one size", " and ".join(ends),
+        )  # fmt: skip
+
+
+def twins(files: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
+    """Pairs of scans with the same image, voxel for voxel; prepared alike, so packed as large.
+
+    A damaged file is passed over: the list that it belongs in names it.
+    """
+    alike: dict[tuple[Any, ...], list[Path]] = {}
+    for file in files:
+        with suppress(OSError, KeyError), h5py.File(file) as opened:
+            image = opened["image"]
+            alike.setdefault((image.shape, image.id.get_storage_size()), []).append(file)
+    for some in alike.values():
+        first: dict[bytes, Path] = {}
+        for file in some if len(some) > 1 else ():
+            with h5py.File(file) as opened:
+                digest = hashlib.sha256(opened["image"][()].tobytes()).digest()
+            if digest in first:
+                yield first[digest], file
+            first.setdefault(digest, file)
 
 
 def read_prepared(file: Path, label_is_used: bool) -> Volume:

@@ -24,6 +24,8 @@ from sgrs_core.log import prefix_errors
 
 Axes = Literal["xyz", "zyx"]
 
+SAME_SPACING = 0.01  # a share: voxels' sides that differ by less are of one length
+
 
 @dataclass(frozen=True)
 class Volume:

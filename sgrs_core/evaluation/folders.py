@@ -125,8 +125,11 @@ def pairs_of(masks: Path, labels: Path) -> tuple[dict[str, tuple[Path, Path]], l
     return pairs, faults
 
 
-def check_table(file: Path | None) -> None:
-    """Raise ValueError or FileNotFoundError where a table may not be written; None: none is."""
+def check_table(file: Path | None, *read: Path) -> None:
+    """Raise ValueError or FileNotFoundError where a table may not be written; None: none is.
+
+    read: the files or folders that it is made from.
+    """
     if file is None:
         return
     if file.suffix != ".csv":
@@ -135,8 +138,13 @@ def check_table(file: Path | None) -> None:
         raise FileNotFoundError(f"{file.parent}: no such folder, for {file}")
     if file.is_dir():
         raise ValueError(f"{file}: a folder; give the name of a file")
-    if file.exists() and (file.parent / PREDICTIONS).is_dir():
+    if not file.exists():
+        return
+    run = file.absolute().parents[1]
+    if (file.parent / PREDICTIONS).is_dir() or (run / "record.json").is_file():
         raise ValueError(f"{file}: a run's own scores are not replaced; write elsewhere")
+    if any(one.exists() and file.samefile(one) for one in read):
+        raise ValueError(f"{file}: the table is made from this file; write elsewhere")
 
 
 def prepared_of(mask: Path) -> Path | None:

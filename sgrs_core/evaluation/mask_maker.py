@@ -103,7 +103,7 @@ def is_made(mask: Path, note: str) -> bool:
     """
     found = note_of(mask)
     if found != note and mask.stat().st_size:
-        what = "of another model or scan" if found.startswith(OURS) else "of unknown origin"
+        what = "of another model, scan or stride" if found.startswith(OURS) else "of unknown origin"
         raise OtherFileError(f"{mask}: there already, and {what}; --overwrite replaces it")
     try:
         read_label(mask)

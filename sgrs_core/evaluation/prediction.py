@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from sgrs_core.data.formats.geometry import PlacedImage
 from sgrs_core.data.formats.image_files import READERS, WRITERS, suffix_of
 from sgrs_core.data.formats.images import from_itk, oriented_as, to_itk
-from sgrs_core.data.preprocessing.input_spec import SAME_SPACING, InputSpec
+from sgrs_core.data.preprocessing.input_spec import InputSpec
 from sgrs_core.data.preprocessing.new_scan import NewScan, rounded
-from sgrs_core.data.volumes import Volume
+from sgrs_core.data.volumes import SAME_SPACING, Volume
 from sgrs_core.evaluation.folders import name_of
 from sgrs_core.evaluation.inference import Watch, segment
 from sgrs_core.evaluation.model import load_model

@@ -409,7 +409,8 @@ def _line(kind: type, item: Values, file: Path, place: Key) -> str:
         return f"{file}: {key + '.' if key else ''}{item['ctx']['error']}"
     value = repr(item["input"]) if item["type"] != "missing" else "(missing)"
     if is_unknown:
-        said = f"unknown key; allowed are {', '.join(keys_at(kind, item['loc'][:-1]))}"
+        known = ", ".join(keys_at(kind, item["loc"][:-1]))
+        said = f"unknown key; allowed are {known}" if known else "unknown key; none is allowed here"
     elif item["type"] == "refused":
         said = item["msg"]
     else:

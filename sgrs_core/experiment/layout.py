@@ -87,6 +87,10 @@ class Layout:
         lists = self.plan.splits[dataset]
         return self.volumes(dataset, lists.present(getattr(lists, part)))
 
+    def volumes_of_other_parts(self, dataset: str, part: str) -> list[str]:
+        """Those of the other parts."""
+        return [file for one in PARTS if one != part for file in self.volumes_of_part(dataset, one)]
+
     def point_of(self, wildcards: "Wildcards") -> Point:
         """The run that a path belongs to. Raises ValueError where the experiment has none such."""
         point = Point.of(wildcards)

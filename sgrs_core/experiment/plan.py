@@ -290,8 +290,8 @@ class Plan:
     def warnings(self) -> list[str]:
         """What a user should know before the first job.
 
-        Keys that are not read, scans that no longer exist, selections that choose nothing, and
-        official recipes without the checkpoint that is theirs.
+        Keys that are not read, scans that no longer exist, trainings too short for what their other
+        settings say, and official recipes without the checkpoint that is theirs.
         """
         unread = [
             f"{name}: {key} = {getattr(one, key)} is not read, because {why}"
@@ -313,7 +313,7 @@ class Plan:
         return (
             unread
             + absent
-            + self._selections_of_last()
+            + self._of_short_trainings()
             + [
                 f"{dataset}: the official recipes of {', '.join(methods)} choose the checkpoint "
                 f"{selection}, which is not among selections: their tables show others"
@@ -334,21 +334,30 @@ class Plan:
         elif lists.present(lists.validation):
             yield "validation_scans", "splits.validation has a list"
 
-    def _selections_of_last(self) -> list[str]:
-        """Ways of choosing a checkpoint that have none to choose of but the last."""
+    def _of_short_trainings(self) -> list[str]:
+        """Weights that never get far, and ways of choosing a checkpoint with only one to choose."""
         alike: dict[tuple[str, str], dict[str, None]] = {}
         for point, row in self.rows.items():
             chosen = [one for one in self.selections(point.dataset) if one != "last"]
             training = self.layered("training", point.dataset, row)
-            iterations, first, every = (
-                training[key] for key in ("iterations", "selection_from", "selection_every")
+            iterations, ramp, first, every = (
+                training[key]
+                for key in ("iterations", "ramp_iterations", "selection_from", "selection_every")
             )
+            texts = []
+            if ramp > iterations and self.splits[point.dataset].unlabelled(point.labelled):
+                texts.append(
+                    f"the weight of unlabelled scans grows over ramp_iterations = {ramp}, and the "
+                    f"training ends before, after iterations = {iterations}; in the paper it "
+                    "grows over 40% of them"
+                )
             if chosen and -(-first // every) * every >= iterations:
-                text = (
+                texts.append(
                     f"{' and '.join(chosen)} can only be the last checkpoint: of {iterations} "
                     f"iterations, those from {first} on compete, every {every} (selection_from, "
                     "selection_every)"
                 )
+            for text in texts:
                 alike.setdefault((base_of(point.dataset), text), {})[point.variant] = None
         warnings = []
         for (name, text), variants in alike.items():

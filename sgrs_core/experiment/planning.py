@@ -26,6 +26,7 @@ from sgrs_core.experiment.own_methods import is_own, source_of
 from sgrs_core.experiment.plan import COST, SELECTION_GAIN, Entry, Plan
 from sgrs_core.experiment.presence import (
     absent_scans,
+    came_downsampled,
     check_names_of_files,
     check_presence,
     of_labels,
@@ -214,6 +215,8 @@ def _is_comparable(
     or held out, as some are where `best_on_validation` has no list. selections: the experiment's.
     """
     if dataset.source == "phantom" or not dataset.has_published_resolution:
+        return False
+    if came_downsampled(dataset, lists) > 1:
         return False
     own = published_splits(name, root)
     chosen = dataset.selections or selections

@@ -1,7 +1,10 @@
 """Whether a data set's source has every scan of its lists, asked before the first job starts."""
 
+import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
+
+import h5py
 
 from sgrs_core.digests import read_digests
 from sgrs_core.experiment.schema import Dataset
@@ -33,6 +36,20 @@ def check_names_of_files(dataset: Dataset, lists: SplitLists) -> None:
             dataset.custom.files(Path(dataset.folder or ""), scan)
 
 
+def came_downsampled(dataset: Dataset, lists: SplitLists) -> int:
+    """By how much the scans of `local` were downsampled before they came, as the first one says.
+
+    1 where its file does not say so, is not there, or is none: other checks name it.
+    """
+    if dataset.source != "local":
+        return 1
+    try:
+        with h5py.File(dataset.files_of(lists.scans()[0])[0]) as file:
+            return int(json.loads(file.attrs.get("provenance", "{}")).get("downsample", 1))
+    except (OSError, TypeError, ValueError, AttributeError):
+        return 1
+
+
 def check_presence(
     dataset: Dataset, lists: SplitLists, root: Path, labelled: Collection[str] = ()
 ) -> None:
@@ -56,6 +73,13 @@ def check_presence(
         raise ValueError(
             f"{place}: {len(missing)} of {len(lists.scans())} scans of the lists are not there: "
             f"{_some(missing)}; looked for {expected}"
+        )
+    before = came_downsampled(dataset, lists)
+    if before > 1 and dataset.downsample > 1:
+        raise ValueError(
+            f"downsample = {dataset.downsample}: {dataset.files_of(lists.scans()[0])[0]} came "
+            f"downsampled by {before}, and would be so again, by {before * dataset.downsample} in "
+            "all; downsample: 1 leaves such scans as they are"
         )
     nobody_labelled = [scan for scan in labelled if not dataset.has_label(scan)]
     if nobody_labelled and dataset.custom:

@@ -4,6 +4,7 @@ What is asked for: docs/adding-a-method.md.
 """
 
 import inspect
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from traceback import extract_tb
@@ -15,7 +16,7 @@ from sgrs_core.experiment.own_methods import is_own, with_its_kind
 from sgrs_core.methods import method_class
 from sgrs_core.methods.base import Method, StepOutput
 
-NOT_TERMS = ("iteration", "loss")  # columns of the log
+NOT_TERMS = re.compile("iteration|loss|pseudo_label_dice|.*_fraction")  # the log's own columns
 PAGE = "docs/adding-a-method.md says what is asked for"
 
 
@@ -49,9 +50,10 @@ def check_output(method: Method, output: StepOutput, images_u: Tensor) -> None:
         asked = "step's loss is one number that depends on the weights, a tensor of shape ()"
         raise TypeError(_refused(method, asked, output.loss))
     for name, term in output.terms.items():
-        if name in NOT_TERMS:
+        if NOT_TERMS.fullmatch(name):
             asked = (
-                f"step's terms are called other than {' and '.join(NOT_TERMS)}, which the log has"
+                "step's terms are called other than iteration, loss, pseudo_label_dice and "
+                "..._fraction, which the log has or measures itself"
             )
             raise TypeError(_refused(method, asked, f"one called {name}"))
         if not _is_number(term):

@@ -70,7 +70,7 @@ def status(results: Path) -> str:
     """All of it as text. Raises ValueError where the workflow has not noted its plan."""
     try:
         planned = read_planned(results / NAME)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise ValueError(
             f"{results}: no {NAME} here, which Snakemake writes when it starts; "
             "name the folder results/<experiment>"

@@ -40,8 +40,8 @@ def compare_runs(one: Path, other: Path, selection: str, scoring: str) -> Compar
     Raises FileNotFoundError and ValueError, naming what is missing, and where the scans differ.
     """
     ours, others = (score_files(run, selection) for run in (one, other))
-    if [file.resolve() for file in ours] == [file.resolve() for file in others]:
-        raise ValueError(f"{one}, {other}: the same run twice")
+    if shared := {file.resolve() for file in ours} & {file.resolve() for file in others}:
+        raise ValueError(f"{one}, {other}: the same run twice, {min(shared)} is in both")
     first, second = (gather(read_seeds(files), scoring) for files in (ours, others))
     with prefix_errors(f"{one}, {other}: "):
         check_same_scans(first.scans, second.scans)

@@ -124,8 +124,8 @@ def check_same_scans(scans: Sequence[str], others: Sequence[str]) -> None:
     if tuple(scans) != tuple(others):
         different = sorted(set(scans) ^ set(others)) or sorted(scans)
         raise ValueError(
-            f"score files of different scans, such as {different[0]}: evaluate these runs anew "
-            "on the same test scans"
+            f"score files of different scans, such as {different[0]} (they have {len(scans)} and "
+            f"{len(others)}): evaluate these runs anew on the same test scans"
         )
 
 

@@ -11,6 +11,7 @@ import io
 import logging
 import re
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,7 @@ class Progress:
 
 FORMAT = 3  # of the files; one of another format is not gone on from
 STAY = "good checkpoints of before, if there are any, stay"  # where values are not finite
+NONE_YET = "there is none before it, the next start begins anew"
 KEPT = 2  # the newest, and the one before
 NAME = re.compile(r"checkpoint-(\d+)-([0-9a-f]+)\.pt")
 
@@ -125,7 +127,9 @@ def save(
     try:
         write_bytes(path, content)
     except OSError as error:
-        reason = f"{error.strerror}; the checkpoint before is kept, the next start goes on from it"
+        before = newest_first(folder)
+        kept = f"{before[0].name} is kept, the next start goes on from it" if before else NONE_YET
+        reason = f"{error.strerror}; {kept}"
         raise OSError(error.errno, reason, str(path)) from error
     for old in newest_first(folder)[KEPT:]:
         old.unlink()
@@ -153,8 +157,7 @@ def resume(
             state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
             made_of = state["identity"] if "identity" in state else state["description"]
             if made_of != wanted:
-                changed = [key for key in wanted if made_of.get(key) != wanted[key]]
-                names = ", ".join(changed)
+                names = ", ".join(changed_keys(made_of, wanted))
                 logger.warning("%s was made with another %s: starting anew", path, names)
                 break
             _load_states(state, method, optimizers)
@@ -181,6 +184,15 @@ def resume(
     for path in newest_first(folder):
         path.unlink()
     return Progress()
+
+
+def changed_keys(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """The keys whose values differ, those of groups as `training.patch_size`."""
+    for key, value in now.items():
+        if isinstance(value, Mapping) and isinstance(before.get(key), Mapping):
+            yield from (f"{key}.{below}" for below in changed_keys(before[key], value))
+        elif before.get(key) != value:
+            yield key
 
 
 def _states(method: Method, optimizers: list[Optimizer]) -> dict[str, Any]:

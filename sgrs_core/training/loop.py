@@ -219,7 +219,7 @@ def check_finite(method: Method, output: StepOutput, iteration: int) -> None:
         if not math.isfinite(value):
             raise FloatingPointError(
                 f"iteration {iteration}: the loss term '{name}' is {value}; {STAY}; "
-                "lower learning_rate, or set precision: float32 "
+                "lower learning_rate, or, with another precision, set precision: float32 "
                 f"({of_class(method)})"
             )
 

@@ -68,6 +68,29 @@ def test_raw_intensities_are_warned_of(scale, is_told, folder, caplog):
     assert ("b.h5: its values deviate by" in caplog.text) == is_told
 
 
+def test_one_image_under_two_names_is_warned_of_in_one_list_and_across_lists(folder, caplog):
+    listed(folder)
+    assert f"{folder}/la/a.h5, {folder}/la/b.h5: one image under two names" in caplog.text
+    caplog.clear()
+    write_volume(folder / "la/b.h5", replace(GOOD, image=IMAGE[::-1]))
+    listed(folder)
+    assert "two names" not in caplog.text
+    write_volume(twin := folder / "elsewhere/c.h5", replace(GOOD, label=None))
+    (damaged := folder / "elsewhere/d.h5").write_bytes(b"cut")
+    every = [*files(folder).values()]
+    absent = folder / "elsewhere/e.h5"
+    list_prepared(folder / "la.train.sha256", every, ["a", "b"], [twin, damaged, absent, twin])
+    assert f"{folder}/la/a.h5, {twin}: one image under two names" in caplog.text
+
+
+@pytest.mark.parametrize(("side", "is_told"), [(1.005, False), (1.25, True), (0.5, True)])
+def test_voxels_of_several_sizes_are_warned_of(side, is_told, folder, caplog):
+    write_volume(folder / "la/b.h5", replace(GOOD, spacing=(1.0, 1.0, side)))
+    listed(folder)
+    assert (f"{folder}/la/b.h5 [1.0, 1.0, {side}]" in caplog.text) == is_told
+    assert ("voxels differ in size (mm)" in caplog.text) == is_told
+
+
 def test_a_scan_without_slices_is_named(folder):
     with h5py.File(folder / "la/b.h5", "w") as file:
         file["image"], file["label"] = IMAGE[:, :, :0], EMPTY[:, :, :0]

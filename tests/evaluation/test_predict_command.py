@@ -239,10 +239,14 @@ def test_a_mask_of_another_model_or_scan_or_origin_is_left_as_it_is(output, caps
     content = mask.read_bytes()
     Path("other.pt").write_text("other weights")
     assert predict(scan, output=output, model="other.pt") == 1
-    assert f"{mask}: there already, and of another model or scan;" in capsys.readouterr().err
+    assert (
+        f"{mask}: there already, and of another model, scan or stride;" in capsys.readouterr().err
+    )
     write_nifti(scan, ARRAY + np.int16(1), AFFINE)
     assert predict(scan, output=output) == 1
-    assert f"{mask}: there already, and of another model or scan;" in capsys.readouterr().err
+    assert (
+        f"{mask}: there already, and of another model, scan or stride;" in capsys.readouterr().err
+    )
     assert mask.read_bytes() == content
     mask.unlink()
     write_itk(mask, (ARRAY > 5).astype(np.uint8), AFFINE)
@@ -266,9 +270,9 @@ def test_files_in_the_masks_places_are_counted_apart_with_the_way_out(images, ca
     assert out.endswith(" [4/5]\n")
     assert err.splitlines()[-3:] == [
         "sgrs: 1 masks written, 0 there before",
-        "sgrs: 3 of 5 scans have another file, of another model or scan or of unknown origin, "
-        "where their mask belongs: images/B.NRRD, images/a.nii.gz, images/c.mha; --overwrite "
-        "replaces them, another folder after -o keeps both",
+        "sgrs: 3 of 5 scans have another file, of another model, scan or stride or of unknown "
+        "origin, where their mask belongs: images/B.NRRD, images/a.nii.gz, images/c.mha; "
+        "--overwrite replaces them, another folder after -o keeps both",
         "sgrs: 1 of 5 scans have no mask: images/flat.nii",
     ]
 
@@ -460,6 +464,10 @@ def test_a_runs_own_scores_are_not_replaced(pairs, capsys):
     code, _, err = evaluate(capsys, *pairs, "-o", scores)
     assert code == 1
     assert err.endswith(f"{scores}: a run's own scores are not replaced; write elsewhere\n")
+    (scores.parent / "predictions").rmdir()  # as a committed run has none
+    (scores.parents[1] / "record.json").touch()
+    assert evaluate(capsys, *pairs, "-o", scores)[0] == 1
+    assert scores.read_text() == "the run's"
     assert scores.read_text() == "the run's"
 
 

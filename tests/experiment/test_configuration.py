@@ -8,10 +8,12 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pandas
 import pytest
 import yaml
 
+from sgrs_core.data.volumes import Volume, write_volume
 from sgrs_core.experiment.configuration import ConfigError, read
 from sgrs_core.experiment.layout import Layout
 from sgrs_core.experiment.plan import Point
@@ -610,8 +612,20 @@ def test_a_warning_names_the_rows_that_it_is_about():
     values = shipped("la_half")
     short = {"method": "dtc", "labelled": [4], "training": {"iterations": 100}}
     values["tables"]["own"] = {"title": "Own", "dataset": "la", "rows": [short]}
-    (warning,) = plan(values).warnings()
-    assert warning.startswith("la: of dtc+training.iterations=100, best_on_test can only be the")
+    of_weights, of_choice = plan(values).warnings()
+    assert of_choice.startswith("la: of dtc+training.iterations=100, best_on_test can only be the")
+    assert of_weights.startswith(
+        "la: of dtc+training.iterations=100, the weight of unlabelled scans grows over "
+        "ramp_iterations = 960, and the training ends before, after iterations = 100"
+    )
+
+
+def test_that_weights_grow_beyond_the_training_is_of_no_matter_with_all_labels():
+    values = shipped("la_half")
+    short = {"method": "vnet", "labelled": [80]}
+    short["training"] = {"iterations": 900, "selection_from": 200}
+    values["tables"]["own"] = {"title": "Own", "dataset": "la", "rows": [short]}
+    assert plan(values).warnings() == []
 
 
 def test_rows_are_taken_from_the_table_that_writes_them():
@@ -792,6 +806,20 @@ def test_a_folder_that_is_not_read_is_said():
     assert plan(values).warnings() == [
         "la: validation_scans = 2 is not read, because best_on_validation is not among selections"
     ]
+
+
+@pytest.mark.parametrize("before", [1, 2])
+def test_scans_that_came_downsampled_stand_beside_no_published_number(before, tmp_path):
+    """Their own files say so; the configuration, which leaves them as they are, does not."""
+    values = {**shipped("paper"), "only": ["table2"]}
+    values["datasets"]["la"] = {"source": "local", "folder": str(tmp_path)}
+    loaded = plan(values)
+    assert loaded.comparable == {"la"}
+    (file,) = loaded.dataset("la").files_of(loaded.splits["la"].train[0])
+    Path(file).parent.mkdir(parents=True)
+    image = np.random.default_rng(0).normal(size=(4, 5, 6)).astype(np.float32)
+    write_volume(Path(file), Volume(image, None, provenance={"downsample": str(before)}))
+    assert plan(values).comparable == ({"la"} if before == 1 else set())
 
 
 def test_a_number_of_labelled_scans_counts_the_published_list():

@@ -2,14 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from sgrs_core.data.volumes import Volume, write_volume
 from sgrs_core.experiment.presence import absent_scans, check_presence
 from sgrs_core.experiment.schema import Dataset, Splits
 from sgrs_core.experiment.settings import InferenceSettings, TrainingSettings
 from sgrs_core.experiment.splits import SplitLists
 
 LISTS = SplitLists(("image0001", "image0002", "image0070"), ("image0025",), ())
+HALVED = {"downsample": "2"}
 ARCHIVES = {
     "tcia": {"api": "http://server", "collection": "Pancreas-CT"},
     "idc": {"bucket": "http://server", "series": "idc.csv"},
@@ -56,6 +59,16 @@ def test_another_missing_scan_is_named_with_the_files_it_should_have(source, tmp
         ValueError, match=r"1 of 4 scans .* not there: image0002; looked for .*0002"
     ):
         check_presence(one, LISTS, tmp_path)
+
+
+def test_scans_that_came_downsampled_are_not_so_again(tmp_path):
+    one = dataset(source="local", folder=fill(tmp_path, 1, 2, 25, 70), downsample=2)
+    check_presence(one, LISTS, tmp_path)
+    image = np.random.default_rng(0).normal(size=(4, 5, 6)).astype(np.float32)
+    write_volume(tmp_path / "image0001_norm.h5", Volume(image, None, provenance=HALVED))
+    with pytest.raises(ValueError, match=r"downsample = 2: .*0001_norm\.h5 came downsampled by 2"):
+        check_presence(one, LISTS, tmp_path)
+    check_presence(one.model_copy(update={"downsample": 1}), LISTS, tmp_path)
 
 
 @pytest.mark.parametrize("source", ["tcia", "idc"])

@@ -25,7 +25,10 @@ WRONG = {
     "a long term": (STEP[:-1] + ", parts=batch.images_l)",
                     "step's term 'parts' is one number, a tensor of shape (), but this one gave a"),
     "a column of the log": (STEP[:-1] + ", iteration=1.0)", "step's terms are called other than "
-                            "iteration and loss, which the log has, but this one gave one called"),
+                            "iteration, loss, pseudo_label_dice and ..._fraction, which the log"),
+    "a measured column": (STEP[:-1] + ", pseudo_label_dice=1.0)", "this one gave one called "
+                          "pseudo_label_dice"),
+    "a measured share": (STEP[:-1] + ", omega_fraction=1.0)", "gave one called omega_fraction"),
     "pseudo labels with channels": (
         STEP.replace("mean())", "mean(), {'pseudo_labels': batch.images_u > 0})"),
         "step's pseudo_labels are a tensor of shape (2, 16, 16, 16), but this one gave a tensor of "

@@ -154,10 +154,18 @@ def test_scans_of_one_name_and_different_sizes_are_refused(better, tmp_path, cap
     assert " voxels in one and 50 in the other: not the same scan, or not of the same size" in said
 
 
-@pytest.mark.parametrize("path", ["better", "better/../better"])
+@pytest.mark.parametrize("path", ["better", "better/../better", "better/seed-1"])
 def test_a_run_is_not_compared_with_itself(path, better, tmp_path, capsys):
     assert main(["compare", str(better), f"{tmp_path}/{path}"]) == 1
     assert "the same run twice" in capsys.readouterr().err
+
+
+def test_a_table_does_not_replace_what_it_is_made_from(better, tmp_path, capsys):
+    scores(85, seed=5).to_csv(mine := tmp_path / "mine.csv", index=False)
+    before = mine.read_text()
+    assert main(["compare", str(better), str(mine), "-o", str(mine)]) == 1
+    assert "the table is made from this file; write elsewhere" in capsys.readouterr().err
+    assert mine.read_text() == before
 
 
 @pytest.mark.parametrize("name", ["nothing", "better/seed-0"])

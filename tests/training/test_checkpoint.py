@@ -113,6 +113,12 @@ def test_checkpoints_of_other_settings_are_removed_and_the_run_starts_anew(
     assert newest_first(saved) == []
 
 
+def test_what_was_changed_is_named_down_to_its_key():
+    before = {"seed": 1, "training": {"iterations": 9, "precision": "float32"}, "old": 1}
+    now = {"seed": 1, "training": {"iterations": 20, "precision": "float32"}, "new": 1}
+    assert list(checkpoint.changed_keys(before, now)) == ["training.iterations", "new"]
+
+
 def test_a_checkpoint_of_another_format_is_not_gone_on_from(saved, new_method, monkeypatch, caplog):
     monkeypatch.setattr(checkpoint, "FORMAT", checkpoint.FORMAT + 1)
     assert resumed(saved, new_method()) == 0
@@ -174,7 +180,7 @@ def test_a_full_disk_keeps_the_checkpoints_there_are_and_names_the_file(small_di
     optimizers = method.optimizers()
     save(small_disk, IDENTITY, fill(method, 3), optimizers, Progress(3))
     (small_disk / "filler").write_bytes(bytes(_free(small_disk) - 4096))
-    with pytest.raises(OSError, match=r"the checkpoint before is kept.*checkpoint-000006") as full:
+    with pytest.raises(OSError, match=r"; checkpoint-000003-\w+\.pt is kept.*000006") as full:
         save(small_disk, IDENTITY, fill(method, 6), optimizers, Progress(6))
     assert full.value.errno == errno.ENOSPC
     assert sorted(path.suffix for path in small_disk.iterdir()) == ["", ".pt"]
@@ -182,6 +188,13 @@ def test_a_full_disk_keeps_the_checkpoints_there_are_and_names_the_file(small_di
     (small_disk / "filler").unlink()
     save(small_disk, IDENTITY, fill(method, 6), optimizers, Progress(6))
     assert resumed(small_disk, new_method()) == 6
+
+
+def test_a_full_disk_at_the_first_checkpoint_promises_nothing(small_disk, new_method):
+    method = new_method()
+    (small_disk / "filler").write_bytes(bytes(_free(small_disk) - 4096))
+    with pytest.raises(OSError, match="there is none before it, the next start begins anew"):
+        save(small_disk, IDENTITY, method, method.optimizers(), Progress(3))
 
 
 def _free(folder: Path) -> int:

@@ -48,7 +48,7 @@ def prepare(root: Path, scan: str, settings: NiftiSettings, label_is_used: bool 
             "%s: %s marks nothing, so the scan is cropped to the body, unlike those that are "
             "cropped to their labels; nifti.crop: body crops all alike", scan, label_file,
         )  # fmt: skip
-    with with_name(scan):
+    with with_name(image_file):
         check_modality(image, "nifti", settings.window)
         prepared = prepare_custom(image.array, mask, image.spacing, settings)
     source = provenance(

@@ -13,11 +13,10 @@ from typing import Any, Self
 import numpy as np
 
 from sgrs_core.data.formats.images import orientation_of
-from sgrs_core.data.volumes import Axes, read_description
+from sgrs_core.data.volumes import SAME_SPACING, Axes, read_description
 from sgrs_core.experiment.originals import Format
 from sgrs_core.experiment.settings import PANCREAS, NiftiSettings
 
-SAME_SPACING = 0.01  # a share: spacings that differ by less are one
 # Prepared files that others wrote carry no directions; the original files' are LPS, but for:
 USUAL_ORIENTATION: dict[Format, str] = {"pancreas": "LAI"}
 

@@ -16,8 +16,9 @@ from sgrs_core.data.formats.geometry import PlacedImage
 from sgrs_core.data.formats.images import in_orientation
 from sgrs_core.data.masks import Mask, largest_component
 from sgrs_core.data.preprocessing import common
-from sgrs_core.data.preprocessing.input_spec import SAME_SPACING, InputSpec
+from sgrs_core.data.preprocessing.input_spec import InputSpec
 from sgrs_core.data.preprocessing.modality import check_modality
+from sgrs_core.data.volumes import SAME_SPACING
 
 
 class NewScan:

@@ -178,7 +178,7 @@ def test_a_scan_for_which_memory_does_not_suffice_is_named(scan, tmp_path):
 
 def test_voxels_so_small_that_they_cannot_be_counted_are_refused(scan, tmp_path):
     write(tmp_path, "large", *scan)
-    with pytest.raises(ValueError, match=r"large\.nii\.gz: in voxels of 1e-09 mm it would have .*; choose"):
+    with pytest.raises(ValueError, match=r"large\.nii\.gz: in voxels of 1e-09 mm .*; choose"):
         prepare(tmp_path, "large", NiftiSettings(voxel=1e-9, margin=None))
 
 
@@ -186,7 +186,7 @@ def test_a_structure_thinner_than_the_new_voxels_is_said_to_be_lost(scan, tmp_pa
     thin = np.zeros(scan[0].shape, np.uint8)
     thin[1, 1, 1] = 1
     write(tmp_path, "scan é 1", scan[0], thin)
-    with pytest.raises(ValueError, match=r"scan é 1\.nii\.gz: .* once resampled to 4 mm: .* thinner"):
+    with pytest.raises(ValueError, match=r"scan é 1\.nii\.gz: .* resampled to 4 mm: .* thinner"):
         prepare(tmp_path, "scan é 1", NiftiSettings(voxel=4.0))
 
 
@@ -274,7 +274,7 @@ def test_padding_far_below_all_else_is_refused_where_no_window_clips_it(padding,
     image, label = scan
     image[:2] = padding
     write(tmp_path, "padded", image, label)
-    with pytest.raises(ValueError, match=rf"padded\.nii\.gz: 160 of its voxels are {padding}, .*padding"):
+    with pytest.raises(ValueError, match=rf"padded\.nii\.gz: 160 of its voxels are {padding}"):
         prepare(tmp_path, "padded", WHOLE)
     prepare(tmp_path, "padded", replace(WHOLE, window=(0.0, 200.0)))
     with pytest.raises(ValueError, match="padding"):

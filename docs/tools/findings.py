@@ -33,6 +33,7 @@ from docs.tools.ablations import (
 )
 from docs.tools.forms import (
     ABLATIONS,
+    OTHER_HARDWARE,
     PSEUDO_LABELS,
     REFERENCE_RUNS,
     ROOT,
@@ -52,7 +53,14 @@ from sgrs_core.experiment.run import Run
 from sgrs_core.files import read_json, write_text
 from sgrs_core.methods import new_method
 from sgrs_core.reporting.scores import Scores, gather, read_scores
-from sgrs_core.reporting.statistics import CONFIDENCE, Difference, compare, holm, mean_interval
+from sgrs_core.reporting.statistics import (
+    CONFIDENCE,
+    Difference,
+    compare,
+    error_of_p,
+    holm,
+    mean_interval,
+)
 from sgrs_core.reporting.typeset import with_interval
 
 TRAINING_SCANS = REFERENCE_RUNS / "la_half_training_scans"
@@ -200,32 +208,58 @@ class Comparison(NamedTuple):
     p: float
 
     @property
+    def error(self) -> float:
+        """By how much other draws of the bootstrap would move p, a standard error."""
+        return self.p / self.difference.p * error_of_p(self.difference.p)
+
+    @property
     def is_shown(self) -> bool:
         """Whether the difference is more than chance, as the report and tables have it."""
         return self.p < 1 - CONFIDENCE
 
 
 @cache
-def comparisons() -> list[Comparison]:
-    """Every method with 4 labelled scans and several seeds, against SGRS-Net; as in the table."""
+def comparisons(prefer_cpu: bool = False) -> list[Comparison]:
+    """Every method with 4 labelled scans and several seeds, against SGRS-Net; as in the table.
+
+    prefer_cpu: with the CPU's of those runs that were made twice, in place of the GPU's.
+    """
     methods = [
         one.method
         for one in rows()
         if one.labelled == 4 and one.method != REFERENCE and len(one.dice) > 1
     ]
-    found = [lead(SGRS, (method, 4)) for method in methods]
+    dice = {name: dice_of_scans(name, prefer_cpu) for name in (REFERENCE, *methods)}
+    found = [compare(dice[REFERENCE], dice[method]) for method in methods]
     return list(map(Comparison, methods, found, holm([one.p for one in found])))
 
 
-def nearest_to_shown() -> Comparison:
-    """Of the methods than which SGRS-Net is not shown to be better, the one of the lowest p."""
-    return min((one for one in comparisons() if not one.is_shown), key=lambda one: one.p)
+def dice_of_scans(method: str, prefer_cpu: bool) -> np.ndarray:
+    """Dice of last checkpoints with 4 labelled scans, in per cent: (seeds, scans)."""
+    runs = [
+        other if prefer_cpu and (other / SCORES).is_file() else run
+        for run in runs_of("la_half", method).values()
+        for other in (OTHER_HARDWARE / run.relative_to(TEN_METHODS),)
+    ]
+    return gather([read_scores(run / SCORES) for run in runs], "strict").of("dice")
+
+
+def p_of(method: str, prefer_cpu: bool = False) -> float:
+    """Of a method against SGRS-Net, corrected."""
+    return next(one.p for one in comparisons(prefer_cpu) if one.method == method)
 
 
 def listed(some: Sequence[Comparison]) -> str:
     """Methods, and in brackets by how much SGRS-Net is better than they are."""
-    each = [f"{title(one.method)} ({with_interval(one.difference)}, p {one.p:.3g})" for one in some]
-    return f"{', '.join(each[:-1])} and {each[-1]}" if len(each) > 1 else "".join(each)
+    each = [f"{title(one.method)} ({with_interval(one.difference)}, p {one.p:.3f})" for one in some]
+    return f"{', '.join(each[:-1])} and {each[-1]}"
+
+
+def listed_p(some: Sequence[Comparison], prefer_cpu: bool) -> str:
+    """p of methods among other runs."""
+    p = {one.method: one.p for one in comparisons(prefer_cpu)}
+    each = [f"{p[one.method]:.3f} for {title(one.method)}" for one in some]
+    return f"{', '.join(each[:-1])} and {each[-1]}"
 
 
 def swaps() -> list[float]:
@@ -250,7 +284,7 @@ def spread(values: np.ndarray) -> str:
 def table(columns: Sequence[str] = COLUMNS) -> str:
     """Every method, as Markdown."""
     lines = []
-    corrected = {one.method: f"{one.p:.3g}" for one in comparisons()}
+    corrected = {one.method: f"{one.p:.3f}" for one in comparisons()}
     for one in rows():
         compared = one.labelled == 4 and one.method != REFERENCE
         cells = (
@@ -279,9 +313,8 @@ def pages() -> dict[Path, str]:
         row,
         rows,
         comparisons,
-        nearest_to_shown,
+        listed_p,
         listed,
-        title,
         spread,
         table,
         dice_on,

@@ -35,7 +35,6 @@ from docs.tools.findings import (
     comparisons,
     lead,
     made_twice,
-    nearest_to_shown,
     on_training_scans,
     pages,
     rates_of,
@@ -154,10 +153,12 @@ def test_the_whole_methods_lead_is_the_difference_of_the_means():
 
 def test_what_readme_says_of_its_table_holds():
     text = " ".join(README.read_text(encoding="utf-8").split())
-    shown = [title(one.method) for one in comparisons() if one.is_shown]
+    first, second, third = (title(one.method) for one in comparisons() if one.is_shown)
     assert len(comparisons()) == 11
-    assert len(shown) == 1
-    assert f"for eleven comparisons, one lead is shown, that over {shown[0]}:" in text
+    assert (
+        "for eleven comparisons, three leads are shown, none of them firmly: those over "
+        f"{first}, {second} and {third}:"
+    ) in text
     runs = [path.parent for path in TEN_METHODS.glob("la/*/*/*/record.json")]
     on_gpu = len(runs) - sum(map(on_cpu, runs))
     assert f"{on_gpu} of its {len(runs)} runs a GPU made" in text
@@ -185,7 +186,12 @@ def test_the_words_hold():
     """What the template says without a number; when one of these fails, its sentence is to go."""
     assert rows()[0].method == "sgrs"
     assert {one.is_shown for one in comparisons()} == {True, False}
-    assert nearest_to_shown().p == min(one.p for one in comparisons() if one.p >= 0.05)
+    shown = {one.method for one in comparisons() if one.is_shown}
+    assert shown == {"dtc", "mcf", "ssnet"}
+    assert {one.method for one in comparisons(prefer_cpu=True) if one.is_shown} == {"mcf", "ssnet"}
+    assert all(
+        0.03 < one.p < 0.052 for cpu in (0, 1) for one in comparisons(cpu) if one.method in shown
+    )
     assert all(one.difference.value > 0 for one in comparisons())
     assert any(one.difference.low > 0 and not one.is_shown for one in comparisons())
     beside_all_labels = lead(("sgrs", 4), ("vnet", 80))
@@ -219,7 +225,7 @@ def test_the_words_hold():
     assert np.ptp([dice_of(line) for line in codes]) < 2.4 + 0.05
     assert max(dice_of("Printed equations", seed) for seed in (0, 1)) < 1
     seeds = {one.method: len(one.dice) for one in rows() if one.labelled == 4}
-    assert {name for name in seeds if seeds[name] < 3} == {"cobionet", "ssnet"}
+    assert {name for name in seeds if seeds[name] < 3} == {"cobionet"}
     assert min(seeds.values()) == 2
     means = [statistics.fmean(dice) for dice in of_parts()]
     assert all(len(dice) == 2 for dice in of_parts())

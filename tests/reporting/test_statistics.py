@@ -9,6 +9,8 @@ from hypothesis import strategies as some
 from scipy import stats
 
 from sgrs_core.reporting.statistics import (
+    BLOCK,
+    BLOCKS,
     DIFFERENT,
     EQUIVALENT,
     INCONCLUSIVE,
@@ -17,6 +19,7 @@ from sgrs_core.reporting.statistics import (
     WORSE,
     Difference,
     compare,
+    error_of_p,
     holm,
     mean_interval,
     non_inferiority,
@@ -245,3 +248,9 @@ def test_holm_rejects_what_its_step_down_procedure_rejects(p):
             break
         rejected.add(int(i))
     assert {i for i, value in enumerate(holm(p)) if value <= level} == rejected
+
+
+@pytest.mark.parametrize("p", [0.005, 0.05, 0.5])
+def test_a_p_moves_with_its_draws_as_a_share_of_so_many_does(p):
+    count = BLOCKS * BLOCK
+    assert error_of_p(p) == pytest.approx(stats.binom(count, p).std() / count)

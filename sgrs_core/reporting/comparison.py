@@ -91,9 +91,13 @@ def in_words(comparison: Comparison) -> str:
     for row in table[table["scan"] == ""].to_dict("records"):
         metric, p = row["metric"], row["p"]
         ends = interval(row["low"], row["high"], DIFFERENCES_WITHIN[metric], "+.2f")
+        if math.isnan(row["difference"]):
+            lines.append(f"{HEADINGS[metric]:15}not known: an empty mask, and no diagonal")
+            continue
+        of_p = "" if math.isnan(p) else f"{p:.4f}" if p >= 0.0001 else "<0.0001"
         lines.append(
             f"{HEADINGS[metric]:15}{row['a']:8.2f}{row['b']:8.2f}{row['difference']:+9.2f}  "
-            f"{ends:24}  {'' if math.isnan(p) else f'{p:.4f}'}"
+            f"{ends:24}  {of_p}"
         )
     of_seeds = " and ".join(map(str, comparison.seeds))
     compared = "methods: the p are of chance in seeds and scans."

@@ -160,6 +160,17 @@ def test_a_run_is_not_compared_with_itself(path, better, tmp_path, capsys):
     assert "the same run twice" in capsys.readouterr().err
 
 
+def test_a_distance_that_no_file_tells_is_said_to_be_unknown(better, tmp_path, capsys):
+    old = [scores(85, seed=seed, empty=[0]).drop(columns="diagonal") for seed in range(3)]
+    assert main(["compare", str(better), str(method(tmp_path, "old", old))]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines if "not known: an empty mask" in line] == [
+        "95HD",
+        "ASD",
+    ]
+    assert not any("nan" in line for line in lines)
+
+
 def test_a_table_does_not_replace_what_it_is_made_from(better, tmp_path, capsys):
     scores(85, seed=5).to_csv(mine := tmp_path / "mine.csv", index=False)
     before = mine.read_text()

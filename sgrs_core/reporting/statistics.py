@@ -91,8 +91,8 @@ def compare(
     Seeds are drawn anew for each method, then scans, the same ones for both; each draw's deviation
     is divided by its own standard error (a studentised bootstrap: with three seeds, plain
     percentiles call every sixth comparison of equals a difference). The value alone where one
-    method has one seed, whose noise nobody knows, or where there are fewer than three scans, whose
-    draws are too often all the same. The same values give the same answer. blocks: of BLOCK draws.
+    method has one seed, whose noise nobody knows, or where there are fewer than three scans; also
+    where too many draws hold one seed and one scan alone, so that nothing in them varies. The same values give the same answer. blocks: of BLOCK draws.
     """
     one, other = _numbers(values), _numbers(others)
     value = float(one.mean() - other.mean())
@@ -101,12 +101,15 @@ def compare(
     whole = (np.full((1, size), 1 / size) for size in (len(one), len(other), one.shape[1]))
     (_,), (error,) = _differences(one, other, *whole)
     sizes = (len(one), len(other), one.shape[1])
-    found = []
+    found, constant = [], 0
     for block in range(blocks):
         weights = (_draws(size, stream, block) / size for stream, size in enumerate(sizes))
         drawn, errors = _differences(one, other, *weights)
         found.append((drawn - value) / errors)
+        constant += np.count_nonzero(errors == SMALLEST_ERROR)
     ratios = np.concatenate(found)
+    if error > SMALLEST_ERROR and constant >= (1 - confidence) * ratios.size:
+        return Difference(value)
     farther = np.count_nonzero(np.abs(ratios) >= abs(value) / error)
     reach = np.quantile(np.abs(ratios), confidence) * error
     lowest, highest = np.quantile(ratios, [1 - confidence, confidence]) * error

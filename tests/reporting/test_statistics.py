@@ -210,6 +210,16 @@ def test_one_seed_or_scan_gives_a_difference_without_a_p(shapes):
     assert all(np.isnan(found[1:]))
 
 
+@pytest.mark.parametrize(("scans", "is_known"), [(3, False), (4, True)])
+def test_an_interval_reckoned_from_draws_without_variation_is_not_given(scans, is_known):
+    one = np.array([[80.0, 81.0, 79.0, 77.0], [82.0, 80.0, 83.0, 80.0]])[:, :scans]
+    other = np.array([[70.0, 75.0, 72.0, 70.0]] * 2)[:, :scans]  # two seeds that came out alike
+    found = compare(one, other)
+    assert found.value == pytest.approx(one.mean() - other.mean())
+    assert np.isfinite(found[1:]).all() == is_known
+    assert not np.abs(found).max() > 100
+
+
 def test_coming_close_is_shown_only_by_the_whole_interval():
     assert non_inferiority(Difference(-0.2, least=-0.9, most=0.5), 1) == WITHIN
     assert non_inferiority(Difference(2, least=1, most=3), 1) == WITHIN

@@ -179,16 +179,22 @@ def _channel(names: Mapping[str, str], wanted: Any) -> int:
 
 def _foreground(labels: Mapping[str, int | list[int]], given: Any) -> list[int]:
     """The values of the only structure, or those that are given."""
-    if isinstance(given, Mapping) and "foreground" in given:
-        return list(given["foreground"]) if isinstance(given["foreground"], list) else []
     structures = {
         name: value if isinstance(value, list) else [value]
         for name, value in labels.items()
         if name not in NO_STRUCTURE
     }
+    known = ", ".join(f"{value} ({name})" for name, value in structures.items())
+    if isinstance(given, Mapping) and "foreground" in given:
+        values = given["foreground"] if isinstance(given["foreground"], list) else []
+        named = [value for several in structures.values() for value in several]
+        if any(value not in named for value in values):
+            raise ValueError(
+                f"nifti.foreground = {values}: dataset.json's labels name {known or 'none'}"
+            )
+        return values
     if len(structures) == 1:
         return next(iter(structures.values()))
-    known = ", ".join(f"{value} ({name})" for name, value in structures.items())
     raise ValueError(
         "nifti.foreground = None: a run segments one structure; "
         + (f"choose of {known}" if known else "dataset.json's labels name none")

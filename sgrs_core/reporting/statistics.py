@@ -92,7 +92,8 @@ def compare(
     is divided by its own standard error (a studentised bootstrap: with three seeds, plain
     percentiles call every sixth comparison of equals a difference). The value alone where one
     method has one seed, whose noise nobody knows, or where there are fewer than three scans; also
-    where too many draws hold one seed and one scan alone, so that nothing in them varies. The same values give the same answer. blocks: of BLOCK draws.
+    where too many draws hold one seed and one scan alone, so that nothing in them varies. The same
+    values give the same answer. blocks: of BLOCK draws.
     """
     one, other = _numbers(values), _numbers(others)
     value = float(one.mean() - other.mean())

@@ -81,6 +81,16 @@ def test_what_is_written_goes_over_what_the_folder_says(tmp_path):
     assert plan.dataset("spleen").nifti.foreground == (2,)
 
 
+def test_a_structure_that_the_folder_does_not_name_is_refused(tmp_path):
+    told = r"foreground = \[2, 7\]: dataset.json's labels name \[1\] \(liver\), \[2, 3\] \(tumour\)"
+    two = {**DESCRIBED, "labels": {"background": 0, "liver": 1, "tumour": [2, 3]}}
+    folder = fill(tmp_path / "in", two)
+    with pytest.raises(ConfigError, match=told):
+        planned(folder, tmp_path, nifti={"foreground": [2, 7]})
+    plan = planned(folder, tmp_path, nifti={"foreground": [1, 3]})
+    assert plan.dataset("spleen").nifti.foreground == (1, 3)
+
+
 def test_one_of_several_channels_is_chosen_by_name(tmp_path):
     several = {**DESCRIBED, "channel_names": {"0": "T1", "1": "FLAIR"}}
     folder = fill(tmp_path / "in", several, channels=2)

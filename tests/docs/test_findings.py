@@ -218,14 +218,15 @@ def test_the_words_hold():
         curve = of_pseudo_labels(one[line])
         assert curve.loc[500:1300].min() < LOST
         assert curve.loc[1300:1700].max() < 15
-    assert dice_of("+ loss weights", seed=1) > 60
-    again = [one_at_a_time()[line][1] for line in kept if 1 in one_at_a_time()[line]]
-    assert all(lowest(run) > LOST for run in again)
+    assert all(lowest(one_at_a_time()[line][1]) > LOST for line in kept)
+    of_vnet = row("vnet").dice
+    for line in kept - {"+ labelled Dice"}:
+        assert all(dice_of(line, seed) > of_vnet[seed] + 10 for seed in (0, 1))
     hardly = one_at_a_time()["+ labelled Dice"][1]
     said = FORMS.read_text(encoding="utf-8")
     assert f"they fall to {lowest(hardly):.1f}%" in said
     assert f"the network ends at {dice_of('+ labelled Dice', seed=1):.1f}%" in said
-    assert dice_of("+ labelled Dice", seed=1) < row("vnet").dice[1]
+    assert dice_of("+ labelled Dice", seed=1) < of_vnet[1]
     codes = [line for line in one_at_a_time() if line.startswith("Code of")]
     assert len(codes) == 4
     assert all(lowest(one_at_a_time()[line][0]) > LOST for line in codes)

@@ -318,8 +318,8 @@ def test_all_comparisons_of_a_table_share_their_draws(tmp_path):
 def test_folds_are_pooled_scan_by_scan_and_their_deviation_is_shown(tmp_path):
     """Two seeds of three folds: a table says what it would say of each seed's scans at once."""
     whole = {
-        name: [moved(scores(level, scans=21, seed=seed), seed) for seed in (0, 1)]
-        for name, level in (("vnet", 70), ("sgrs", 80))
+        name: [moved(scores(level, scans=21, seed=seed), seed) for seed in seeds]
+        for name, level, seeds in (("vnet", 70, (0, 1)), ("sgrs", 80, (2, 3)))
     }
     pooled = {name: write(tmp_path, f"pooled-{name}", seeds) for name, seeds in whole.items()}
     folded = {
@@ -337,4 +337,5 @@ def test_folds_are_pooled_scan_by_scan_and_their_deviation_is_shown(tmp_path):
     assert (found["seeds"], found["scans"], found["folds"]) == (2, 21, 3)
     same = [*(f"dice_{part}" for part in ("ours", "low", "high", "p", "against")), "empty"]
     assert {key: found[key] for key in same} == pytest.approx({key: without[key] for key in same})
+    assert 0 < found["dice_p"] < 1
     assert "folds" not in tables[0]

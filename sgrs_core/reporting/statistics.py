@@ -107,7 +107,7 @@ def compare(
         weights = (_draws(size, stream, block) / size for stream, size in enumerate(sizes))
         drawn, errors = _differences(one, other, *weights)
         found.append((drawn - value) / errors)
-        constant += np.count_nonzero(errors == SMALLEST_ERROR)
+        constant += int(np.count_nonzero(errors == SMALLEST_ERROR))
     ratios = np.concatenate(found)
     if error > SMALLEST_ERROR and constant >= (1 - confidence) * ratios.size:
         return Difference(value)

@@ -102,15 +102,14 @@ def compare(
     whole = (np.full((1, size), 1 / size) for size in (len(one), len(other), one.shape[1]))
     (_,), (error,) = _differences(one, other, *whole)
     sizes = (len(one), len(other), one.shape[1])
-    found, constant = [], 0
+    found = []
     for block in range(blocks):
         weights = (_draws(size, stream, block) / size for stream, size in enumerate(sizes))
-        drawn, errors = _differences(one, other, *weights)
-        found.append((drawn - value) / errors)
-        constant += int(np.count_nonzero(errors == SMALLEST_ERROR))
-    ratios = np.concatenate(found)
-    if error > SMALLEST_ERROR and constant >= (1 - confidence) * ratios.size:
+        found.append(_differences(one, other, *weights))
+    drawn, errors = np.concatenate(found, axis=1)
+    if error > SMALLEST_ERROR and np.mean(errors == SMALLEST_ERROR) >= 1 - confidence:
         return Difference(value)
+    ratios = (drawn - value) / errors
     farther = np.count_nonzero(np.abs(ratios) >= abs(value) / error)
     reach = np.quantile(np.abs(ratios), confidence) * error
     lowest, highest = np.quantile(ratios, [1 - confidence, confidence]) * error

@@ -218,6 +218,7 @@ def test_the_words_hold():
         curve = of_pseudo_labels(one[line])
         assert curve.loc[500:1300].min() < LOST
         assert curve.loc[1300:1700].max() < 15
+    assert dice_of("+ loss weights", seed=1) > 60
     assert all(lowest(one_at_a_time()[line][1]) > LOST for line in kept)
     of_vnet = row("vnet").dice
     for line in kept - {"+ labelled Dice"}:

@@ -1,8 +1,8 @@
 """Whole iterations of Co-BioNet's public training loop, by our step, optimiser and schedule.
 
 Rounding grows: alone it moves a state by 1e-7, two iterations later voxels cross the critics'
-threshold, in groups. Where states are stored (`late`), each iteration starts from the public one;
-`zero`, whose momentum is our own, is held to less in its second and third iteration.
+threshold, in groups. Where states are stored (`late`), each iteration starts from the public one,
+with our own momentum; `zero` is held to less in its second and third iteration.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from sgrs_core.data.batch import Batch
 from sgrs_core.data.sampling import Sample
@@ -102,23 +101,6 @@ def new_method(arrays, **settings) -> CoBioNet:
     return method
 
 
-def go_on_from(method: CoBioNet, optimizer: Optimizer, arrays, series: str, i: int) -> None:
-    """Networks and their momentum as the public loop had them after this iteration."""
-    rate = arrays[f"{series}_learning_rate"][i]
-    sizes = arrays["network_numel"]
-    for k, network in enumerate(method.networks, 1):
-        before = arrays[f"network{k}_start" if i == 0 else f"{series}{i - 1}_network{k}"]
-        after = arrays[f"{series}{i}_network{k}"]
-        with torch.no_grad():
-            load(network, after, sizes)
-        momentum = ((before - after) / rate).split(sizes.tolist())
-        parameters = dict(network.named_parameters())
-        for name, values in zip(network.state_dict(), momentum, strict=True):
-            if name in parameters:
-                parameter = parameters[name]
-                optimizer.state[parameter]["momentum_buffer"] = values.view(parameter.shape)
-
-
 def drop_out(method: CoBioNet, arrays) -> None:
     for k, network in enumerate(method.networks, 1):
         for part, place in ((network.encoder, "bottleneck"), (network.decoder, "output")):
@@ -141,8 +123,6 @@ def train(arrays, series: str, **settings) -> list[Iteration]:
         network.register_forward_hook(lambda m, args, out, mine=mine: mine.append(out.detach()))
     iterations = []
     for i, t in enumerate(arrays[f"{series}_t"].tolist()):
-        if series == "late" and i > 0:
-            go_on_from(method, optimizers[0], arrays, series, i - 1)
         images, labels = arrays[f"images{i}"], arrays[f"labels{i}"]
         count = len(labels)
         sample = Sample(Batch(images[:count], labels, images[count:]), labels)
@@ -162,6 +142,9 @@ def train(arrays, series: str, **settings) -> list[Iteration]:
                 [state(critic) for critic in method.critics],
             )
         )
+        if series == "late":
+            for k, network in enumerate(method.networks, 1):
+                load(network, arrays[f"late{i}_network{k}"], arrays["network_numel"])
     return iterations
 
 
@@ -330,7 +313,7 @@ def test_the_state_of_each_network_after_an_iteration(i, k, trained, arrays):
 
 
 @BOTH
-def test_what_three_iterations_on_our_own_momentum_change(k, trained, arrays):
+def test_what_three_iterations_in_a_row_change(k, trained, arrays):
     mine = flattened(trained["zero"][2].networks[k - 1].values())
     expected = without_counts(arrays, arrays[f"zero2_network{k}"])
     change = expected - without_counts(arrays, arrays[f"network{k}_start"])

@@ -1,7 +1,9 @@
 """Whole iterations of SGRS-Net's released training loop, of its versions of 2024 and 2025.
 
-Everything random is given: noise, mixing, channel dropout. The tolerances hold on other processors
-and still notice a step that does something else; the loop itself ran on a CPU, one thread.
+Everything random is given: noise, mixing, channel dropout. Each iteration starts from the public
+loop's networks, where they are stored, and our own momentum: over several iterations rounding grows
+until a ReLU tips. So the tolerances hold on other processors and still notice a step that does
+something else; the loop itself ran on a CPU, one thread.
 """
 
 import functools
@@ -24,7 +26,7 @@ from sgrs_core.methods.sgrs import (
     SgrsSettings,
     SynergyGuidedRegionalSupervision,
 )
-from tests.golden.closeness import gradient_close
+from tests.golden.closeness import gradient_close, within
 
 CONFIG = Path(__file__).parents[2] / "config"
 FORM_OF = {"sgrs_loop_2024": "sgrs_released_2024", "sgrs_loop_2025": "sgrs"}
@@ -116,10 +118,13 @@ def iterate(arrays, series: str, settings: SgrsSettings) -> list[SimpleNamespace
             network.encoder.dropout = Given(arrays[f"dropout_{name}_bottleneck"])
             network.decoder.dropout = Given(arrays[f"dropout_{name}_output"])
     (optimizer,) = method.optimizers()
-    return [
-        one_iteration(method.train(), optimizer, arrays, i, int(counter) + 1)
-        for i, counter in enumerate(arrays[f"{series}_iter_num"])
-    ]
+    iterations = []
+    for i, counter in enumerate(arrays[f"{series}_iter_num"]):
+        iterations.append(one_iteration(method.train(), optimizer, arrays, i, int(counter) + 1))
+        if series in ("late", "zero"):
+            load_state(method.network, arrays[f"{series}{i}_student"])
+            load_state(method.teacher, arrays[f"{series}{i}_teacher"])
+    return iterations
 
 
 def one_iteration(method, optimizer, arrays, i: int, iteration: int) -> SimpleNamespace:
@@ -219,9 +224,11 @@ def test_the_networks_after_each_iteration(name, arrays, run_series):
     counts = np.repeat(arrays["state_is_count"], arrays["state_numel"])
     np.testing.assert_array_equal(ours[counts], stored[counts])
     ours, stored = ours[~counts], stored[~counts]
-    first = name.startswith(("late0", "zero0"))  # narrow enough to see the student shrink
-    rtol, floor = (2e-5, 1e-6) if first else (1e-3, 2e-6)
-    assert_allclose(ours, stored, rtol=rtol, atol=floor * np.abs(stored).max())
+    # A ReLU that tips moves a twelfth of the entries. The first is narrow enough to see the student
+    # shrink, which moves all.
+    first = name.startswith(("late0", "zero0"))
+    relative, floor, share = (2e-5, 1e-6, 0.9) if first else (1e-3, 2e-6, 0.99)
+    within(ours, stored, relative, floor * np.abs(stored).max(), share)
 
 
 def test_outputs_and_mixed_patches_of_the_first_iteration(arrays, run_series):

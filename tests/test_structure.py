@@ -120,4 +120,4 @@ def test_a_test_that_covers_a_module_comes_to_it(test):
 
 
 def test_the_library_stays_small():
-    assert sum(len(file.read_text().splitlines()) for file in MODULES.values()) <= 18_172
+    assert sum(len(file.read_text().splitlines()) for file in MODULES.values()) <= 18_174

@@ -110,6 +110,8 @@ def in_words(comparison: Comparison) -> str:
         compared += f" {TWO_SEEDS} Those of Dice and Jaccard are cut off at 100 points."
     if comparison.scans < FEWEST_SCANS:
         compared += f" From fewer than {FEWEST_SCANS} scans there is no interval and no p."
+    elif min(comparison.seeds) > 1 and math.isnan(table["p"].iloc[0]):  # of Dice
+        compared += " Too many of the bootstrap's draws hold nothing that varies for a p."
     if not comparison.judged:
         compared += " Distances in which an empty prediction counts as 0 are not judged."
     lines.append(f"{comparison.scans} scans, {of_seeds} seeds: {compared}")

@@ -128,6 +128,15 @@ def test_of_two_scans_there_is_a_difference_and_no_p(tmp_path, capsys):
         assert out.endswith(" From fewer than 3 scans there is no interval and no p.\n")
 
 
+def test_seeds_and_scans_too_alike_for_a_p_are_said_to_be(tmp_path, capsys):
+    varying = method(tmp_path, "varying", [scores(80, scans=3, seed=seed) for seed in range(2)])
+    alike = method(tmp_path, "alike", [scores(70, scans=3)] * 2)
+    assert main(["compare", str(varying), str(alike)]) == 0
+    _, dice, *_, said = capsys.readouterr().out.splitlines()
+    assert "[" not in dice
+    assert said.endswith(" Too many of the bootstrap's draws hold nothing that varies for a p.")
+
+
 def test_distances_that_hold_an_empty_predictions_0_are_not_judged(better, tmp_path, capsys):
     empty = method(tmp_path, "empty", [scores(80, seed=seed, empty=[0]) for seed in range(3)])
     assert main(["compare", str(better), str(empty), "--scoring", "published"]) == 0

@@ -218,7 +218,8 @@ def test_the_words_hold():
         curve = of_pseudo_labels(one[line])
         assert curve.loc[500:1300].min() < LOST
         assert curve.loc[1300:1700].max() < 15
-    for line in ("+ consistent Dice", "+ noise-robust cross-entropy"):
+    lost = ("+ consistent Dice", "+ consistent cross-entropy", "+ noise-robust cross-entropy")
+    for line in lost:
         assert of_pseudo_labels(one_at_a_time()[line][1]).loc[500:1800].min() < LOST
         assert dice_of(line, seed=1) < 0.05
     assert dice_of("+ loss weights", seed=1) > 60

@@ -1,5 +1,7 @@
 """What the tests of SS-Net and MC-Net+ against whole iterations of their public loops share.
 
+How far a training strays (`Detour`) is asked of Co-BioNet's, too.
+
 Tolerances hold on any CPU, whose kernels round differently, and notice a change of 1%. Rounding
 tips a ReLU here and there, and batch norms over the few voxels of deep layers amplify it: in
 made-up states like the stored ones, other kernels moved a loss by 0.003% in the first step and by

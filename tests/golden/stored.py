@@ -75,6 +75,14 @@ def copy_into(mine: Iterable[Tensor], stored: Iterable[Tensor]) -> None:
         tensor.data.copy_(value)
 
 
+def load_state(module: nn.Module, state: Tensor, sizes: Tensor) -> None:
+    """Give a module its stored state: one vector of all entries in order, of these sizes."""
+    entries = module.state_dict().values()
+    assert [entry.numel() for entry in entries] == sizes.tolist()
+    for entry, values in zip(entries, state.split(sizes.tolist()), strict=True):
+        entry.copy_(values.view(entry.shape))
+
+
 def fill(named: Iterable[tuple[str, nn.Parameter]]) -> None:
     """The full-size networks' parameters: element i of tensor k is made of cos(0.37 i + 0.91 k).
 

@@ -27,6 +27,7 @@ from sgrs_core.methods.sgrs import (
     SynergyGuidedRegionalSupervision,
 )
 from tests.golden.closeness import gradient_close, within
+from tests.golden.stored import load_state
 
 CONFIG = Path(__file__).parents[2] / "config"
 FORM_OF = {"sgrs_loop_2024": "sgrs_released_2024", "sgrs_loop_2025": "sgrs"}
@@ -111,8 +112,7 @@ def iterate(arrays, series: str, settings: SgrsSettings) -> list[SimpleNamespace
     _, _, *patch = arrays["images0"].shape
     run = TrainingSettings(patch=tuple(patch), base_filters=1, dropout=0, channels_last=False)
     method = Watched(run, settings)
-    load_state(method.teacher, arrays["teacher_start"])
-    load_state(method.network, arrays["teacher_start" if series == "zero" else "student_start"])
+    start(method, arrays, "teacher_start", "teacher_start" if series == "zero" else "student_start")
     if series == "dropout":
         for name, network in (("student", method.network), ("teacher", method.teacher)):
             network.encoder.dropout = Given(arrays[f"dropout_{name}_bottleneck"])
@@ -122,9 +122,15 @@ def iterate(arrays, series: str, settings: SgrsSettings) -> list[SimpleNamespace
     for i, counter in enumerate(arrays[f"{series}_iter_num"]):
         iterations.append(one_iteration(method.train(), optimizer, arrays, i, int(counter) + 1))
         if series in ("late", "zero"):
-            load_state(method.network, arrays[f"{series}{i}_student"])
-            load_state(method.teacher, arrays[f"{series}{i}_teacher"])
+            start(method, arrays, f"{series}{i}_teacher", f"{series}{i}_student")
     return iterations
+
+
+def start(method, arrays, teacher: str, student: str) -> None:
+    """From these stored networks."""
+    sizes = torch.from_numpy(arrays["state_numel"])
+    for network, name in ((method.teacher, teacher), (method.network, student)):
+        load_state(network, torch.from_numpy(arrays[name]), sizes)
 
 
 def one_iteration(method, optimizer, arrays, i: int, iteration: int) -> SimpleNamespace:
@@ -176,14 +182,6 @@ def given_draws(arrays, i: int) -> Iterator[None]:
 
 def state(network: nn.Module) -> np.ndarray:
     return torch.cat([v.flatten().float() for v in network.state_dict().values()]).numpy()
-
-
-def load_state(network: nn.Module, values) -> None:
-    """Fill a network from its flattened state."""
-    entries = list(network.state_dict().values())
-    pieces = torch.from_numpy(values.copy()).split([entry.numel() for entry in entries])
-    for entry, piece in zip(entries, pieces, strict=True):
-        entry.copy_(piece.view(entry.shape))
 
 
 @pytest.mark.parametrize("name", LOSSES)
